@@ -1,0 +1,34 @@
+/*
+ * Sync: look at every depot, follow trust, beat, shard and heads, apply what is newer, report.
+ */
+#ifndef SATCHEL_APPLIER_SYNC_H
+#define SATCHEL_APPLIER_SYNC_H
+
+#include "applier/apply.h"
+
+struct sync_channel {
+	char name[CHANNEL_NAME]; /* "" for the private channel */
+	uint64_t before, after, wanted;
+	int rc; /* 0, or why it is not at wanted */
+	char reason[512];
+	struct apply_preview preview; /* of what was or would be applied */
+};
+enum sync_flags { SYNC_DRY_RUN = 1 << 0 };
+
+/** sync_station(s, only_depot, flags, each, arg, err): the whole loop, recovery first, receipt
+ * last; returns the worst code of the run. */
+int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,
+		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
+
+/** sync_file(s, path, flags, each, arg, err): one bundle by hand; freshness is unknown, and the
+ * receipt says so. */
+int sync_file(struct station *s, const char *path, enum sync_flags flags,
+	      void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
+
+/** report_write(s, err): the receipt of the present state, into the outbox, when anything changed
+ * or the last one is a day old. report_post(s, depot, err): what is in the outbox, to one depot;
+ * prunes our own beyond the last 8. */
+int report_write(struct station *s, struct err *err);
+int report_post(struct station *s, struct depot *depot, struct err *err);
+
+#endif

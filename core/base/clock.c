@@ -1,0 +1,60 @@
+#include "core/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/bytes.h"
+
+int64_t clock_now(void)
+{
+	const char *set = getenv("SATCHEL_CLOCK");
+	int64_t at;
+
+	if (set != NULL && number_i64(set, strlen(set), &at, NULL) == 0)
+		return at;
+	return (int64_t)time(NULL);
+}
+
+int64_t clock_monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void clock_format(char dst[CLOCK_TEXT + 1], int64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL || tm.tm_year < 70 || tm.tm_year > 8099 ||
+	    strftime(dst, CLOCK_TEXT + 1, "%Y-%m-%dT%H:%M:%SZ", &tm) != CLOCK_TEXT)
+		memcpy(dst, "1970-01-01T00:00:00Z", CLOCK_TEXT + 1);
+}
+
+int clock_parse(const char *text, int64_t *ret, struct err *err)
+{
+	struct tm tm = {0};
+	char again[CLOCK_TEXT + 1];
+	int64_t at;
+	int end = 0;
+
+	if (strlen(text) != CLOCK_TEXT ||
+	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6 ||
+	    end != CLOCK_TEXT)
+		return err_set(err, RC_MALFORMED,
+			       "\"%.40s\" is not a time like 2026-11-22T21:00:00Z", text);
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	at = (int64_t)timegm(&tm);
+	/* Written again it must be the same text: no 31 February, no second 61, no signs. */
+	clock_format(again, at);
+	if (strcmp(again, text) != 0)
+		return err_set(err, RC_MALFORMED, "\"%.40s\" is not a time that exists", text);
+	*ret = at;
+	return 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * Digests: BLAKE2b-256 everywhere (RFC 7693, libsodium's generichash), whole or as a stream.
+ * A file name in a depot carries the first 128 bits; documents carry all 256.
+ */
+#ifndef SATCHEL_BASE_DIGEST_H
+#define SATCHEL_BASE_DIGEST_H
+
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+
+#define DIGEST_BYTES 32
+#define DIGEST_HEX   64 /* digits, without the NUL */
+#define DIGEST_NAME  32 /* digits of it that a file name carries */
+
+struct digest {
+	uint8_t b[DIGEST_BYTES];
+};
+
+struct digest_stream {
+	crypto_generichash_blake2b_state state;
+};
+
+struct digest digest_of(struct bytes in);
+bool digest_equal(const struct digest *a, const struct digest *b);
+bool digest_is_zero(const struct digest *d);
+/** digest_hex(dst, d): 64 digits and NUL.  digest_name(dst, d): the first 32 digits and NUL. */
+void digest_hex(char dst[DIGEST_HEX + 1], const struct digest *d);
+void digest_name(char dst[DIGEST_NAME + 1], const struct digest *d);
+/** digest_parse(text, ret, err): exactly 64 lower-case digits.  Errors: RC_MALFORMED. */
+int digest_parse(const char *text, struct digest *ret, struct err *err);
+
+void digest_start(struct digest_stream *s);
+void digest_more(struct digest_stream *s, const void *p, size_t n);
+struct digest digest_end(struct digest_stream *s);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * A depot: a directory that both sides can reach and that anybody may write.  Everything in it is
+ * hostile.  All calls run in a helper process that owns no lock and is abandoned when it is silent
+ * for too long, because a dead share hangs stat(2) as well. Source: docs/FORMAT.md section 3.
+ */
+#ifndef SATCHEL_DEPOT_DEPOT_H
+#define SATCHEL_DEPOT_DEPOT_H
+
+#include "core/base/digest.h"
+#include "core/base/limits.h"
+#include "core/base/say.h"
+
+struct depot; /* owned: the helper and what it told */
+
+enum depot_flags {
+	DEPOT_WRITE = 1 << 0,
+	DEPOT_VERIFY = 1 << 1, /* read back past the page cache after writing */
+	DEPOT_CREATE =
+	    1 << 2, /* make the directory and its marker when it is empty or absent (server) */
+};
+
+/** depot_open(path, flags, silence_s, ret, err): RC_IO, RC_TIMEOUT.  The marker is a hint and not
+ * looked at here. */
+int depot_open(const char *path, enum depot_flags flags, int silence_s, struct depot **ret,
+	       struct err *err);
+struct depot *depot_free(struct depot *d);
+void depot_freep(struct depot **d);
+const char *depot_path(const struct depot *d);
+
+/**
+ * depot_list(d, dir, each, arg, err): the regular files of one directory whose names could be ours
+ * ([a-z0-9._-], no dot first), in no order; size is what stat said.  An absent directory is an
+ * empty one.  RC_LIMIT after LIMIT_DEPOT_FILES.
+ * ${each} runs in this process and may call depot_read.
+ */
+int depot_list(struct depot *d, const char *dir,
+	       int (*each)(void *arg, const char *name, uint64_t size, struct err *err), void *arg,
+	       struct err *err);
+/** depot_dirs(d, dir, each, arg, err): its sub-directories, likewise. */
+int depot_dirs(struct depot *d, const char *dir,
+	       int (*each)(void *arg, const char *name, struct err *err), void *arg,
+	       struct err *err);
+
+/**
+ * depot_read(d, path, max, ret, err): the whole of a small file, read once.  When the name carries
+ * a digest it is compared: RC_INCOMPLETE when it does not fit.  RC_TYPE for what is not a regular
+ * file, RC_LIMIT, RC_IO (absent: errno ENOENT).
+ */
+int depot_read(struct depot *d, const char *path, size_t max, struct buf *ret, struct err *err);
+
+/** depot_fetch(d, path, offset, dst, n, err): exactly ${n} bytes of a large file, for a reader that
+ * verifies each block itself. RC_INCOMPLETE when it ends early. */
+int depot_fetch(struct depot *d, const char *path, uint64_t offset, uint8_t *dst, size_t n,
+		struct err *err);
+/** depot_size(d, path, ret, err): bytes of a regular file. */
+int depot_size(struct depot *d, const char *path, uint64_t *ret, struct err *err);
+/** depot_fd(d, path, err): a read-only descriptor of a regular file, opened by the helper and
+ * handed over, for a confined reader process that can be abandoned as well. */
+int depot_fd(struct depot *d, const char *path, struct err *err);
+
+/**
+ * depot_post(d, path, content, err): write a new file durably (dot-name, fsync, rename, fsync);
+ * directories are made. The same name with the same size and digest is done already; a torn one is
+ * replaced.  RC_SPACE with needed and free bytes.
+ */
+int depot_post(struct depot *d, const char *path, struct bytes content, struct err *err);
+/** depot_post_file(d, path, prefix, fd, pieces, n, tail, say, err): as that, for a bundle:
+ * ${prefix}, then the pieces of ${fd} in order, then ${tail} zero bytes. */
+struct depot_piece {
+	uint64_t offset, length;
+};
+int depot_post_file(struct depot *d, const char *path, struct bytes prefix, int fd,
+		    const struct depot_piece *pieces, size_t n, size_t tail, struct say *say,
+		    struct err *err);
+/** depot_remove(d, path, err): absent is fine. */
+int depot_remove(struct depot *d, const char *path, struct err *err);
+/** depot_free_bytes(d, ret, err): free bytes for us. */
+int depot_free_bytes(struct depot *d, uint64_t *ret, struct err *err);
+
+/* Names (core/depot/names.c).  Each maker fills at most DEPOT_NAME bytes with NUL and includes the
+ * directory. */
+#define DEPOT_NAME 256
+void name_trust(char dst[DEPOT_NAME], uint64_t version, const struct digest *d);
+void name_beat(char dst[DEPOT_NAME], uint64_t sequence, const struct digest *d);
+void name_shard(char dst[DEPOT_NAME], uint8_t xx, const struct digest *d);
+void name_head(char dst[DEPOT_NAME], const char *channel, uint64_t epoch, uint64_t generation,
+	       const struct digest *d);
+void name_bundle(char dst[DEPOT_NAME], const char *channel, uint64_t epoch, uint64_t base,
+		 uint64_t generation, const struct digest *d);
+void name_private(char dst[DEPOT_NAME], const char *id, uint64_t epoch, uint64_t generation,
+		  const struct digest *d);
+void name_inbox(char dst[DEPOT_NAME], const char *id, uint64_t sequence, const struct digest *d,
+		const char *extension);
+
+enum name_kind {
+	NAME_OTHER,
+	NAME_TRUST,
+	NAME_BEAT,
+	NAME_SHARD,
+	NAME_HEAD,
+	NAME_BUNDLE,
+	NAME_PRIVATE,
+	NAME_RECEIPT,
+	NAME_REQUEST
+};
+struct name {
+	enum name_kind kind;
+	char channel[64];             /* head, bundle */
+	char id[33];                  /* private, receipt, request */
+	uint8_t xx;                   /* shard */
+	uint64_t epoch, base, number; /* number: version, sequence, generation */
+	char digest[DIGEST_NAME + 1];
+};
+/** name_parse(path, ret): a path below the depot; NAME_OTHER when it is none of ours.  A name is
+ * only a hint of where to look. */
+enum name_kind name_parse(const char *path, struct name *ret);
+/** name_fits(name, content): does the digest of ${content} begin as the name says? (not for
+ * bundles) */
+bool name_fits(const struct name *name, struct bytes content);
+
+#endif

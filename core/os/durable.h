@@ -1,0 +1,39 @@
+/*
+ * Durable files: a dot-name in the same directory, fsync, rename, fsync of the directory.  After a
+ * power cut the name holds the old content or the new one.
+ */
+#ifndef SATCHEL_OS_DURABLE_H
+#define SATCHEL_OS_DURABLE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/base/bytes.h"
+
+enum durable_flags {
+	DURABLE_REPLACE = 1 << 0, /* an existing file is replaced; else it is RC_CONFLICT */
+	DURABLE_VERIFY = 1 << 1,  /* read back past the page cache and compare (removable media) */
+};
+
+/** durable_write(dirfd, name, content, mode, flags, err): ${name} is one component. */
+int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode,
+		  enum durable_flags flags, struct err *err);
+
+/** file_read(dirfd, path, max, ret, err): a regular file of at most ${max} bytes, whole, beneath
+ * ${dirfd}, opened O_NOFOLLOW | O_NONBLOCK.  Errors: RC_TYPE, RC_LIMIT, RC_PATH, RC_IO (errno
+ * kept). */
+int file_read(int dirfd, const char *path, size_t max, struct buf *ret, struct err *err);
+
+/** fd_write(fd, p, n, err), fd_read(fd, p, n, ret_n, err): all of it, EINTR and short counts
+ * handled; fd_read stops early only at the end of the file. */
+int fd_write(int fd, const void *p, size_t n, struct err *err);
+int fd_read(int fd, void *p, size_t n, size_t *ret_n, struct err *err);
+/** fd_pread(fd, p, n, offset, err): exactly n bytes, else RC_INCOMPLETE. */
+int fd_pread(int fd, void *p, size_t n, uint64_t offset, struct err *err);
+/** fd_copy(to, from, offset, n, err): reflink or copy in the kernel where it can, else read and
+ * write. Appends at ${to}'s position. */
+int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err);
+/** fd_close(fd, err): close and report; ${*fd} becomes -1. */
+int fd_close(int *fd, struct err *err);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The scan: walk a directory on disk beside its index, both in byte order of name, and report only
+ * what differs.  No file's content is read here; the walk never follows a link or crosses a mount.
+ */
+#ifndef SATCHEL_TREE_SCAN_H
+#define SATCHEL_TREE_SCAN_H
+
+#include <sys/stat.h>
+
+#include "core/base/say.h"
+#include "core/tree/index.h"
+
+enum scan_what {
+	SCAN_NEW,     /* on disk only */
+	SCAN_CHANGED, /* on both; stat differs, so a file's content must be read */
+	SCAN_GONE,    /* in the index only: reported for every entry of a vanished directory */
+	SCAN_SKIPPED, /* device, socket, fifo, another mount, unreadable name: never part of a tree;
+			 `why` says */
+};
+
+struct scan_item {
+	enum scan_what what;
+	const char *path;        /* from the root, decoded */
+	enum entry_kind kind;    /* on disk (GONE: in the index) */
+	const struct stat *st;   /* NULL for GONE */
+	const struct entry *old; /* NULL for NEW and SKIPPED */
+	const char *target;      /* links: where they point */
+	const char *why;         /* SKIPPED */
+};
+
+enum scan_flags {
+	SCAN_OWNERS = 1 << 0,     /* owners are part of the tree */
+	SCAN_DISK_TIMES = 1 << 1, /* compare with disk_mtime instead of mtime (a target that cannot
+				     hold the published one) */
+};
+
+struct scan_options {
+	const char *const *exclude; /* globs, fnmatch(3) on the path and on the name; a directory
+				       that matches is not entered */
+	size_t excludes;
+	enum scan_flags flags;
+	int64_t racy_after; /* ns: a file whose mtime or ctime is not older than this is reported
+			       CHANGED even if its stat is equal (racy git) */
+};
+
+struct scan_counts {
+	uint64_t entries, files, bytes; /* seen on disk, without what is excluded */
+};
+
+/**
+ * scan_tree(rootfd, x, options, each, arg, ret, err):
+ * Ascending by path, one call for each difference; a directory before what it holds.  A directory
+ * that could not be read is an error (RC_IO), never taken for empty.  The index must not be changed
+ * by ${each}.
+ */
+int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
+	      int (*each)(void *arg, const struct scan_item *item, struct err *err), void *arg,
+	      struct scan_counts *ret, struct err *err);
+
+/** scan_glob(globs, n, path): would the scan leave ${path} out? */
+bool scan_glob(const char *const *globs, size_t n, const char *path);
+
+/** entry_stat(e, st): fill mode, size, mtime, dev, ino, times of ${e} from a stat. */
+void entry_stat(struct entry *e, const struct stat *st);
+
+#endif

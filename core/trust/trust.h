@@ -1,0 +1,72 @@
+/*
+ * The trust of a site: which keys hold which role, after The Update Framework's root role.
+ * A struct trust is one decoded trust document (core/format/trustdoc.h makes it from YAML); this
+ * module knows what it allows, and when a next version may take its place. Source: The Update
+ * Framework specification 1.0.33, sections 5.3 and 6; Uptane.
+ */
+#ifndef SATCHEL_TRUST_TRUST_H
+#define SATCHEL_TRUST_TRUST_H
+
+#include "core/base/limits.h"
+#include "core/trust/signed.h"
+
+enum role { ROLE_ROOT, ROLE_PUBLISH, ROLE_BEAT, ROLE_COLLECT, ROLE_COUNT };
+enum key_state { KEY_CURRENT, KEY_RETIRED, KEY_REVOKED };
+
+extern const char *const role_names[ROLE_COUNT]; /* "root", "publish", "beat", "collect" */
+
+struct trust_key {
+	struct key_public key;
+	enum key_state state;
+	unsigned roles; /* bit (1 << enum role) */
+};
+
+struct trust {
+	char name[256];           /* of the site, as people call it */
+	uint64_t version;         /* 1, 2, 3, ... */
+	int64_t created, expires; /* seconds since 1970 UTC */
+	struct digest previous;   /* identity of version - 1; zero for version 1 */
+	struct trust_key key[LIMIT_KEYS];
+	size_t keys;
+	uint32_t threshold[ROLE_COUNT]; /* at least 1; always 1 for collect */
+	uint64_t epoch[ROLE_COUNT];     /* generations of publish, sequences of beat are ordered by
+					   (epoch, number) */
+	struct digest identity;         /* of this document's innermost bytes */
+	struct digest site;             /* site id: identity of version 1 */
+};
+
+/** trust_check(t, err): thresholds within 1..number of distinct current keys, no key twice, kinds
+ * fit roles. RC_MALFORMED. */
+int trust_check(const struct trust *t, struct err *err);
+
+/**
+ * trust_first(t, doc, site, err): accept version 1 when its identity is the pinned ${site} and it
+ * is signed by a threshold of its own root keys. trust_next(cur, next, doc, err): accept ${next}
+ * after ${cur}: version + 1, previous matches, a threshold of the root keys of ${cur} and of
+ * ${next} (distinct keys) signed ${doc}.  Errors: RC_UNTRUSTED, RC_REPLAY, RC_FORK.
+ */
+int trust_first(const struct trust *t, const struct signed_doc *doc, const struct digest *site,
+		struct err *err);
+int trust_next(const struct trust *cur, const struct trust *next, const struct signed_doc *doc,
+	       struct err *err);
+
+/**
+ * trust_role(t, role, doc, what, err): ${doc} carries a threshold of good signatures by current
+ * keys of ${role}. trust_role_named(…): as that, but retired keys count too: for what a currently
+ * signed document names by digest. Errors: RC_UNTRUSTED, the sentence begins with ${what} and tells
+ * unknown signer, too few, wrong role, revoked and bad signature apart: "bundle 41-42 of channel
+ * office: signed by key 7F3A…, which is not a publish key of site Acme".
+ */
+int trust_role(const struct trust *t, enum role role, const struct signed_doc *doc,
+	       const char *what, struct err *err);
+int trust_role_named(const struct trust *t, enum role role, const struct signed_doc *doc,
+		     const char *what, struct err *err);
+
+/** trust_signer(t, doc, dst, size): in words, who signed: "publish key 7F3A… (current)"; for
+ * inspect and verify. */
+void trust_signer(const struct trust *t, const struct signed_doc *doc, char *dst, size_t size);
+
+/** trust_collect(t): the current collect key, or NULL. */
+const struct key_public *trust_collect(const struct trust *t);
+
+#endif

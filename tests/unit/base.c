@@ -1,0 +1,91 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "core/base/bytes.h"
+#include "core/base/clock.h"
+#include "core/base/digest.h"
+#include "core/base/err.h"
+
+Test(err, every_code_has_a_slug_that_leads_back_to_it)
+{
+#define X(code, status, slug, text)                      \
+	cr_assert_eq(rc_from_slug(rc_slug(code)), code); \
+	cr_assert_eq(rc_status(code), status);
+	RC_TABLE(X)
+#undef X
+}
+
+Test(err, escapes_what_could_move_a_cursor_or_hide_text_and_keeps_utf8)
+{
+	char out[64];
+
+	err_escape(out, sizeof(out), "a\n\x1b[2J");
+	cr_assert_str_eq(out, "a\\x0a\\x1b[2J");
+	err_escape(out, sizeof(out), "Zo\xc3\xab");
+	cr_assert_str_eq(out, "Zo\xc3\xab");
+	err_escape(out, sizeof(out),
+		   "\xe2\x80\xae"
+		   "x");
+	cr_assert_str_eq(out, "\\xe2\\x80\\xaex", "right-to-left override");
+	err_escape(out, sizeof(out),
+		   "\xc2\x9b"
+		   "x\xff");
+	cr_assert_str_eq(out, "\\xc2\\x9bx\\xff", "C1 control and a lone byte");
+	err_escape(out, 4, "abcdef");
+	cr_assert_str_eq(out, "abc");
+}
+
+Test(bytes, numbers_have_one_spelling)
+{
+	struct err err = {0};
+	uint64_t v;
+	int64_t s;
+
+	cr_assert_eq(number_u64("0", 1, 9, &v, &err), 0);
+	cr_assert_eq(number_u64("18446744073709551615", 20, UINT64_MAX, &v, &err), 0);
+	cr_assert_eq(v, UINT64_MAX);
+	cr_assert_lt(number_u64("18446744073709551616", 20, UINT64_MAX, &v, &err), 0);
+	cr_assert_lt(number_u64("01", 2, 9, &v, &err), 0);
+	cr_assert_lt(number_u64("", 0, 9, &v, &err), 0);
+	cr_assert_lt(number_u64("+1", 2, 9, &v, &err), 0);
+	cr_assert_lt(number_i64("-0", 2, &s, &err), 0);
+	cr_assert_eq(number_i64("-7", 2, &s, &err), 0);
+	cr_assert_eq(s, -7);
+}
+
+Test(bytes, base64_accepts_only_the_canonical_text)
+{
+	struct err err = {0};
+	uint8_t out[8];
+	size_t n;
+
+	cr_assert_eq(base64_decode(out, sizeof(out), &n, "AA==", 4, &err), 0);
+	cr_assert_eq(n, 1);
+	cr_assert_lt(base64_decode(out, sizeof(out), &n, "AB==", 4, &err), 0, "trailing bits");
+	cr_assert_lt(base64_decode(out, sizeof(out), &n, "AA", 2, &err), 0, "no padding");
+	cr_assert_lt(base64_decode(out, sizeof(out), &n, "AA==\n", 5, &err), 0, "white space");
+}
+
+Test(clock, times_have_one_spelling_and_must_exist)
+{
+	struct err err = {0};
+	char text[CLOCK_TEXT + 1];
+	int64_t at;
+
+	cr_assert_eq(clock_parse("2026-11-22T21:00:00Z", &at, &err), 0);
+	clock_format(text, at);
+	cr_assert_str_eq(text, "2026-11-22T21:00:00Z");
+	cr_assert_lt(clock_parse("2026-02-30T00:00:00Z", &at, &err), 0);
+	cr_assert_lt(clock_parse("2026-11-22 21:00:00Z", &at, &err), 0);
+	cr_assert_lt(clock_parse("2026-11-22T21:00:60Z", &at, &err), 0);
+	cr_assert_lt(clock_parse("2026-11-22T21:00:00", &at, &err), 0);
+}
+
+Test(digest, is_blake2b_256)
+{
+	char hex[DIGEST_HEX + 1];
+	struct digest d = digest_of(bytes_of("abc"));
+
+	digest_hex(hex, &d);
+	cr_assert_str_eq(hex, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+}
