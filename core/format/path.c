@@ -1,0 +1,154 @@
+#include "core/format/path.h"
+
+#include <string.h>
+
+/* Bytes that stand for themselves in the encoding: 0x21 to 0x7E without '%'. */
+static bool is_plain(uint8_t c)
+{
+	return c > 0x20 && c < 0x7f && c != '%';
+}
+
+static int component_check(const char *name, size_t n, struct err *err)
+{
+	if (n == 0)
+		return err_set(err, RC_PATH, "an empty name is not allowed in a path");
+	if (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.')))
+		return err_set(err, RC_PATH, "the name \"%.*s\" is not allowed in a path", (int)n,
+			       name);
+	if (n > LIMIT_NAME)
+		return err_set(err, RC_PATH, "the name \"%.40s...\" has more than %d bytes", name,
+			       LIMIT_NAME);
+	return 0;
+}
+
+int path_name_check(const char *name, struct err *err)
+{
+	if (strchr(name, '/') != NULL)
+		return err_set(err, RC_PATH, "the name \"%.80s\" holds a \"/\"", name);
+	return component_check(name, strnlen(name, LIMIT_NAME + 1), err);
+}
+
+int path_check(const char *path, struct err *err)
+{
+	size_t start = 0, depth = 0;
+	int rc;
+
+	for (size_t i = 0;; i++) {
+		if (i > LIMIT_PATH)
+			return err_set(err, RC_PATH, "the path \"%.80s...\" has more than %d bytes",
+				       path, LIMIT_PATH);
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		rc = component_check(path + start, i - start, err);
+		if (rc < 0)
+			return err == NULL ? rc : err_prefix(err, "path \"%.200s\"", path);
+		if (++depth > LIMIT_DEPTH)
+			return err_set(err, RC_PATH,
+				       "the path \"%.80s...\" is deeper than %d names", path,
+				       LIMIT_DEPTH);
+		if (path[i] == '\0')
+			return 0;
+		start = i + 1;
+	}
+}
+
+int text_encode(const char *text, struct buf *ret, struct err *err)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t n = strlen(text);
+	uint8_t *out;
+	int rc = buf_reserve(ret, n > SIZE_MAX / 3 ? SIZE_MAX : 3 * n, err);
+
+	if (rc < 0)
+		return rc;
+	out = ret->p + ret->n;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = (uint8_t)text[i];
+
+		if (is_plain(c)) {
+			*out++ = c;
+		} else {
+			*out++ = '%';
+			*out++ = (uint8_t)digits[c >> 4];
+			*out++ = (uint8_t)digits[c & 15];
+		}
+	}
+	*out = '\0';
+	ret->n = (size_t)(out - ret->p);
+	return 0;
+}
+
+static int upper_hex(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* The byte that "%XX" at ${p} stands for, or -1: also when that byte has to stand for itself. */
+static int escaped_byte(const uint8_t *p, size_t left)
+{
+	int high, low;
+
+	if (left < 3 || p[0] != '%')
+		return -1;
+	high = upper_hex(p[1]);
+	low = upper_hex(p[2]);
+	if (high < 0 || low < 0 || (high == 0 && low == 0) || is_plain((uint8_t)(high << 4 | low)))
+		return -1;
+	return high << 4 | low;
+}
+
+int text_decode(struct bytes in, char *dst, size_t size, struct err *err)
+{
+	size_t used = 0;
+
+	if (size == 0)
+		return err_set(err, RC_INTERNAL, "no room for a text");
+	for (size_t i = 0; i < in.n; used++) {
+		int c = in.p[i];
+
+		if (used + 1 >= size)
+			return err_set(err, RC_PATH, "\"%.*s...\" has more than %zu bytes",
+				       (int)(in.n < 80 ? in.n : 80), (const char *)in.p, size - 1);
+		if (is_plain((uint8_t)c)) {
+			i++;
+		} else {
+			c = escaped_byte(in.p + i, in.n - i);
+			if (c < 0)
+				return err_set(err, RC_MALFORMED,
+					       "\"%.*s\" is not in the canonical percent-encoding "
+					       "(byte %zu of it)",
+					       (int)(in.n < 80 ? in.n : 80), (const char *)in.p,
+					       i + 1);
+			i += 3;
+		}
+		dst[used] = (char)c;
+	}
+	dst[used] = '\0';
+	return 0;
+}
+
+int path_compare(const char *a, const char *b)
+{
+	size_t i = 0;
+	unsigned ca, cb;
+
+	while (a[i] == b[i] && a[i] != '\0')
+		i++;
+	/* NUL is below everything, '/' comes next, then the other bytes in their order. */
+	ca = a[i] == '/' ? 0 : (unsigned char)a[i];
+	cb = b[i] == '/' ? 0 : (unsigned char)b[i];
+	if (ca == 0 && cb == 0)
+		return (a[i] != '\0') - (b[i] != '\0');
+	return (ca > cb) - (ca < cb);
+}
+
+bool path_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
