@@ -39,13 +39,17 @@ void key_number_text(char dst[KEY_NUMBER_TEXT + 1], const struct key_public *k);
  */
 int key_public_parse(struct bytes text, struct key_public *ret, struct err *err);
 int key_public_text(const struct key_public *k, struct buf *ret, struct err *err);
+/** key_public_line(dst, k): the second line alone, as documents hold it. */
+#define KEY_PUBLIC_LINE 56
+void key_public_line(char dst[KEY_PUBLIC_LINE + 1], const struct key_public *k);
 
 /**
  * key_write(dirfd, name, k, err): minisign's secret key file without passphrase, 0600, O_EXCL,
  * durable; and ${name}.pub beside it is the caller's.
- * key_read(dirfd, name, passphrase, ret, err): refuses a file that is not regular, a link, writable
- * by others, readable by others, longer than it should be.  ${passphrase} asks (NULL: a key with
- * one is RC_UNTRUSTED).
+ * key_read(dirfd, name, passphrase, ret, err): refuses a link (RC_PATH), what is no regular file
+ * (RC_TYPE), what others may read or write or somebody else than we or root owns (RC_POLICY), more
+ * than one key or anything after it (RC_MALFORMED).  ${passphrase} asks, ${what} being the file's
+ * name (NULL: a key with one is RC_UNTRUSTED, as is the wrong one).
  */
 int key_write(int dirfd, const char *name, const struct key_secret *k, struct err *err);
 struct key_ask {
