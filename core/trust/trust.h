@@ -35,15 +35,21 @@ struct trust {
 	struct digest site;             /* site id: identity of version 1 */
 };
 
-/** trust_check(t, err): thresholds within 1..number of distinct current keys, no key twice, kinds
- * fit roles. RC_MALFORMED. */
+/**
+ * trust_check(t, err): thresholds within 1..number of distinct current keys (publish, beat,
+ * collect: 1, because only trust documents carry several signatures), no key and no key number
+ * twice, kinds fit roles, one current collect key, a version before exactly from version 2 on.
+ * RC_MALFORMED.
+ */
 int trust_check(const struct trust *t, struct err *err);
 
 /**
  * trust_first(t, doc, site, err): accept version 1 when its identity is the pinned ${site} and it
  * is signed by a threshold of its own root keys. trust_next(cur, next, doc, err): accept ${next}
  * after ${cur}: version + 1, previous matches, a threshold of the root keys of ${cur} and of
- * ${next} (distinct keys) signed ${doc}.  Errors: RC_UNTRUSTED, RC_REPLAY, RC_FORK.
+ * ${next} (distinct keys) signed ${doc}; epochs do not fall.  Both run trust_check.  Errors:
+ * RC_UNTRUSTED, RC_MALFORMED, RC_REPLAY (older, or held already: nothing to alarm about),
+ * RC_INCOMPLETE (a version between is missing), RC_FORK (only of what the held root keys signed).
  */
 int trust_first(const struct trust *t, const struct signed_doc *doc, const struct digest *site,
 		struct err *err);
@@ -62,8 +68,8 @@ int trust_role(const struct trust *t, enum role role, const struct signed_doc *d
 int trust_role_named(const struct trust *t, enum role role, const struct signed_doc *doc,
 		     const char *what, struct err *err);
 
-/** trust_signer(t, doc, dst, size): in words, who signed: "publish key 7F3A… (current)"; for
- * inspect and verify. */
+/** trust_signer(t, doc, dst, size): in words, who signed: "publish key 7F3A… (current)", "unknown
+ * key 7F3A…", "not key 7F3A… (its signature does not fit)"; for inspect and verify. */
 void trust_signer(const struct trust *t, const struct signed_doc *doc, char *dst, size_t size);
 
 /** trust_collect(t): the current collect key, or NULL. */
