@@ -776,3 +776,135 @@ Test(bundle, sizes_beyond_the_limits_are_refused_before_anything_is_allocated)
 	cr_assert_eq(tar_header("manifesto", 100, &b, &err), 0);
 	cr_assert_eq(bundle_manifest_size(b.p, &size, &err), RC_MALFORMED);
 }
+
+/* Sealing */
+
+struct sealed {
+	struct key_secret *secret; /* owned */
+	struct made made;
+	struct buf tar;
+};
+
+static void sealed_clear(struct sealed *s)
+{
+	key_freep(&s->secret);
+	content_key_freep(&s->made.key);
+	made_clear(&s->made);
+	buf_clear(&s->tar);
+}
+
+/* A payload of three blocks, sealed to a new key. */
+static void sealed_make_payload(struct sealed *s, size_t plain)
+{
+	OWNED(content_key_freep) struct content_key *k = NULL;
+	OWNED(buf_clear) struct buf clear = BUF_INIT;
+	struct key_public to;
+	struct err err = {0};
+
+	memset(s, 0, sizeof(*s));
+	cr_assert_eq(key_generate(KEY_SEAL, &s->secret, &err), 0, "%s", err.text);
+	member_add(&s->tar, "changes", bytes_of(changes_text));
+	member_add(&s->tar, "files/a", noise(plain));
+	tar_end(&s->tar);
+	made_from_tar(&s->made, bytes_of(changes_text), bytes_in(&s->tar), LIMIT_FRAME);
+	clear = s->made.payload;
+	s->made.payload = (struct buf)BUF_INIT;
+	to = key_public_of(s->secret);
+	workstation_id(s->made.m.recipient, &to);
+	cr_assert_eq(content_key_new(&to, &s->made.m, &k, &err), 0, "%s", err.text);
+	for (size_t at = 0; at < clear.n; at += CONTENT_BYTES) {
+		bool last = clear.n - at <= CONTENT_BYTES;
+		struct bytes piece = {clear.p + at, last ? clear.n - at : CONTENT_BYTES};
+
+		cr_assert_eq(content_seal(k, piece, last, &s->made.payload, &err), 0);
+	}
+	made_blocks(&s->made);
+}
+
+static int sealed_read(struct sealed *s, struct err *err)
+{
+	OWNED(seen_clear) struct seen seen = {0};
+	int rc;
+
+	content_key_freep(&s->made.key);
+	rc = content_key_open(s->secret, &s->made.m, &s->made.key, err);
+	return rc < 0 ? rc : made_read(&s->made, &seen, err);
+}
+
+Test(content, sealed_payload_is_read_by_its_recipient_whatever_its_length)
+{
+	static const size_t sizes[] = {0, 100, BLOCK_BYTES, 5 * BLOCK_BYTES / 2};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		OWNED(sealed_clear) struct sealed s;
+		struct err err = {0};
+
+		sealed_make_payload(&s, sizes[i]);
+		cr_assert_eq(sealed_read(&s, &err), 0, "%s", err.text);
+	}
+}
+
+Test(content, sealed_payload_is_read_by_nobody_else)
+{
+	OWNED(sealed_clear) struct sealed s;
+	OWNED(seen_clear) struct seen seen = {0};
+	struct err err = {0};
+
+	sealed_make_payload(&s, 100);
+	cr_assert_eq(made_read(&s.made, &seen, &err), RC_UNTRUSTED, "without a key");
+	key_freep(&s.secret);
+	cr_assert_eq(key_generate(KEY_SEAL, &s.secret, &err), 0);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "with another key");
+}
+
+Test(content, blocks_that_were_altered_swapped_repeated_or_left_out_do_not_open)
+{
+	OWNED(sealed_clear) struct sealed s;
+	OWNED(buf_clear) struct buf good = BUF_INIT;
+	struct err err = {0};
+
+	/* Signed as they are, so that only the seal can notice. */
+	sealed_make_payload(&s, 5 * BLOCK_BYTES / 2);
+	cr_assert_eq(s.made.blocks.n, 3 * DIGEST_BYTES);
+	cr_assert_eq(buf_add(&good, s.made.payload.p, s.made.payload.n, &err), 0);
+	s.made.payload.p[5] ^= 1;
+	made_blocks(&s.made);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "altered");
+	memcpy(s.made.payload.p, good.p + BLOCK_BYTES, BLOCK_BYTES);
+	memcpy(s.made.payload.p + BLOCK_BYTES, good.p, BLOCK_BYTES);
+	made_blocks(&s.made);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "swapped");
+	memcpy(s.made.payload.p, good.p, BLOCK_BYTES);
+	made_blocks(&s.made);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "repeated");
+	memcpy(s.made.payload.p, good.p, good.n);
+	s.made.payload.n = 2 * BLOCK_BYTES;
+	made_blocks(&s.made);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "without its last block");
+	memmove(s.made.payload.p + BLOCK_BYTES, good.p + 2 * BLOCK_BYTES, good.n - 2 * BLOCK_BYTES);
+	s.made.payload.n = good.n - BLOCK_BYTES;
+	made_blocks(&s.made);
+	cr_assert_eq(sealed_read(&s, &err), RC_UNTRUSTED, "without one in the middle");
+}
+
+Test(content, a_key_serves_one_payload_and_ends_with_its_last_block)
+{
+	OWNED(content_key_freep) struct content_key *k = NULL;
+	OWNED(key_freep) struct key_secret *secret = NULL;
+	OWNED(buf_clear) struct buf out = BUF_INIT;
+	struct manifest m = {0};
+	struct key_public to;
+	struct err err = {0};
+
+	cr_assert_eq(key_generate(KEY_SEAL, &secret, &err), 0);
+	to = key_public_of(secret);
+	cr_assert_eq(content_key_new(&to, &m, &k, &err), 0);
+	cr_assert_eq(content_seal(k, noise(CONTENT_BYTES), false, &out, &err), 0);
+	cr_assert_eq(out.n, BLOCK_BYTES);
+	cr_assert_eq(content_seal(k, noise(CONTENT_BYTES - 1), false, &out, &err), RC_INTERNAL,
+		     "only the last message is shorter");
+	cr_assert_eq(content_seal(k, noise(CONTENT_BYTES + 1), true, &out, &err), RC_INTERNAL);
+	cr_assert_eq(content_seal(k, noise(CONTENT_BYTES), true, &out, &err), 0);
+	cr_assert_eq(out.n, 2 * BLOCK_BYTES);
+	cr_assert_eq(content_seal(k, noise(1), true, &out, &err), RC_INTERNAL);
+}
