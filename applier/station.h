@@ -2,9 +2,14 @@
  * A workstation: what its owner wrote (workstation.yaml), its keys, and its state database.
  *
  *   workstation.yaml   depots, root, allow, answers to local changes
- * (schemas/workstation-config.yaml) STATE/state.db     trust, floors, index of every channel,
- * journal, receipts to send STATE/keys/sign.key seal.key STATE/private/     the tree of the private
- * channel, applied like any other STATE/outbox/      receipts not yet in every depot STATE/lock
+ *                      (schemas/workstation-config.yaml)
+ *   STATE/state.db     trust, floors, index of every channel, journal, receipts to send
+ *   STATE/keys/        sign.key and seal.key, 0600
+ *   STATE/private/     the tree of the private channel, applied like any other
+ *   STATE/lock         one run at a time
+ *
+ * Receipts and requests that are not yet in every depot wait in the database, so that what they
+ * report and the floors they stand on are committed together.
  */
 #ifndef SATCHEL_APPLIER_STATION_H
 #define SATCHEL_APPLIER_STATION_H
@@ -15,11 +20,14 @@
 
 #define STATION_APPLICATION_ID 0x53415457u /* "SATW" */
 
+/* The private channel's tree in the index; no channel's name begins with '@'. */
+#define TREE_PRIVATE "@private"
+
 enum local_answer {
-	LOCAL_REPLACE,
+	LOCAL_REPLACE, /* replace and keep a copy */
 	LOCAL_KEEP,
 	LOCAL_FAIL
-}; /* replace and keep a copy; keep; fail */
+};
 
 struct station {
 	char *config; /* owned; path of workstation.yaml */
@@ -37,25 +45,73 @@ struct station {
 	struct say *say;            /* borrowed */
 
 	/* Membership; all zero before enrolment. */
-	bool enrolled;
+	bool enrolled; /* a request was made; the server's answer is the private channel */
 	struct digest site;
 	char id[WORKSTATION_ID + 1];
+	char name[128];     /* what it called itself */
 	struct trust trust; /* highest version accepted; verified again when it is loaded */
+
+	/* The newest beat accepted: the floor under every other. */
+	uint64_t beat_epoch, beat;         /* 0: none yet */
+	int64_t beat_issued, beat_expires; /* 0 when it cannot be verified any more */
 };
 
 enum station_flags { STATION_LOCK = 1 << 0, STATION_CREATE = 1 << 1 };
 
-/** station_open(dir, flags, say, ret, err): ${dir} is -w DIR (DIR/workstation.yaml, DIR/state),
- * NULL for /etc/satchel and /var/lib/satchel. */
+/**
+ * station_open(dir, flags, say, ret, err):
+ * ${dir} is -w DIR (DIR/workstation.yaml, DIR/state), NULL for /etc/satchel/workstation.yaml and
+ * /var/lib/satchel.  STATION_CREATE makes what is missing: a commented workstation.yaml (root: is
+ * DIR/root with -w DIR, "/" without), the state directory 0700, the database.  Errors: RC_STATE
+ * (nothing here; a database that is gone while keys or trees are there; one that is older than
+ * what this machine did), RC_MALFORMED (workstation.yaml), RC_POLICY (files that others could
+ * write), RC_BUSY with STATION_LOCK.
+ */
 int station_open(const char *dir, enum station_flags flags, struct say *say, struct station **ret,
 		 struct err *err);
 struct station *station_free(struct station *s);
 void station_freep(struct station **s);
+
+/** station_event(s, kind, text, err): something that the server should know; sent with receipts
+ * until one of them is acknowledged.  The same kind and text within a week is not a new event. */
 int station_event(struct station *s, const char *kind, const char *text, struct err *err);
 
-/** enrol(s, code, depot, name, err): find and check the trust chain by the code, make keys, write
- * the sealed request; remembers the depot in workstation.yaml when it is not there. */
+/** station_now(s): the clock, or the newest beat's issue time when the clock is before that. */
+int64_t station_now(const struct station *s);
+
+/** station_target(s, target, ret, err): where a channel's ${target} lies on this machine, root:
+ * prefix included, canonical.  RC_POLICY when workstation.yaml does not allow it, RC_PATH. */
+int station_target(const struct station *s, const char *target, char **ret, struct err *err);
+
+/** station_enrol(s, code, depot, name, err): find and check the trust chain by the code, make keys,
+ * write the sealed request; remembers the depot in workstation.yaml when it is not there.
+ * ${code} is an invitation, or the 64 digits of the site id: then nobody invited this machine, and
+ * it waits for approval by its fingerprint.  ${name} NULL: the host's name. */
 int station_enrol(struct station *s, const char *code, const char *depot, const char *name,
 		  struct err *err);
+
+/* What a channel (or TREE_PRIVATE) holds and what came of the last try; the receipt is made of
+ * these. */
+struct station_channel {
+	char name[CHANNEL_NAME];
+	char target[LIMIT_PATH + 1]; /* on this machine, "" for the private channel */
+	uint64_t epoch, generation;  /* held */
+	struct digest tree;          /* held, as published */
+	char result[16];             /* "" when it was never tried */
+	char reason[512];
+	uint64_t wanted;
+	uint64_t deviations, adaptations, drift;
+	int64_t at;
+	uint64_t milliseconds;
+};
+/** station_channels(s, each, arg, err): ascending by name, the private channel first. */
+int station_channels(struct station *s,
+		     int (*each)(void *arg, const struct station_channel *c, struct err *err),
+		     void *arg, struct err *err);
+/** station_events(s, all, each, arg, err): oldest first; those that no acknowledged receipt
+ * carried, or ${all} that are kept. */
+int station_events(struct station *s, bool all,
+		   int (*each)(void *arg, const struct receipt_event *e, struct err *err),
+		   void *arg, struct err *err);
 
 #endif

@@ -1,0 +1,269 @@
+#include "applier/station_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "applier/apply.h"
+#include "applier/follow.h"
+#include "applier/outbox.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/trust/code.h"
+
+struct enrol {
+	struct station *s;
+	bool invited;
+	struct invite invite;
+	struct digest site; /* asked for, when not invited; then found */
+	char name[128];
+	char id[WORKSTATION_ID + 1];
+	struct depot *depot;       /* owned */
+	struct follow_chain chain; /* owned */
+	struct key_secret *sign;   /* owned */
+	struct key_secret *seal;   /* owned */
+};
+
+static void enrol_clear(struct enrol *e)
+{
+	depot_free(e->depot);
+	follow_chain_clear(&e->chain);
+	key_free(e->sign);
+	key_free(e->seal);
+}
+
+static int code_read(struct enrol *e, const char *code, struct err *err)
+{
+	int rc;
+
+	if (digest_parse(code, &e->site, NULL) == 0)
+		return 0;
+	rc = invite_parse(code, &e->invite, err);
+	if (rc == 0)
+		e->invited = true;
+	return rc;
+}
+
+static int name_set(struct enrol *e, const char *name, struct err *err)
+{
+	char host[128] = "";
+
+	if (name == NULL) {
+		if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
+			snprintf(host, sizeof(host), "workstation");
+		name = host;
+	}
+	if (strlen(name) >= sizeof(e->name))
+		return err_set(err, RC_USAGE, "the name %.40s… is longer than 127 characters",
+			       name);
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	return 0;
+}
+
+/* Days are what people agreed on, so the sentence names the last good one. */
+static int code_expired(const struct invite *in, struct err *err)
+{
+	char day[CLOCK_TEXT + 1];
+
+	clock_format(day, in->last_day - 1);
+	return err_set(err, RC_EXPIRED,
+		       "this code was good until %.10s: ask for a new one (satchel invite)", day);
+}
+
+/*
+ * A wrong clock must lock nobody out: the code is refused here only when what the site signed says
+ * that the clock can be right; otherwise the server, which knows the day, decides.
+ */
+static int code_check(struct enrol *e, struct err *err)
+{
+	const struct trust *t = &e->chain.trust;
+	int rc;
+
+	if (!e->invited)
+		return 0;
+	if (t->version < e->invite.trust_floor)
+		return err_set(err, RC_INCOMPLETE,
+			       "the depot %s holds trust version %" PRIu64
+			       ", the code asks for %" PRIu32 ": the depot is behind",
+			       depot_path(e->depot), t->version, e->invite.trust_floor);
+	if (clock_now() < e->invite.last_day)
+		return 0;
+	rc = follow_clock(e->depot, t, clock_now(), err);
+	if (rc == 1)
+		return code_expired(&e->invite, err);
+	if (rc == 0)
+		say_warning(e->s->say, "the code has expired by this machine's clock, which is in "
+				       "doubt; the server will decide");
+	return rc;
+}
+
+/* 1: nothing to do. */
+static int membership_check(struct enrol *e, struct err *err)
+{
+	struct station *s = e->s;
+	uint64_t epoch, generation;
+	struct digest tree;
+	int rc;
+
+	if (!s->enrolled)
+		return 0;
+	if (!digest_equal(&s->site, &e->chain.trust.site))
+		return err_set(err, RC_CONFLICT,
+			       "this workstation belongs to the site %s, the code is for the site "
+			       "%s: use another directory (-w), or move %s away first",
+			       s->trust.name, e->chain.trust.name, s->state);
+	rc = apply_held(s, TREE_PRIVATE, &epoch, &generation, &tree, err);
+	return rc < 0 ? rc : generation > 0;
+}
+
+static int membership_keep(struct enrol *e, struct err *err)
+{
+	struct station *s = e->s;
+	const struct follow_chain *c = &e->chain;
+	int rc = db_run(s->db, err,
+			"INSERT OR REPLACE INTO membership (one, site, id, name) "
+			"VALUES (1, ?, ?, ?)",
+			"dtt", &c->trust.site, e->id, e->name);
+
+	for (uint64_t v = s->trust.version + 1; rc == 0 && v <= c->docs; v++)
+		rc = station_trust_keep(s, v, bytes_in(&c->doc[v - 1]), err);
+	return rc;
+}
+
+static void request_fill(const struct enrol *e, uint64_t sequence, struct request *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->site = e->chain.trust.site;
+	snprintf(ret->kind, sizeof(ret->kind), "enrol");
+	snprintf(ret->workstation, sizeof(ret->workstation), "%s", e->id);
+	ret->sequence = sequence;
+	ret->written = clock_now();
+	snprintf(ret->name, sizeof(ret->name), "%s", e->name);
+	ret->sign = key_public_of(e->sign);
+	ret->seal = key_public_of(e->seal);
+	if (!e->invited)
+		return;
+	invite_id(ret->invitation, e->invite.secret);
+	ret->proof = invite_proof(e->invite.secret, &ret->site, &ret->sign, &ret->seal);
+}
+
+/* The same code again sends the same bytes again, unless the site has a new collect key. */
+static int request_make(struct enrol *e, struct err *err)
+{
+	struct station *s = e->s;
+	const struct key_public *collect = trust_collect(&e->chain.trust);
+	OWNED(buf_clear) struct buf was = BUF_INIT, inner = BUF_INIT;
+	struct request r;
+	char what[40], to[17];
+	uint64_t sequence;
+	int rc;
+
+	if (collect == NULL)
+		return err_set(err, RC_MALFORMED, "the site %s has no collect key",
+			       e->chain.trust.name);
+	request_fill(e, 0, &r);
+	key_seal_id(to, collect);
+	snprintf(what, sizeof(what), "%s %s", r.invitation, to);
+	rc = station_fact_get(s, "request", &was, err);
+	if (rc < 0 || (rc == 1 && bytes_equal(bytes_in(&was), bytes_of(what))))
+		return rc < 0 ? rc : 0;
+	rc = station_next(s, "request", &sequence, err);
+	if (rc < 0)
+		return rc;
+	r.sequence = sequence;
+	rc = request_encode(&r, &inner, err);
+	if (rc == 0)
+		rc = outbox_put(s, OUTBOX_REQUEST, sequence, bytes_in(&inner), e->sign, e->id,
+				collect, err);
+	return rc < 0 ? rc : station_fact_put(s, "request", bytes_of(what), err);
+}
+
+static int enrol_commit(struct enrol *e, struct err *err)
+{
+	struct station *s = e->s;
+	int rc = db_begin(s->db, err);
+
+	if (rc == 0)
+		rc = membership_keep(e, err);
+	if (rc == 0)
+		rc = request_make(e, err);
+	if (rc == 0)
+		rc = db_commit(s->db, err);
+	if (rc < 0) {
+		db_rollback(s->db);
+		return rc;
+	}
+	s->enrolled = true;
+	s->site = e->chain.trust.site;
+	if (e->chain.trust.version > s->trust.version)
+		s->trust = e->chain.trust;
+	memcpy(s->id, e->id, sizeof(s->id));
+	memcpy(s->name, e->name, sizeof(s->name));
+	return 0;
+}
+
+/* Groups of four, as people read digits to each other. */
+static void fingerprint_say(struct station *s)
+{
+	char text[WORKSTATION_ID + WORKSTATION_ID / 4 + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < WORKSTATION_ID; i++) {
+		if (i > 0 && i % 4 == 0)
+			text[n++] = ' ';
+		text[n++] = s->id[i];
+	}
+	text[n] = '\0';
+	say_info(s->say, "asked to join the site %s; the fingerprint of this workstation is %s",
+		 s->trust.name, text);
+}
+
+static int enrol_run(struct enrol *e, const char *depot, struct err *err)
+{
+	struct station *s = e->s;
+	struct key_public sign;
+	int rc = depot_open(depot, DEPOT_WRITE | DEPOT_VERIFY, LIMIT_DEPOT_SILENCE, &e->depot, err);
+
+	if (rc == 0)
+		rc = follow_first(e->depot, e->invited ? &e->invite : NULL, &e->site, &e->chain,
+				  err);
+	if (rc == 0)
+		rc = membership_check(e, err);
+	if (rc == 1) {
+		say_info(s->say, "this workstation is enrolled in the site %s already",
+			 s->trust.name);
+		return station_config_depot(s, depot, err);
+	}
+	if (rc == 0)
+		rc = code_check(e, err);
+	if (rc == 0)
+		rc = station_keys(s, STATION_KEYS_CREATE, &e->sign, &e->seal, err);
+	if (rc < 0)
+		return rc;
+	sign = key_public_of(e->sign);
+	workstation_id(e->id, &sign);
+	rc = enrol_commit(e, err);
+	if (rc == 0)
+		rc = station_config_depot(s, depot, err);
+	if (rc < 0)
+		return rc;
+	rc = outbox_post(s, e->depot, err);
+	if (rc < 0)
+		return err_prefix(err, "the request is made, but could not be put into the depot");
+	fingerprint_say(s);
+	return 0;
+}
+
+int station_enrol(struct station *s, const char *code, const char *depot, const char *name,
+		  struct err *err)
+{
+	OWNED(enrol_clear) struct enrol e = {.s = s};
+	OWNED(freep) char *path = NULL;
+	int rc = code_read(&e, code, err);
+
+	if (rc == 0)
+		rc = name_set(&e, name, err);
+	if (rc == 0)
+		rc = station_absolute(depot, &path, err);
+	return rc < 0 ? rc : enrol_run(&e, path, err);
+}

@@ -1,0 +1,93 @@
+/*
+ * Follow: what one depot offers, found and verified: trust chain, beat, shards, heads, bundles.
+ * A name says only where to look; what counts is the best verified document.  Nothing is parsed
+ * before it is known whose it is: trust by its predecessor's root keys, the beat by the beat role,
+ * all below by digest from the beat and by signature.
+ */
+#ifndef SATCHEL_APPLIER_FOLLOW_H
+#define SATCHEL_APPLIER_FOLLOW_H
+
+#include "applier/station.h"
+#include "core/depot/depot.h"
+#include "core/format/bundle.h"
+#include "core/trust/code.h"
+
+/* Documents that one run reads from one depot in search of good ones: a flood of well-named junk
+ * costs its author as much as us, and then we give up. */
+#define FOLLOW_TRIES 20000u
+
+struct follow {
+	struct station *s;   /* borrowed */
+	struct depot *depot; /* owned */
+	unsigned tries;      /* left */
+	bool ours;           /* a trust document of our site lies here */
+	bool behind;         /* the newest beat here is older than the newest we know */
+	bool current;        /* the newest beat we know lies here */
+};
+
+int follow_open(struct station *s, const char *path, struct follow *ret, struct err *err);
+void follow_close(struct follow *f);
+void follow_closep(struct follow **list); /* NULL is fine */
+
+/** follow_trust(f, err): walk on from the version held, keep what is accepted (own transaction).
+ * Returns how many versions were accepted, or a negative code. */
+int follow_trust(struct follow *f, struct err *err);
+
+/**
+ * follow_beat(f, err): the best beat of the depot.  1: newer than the one held, verified and kept;
+ * 0: nothing newer (f->current, f->behind).  RC_FORK: the held number with other content;
+ * RC_INCOMPLETE: what could be newer is not whole, or names a trust version that is not here;
+ * RC_UNTRUSTED and RC_MALFORMED: what could be newer is not good.
+ */
+int follow_beat(struct follow *f, struct err *err);
+
+/** follow_shard(f, xx, identity, ret, err): the shard that the current beat names.  RC_INCOMPLETE
+ * when it is not here whole. */
+int follow_shard(struct follow *f, uint8_t xx, const struct digest *identity, struct shard *ret,
+		 struct err *err);
+
+/** follow_head(f, row, ret, err): the head that a shard's row names; likewise. */
+int follow_head(struct follow *f, const struct shard_channel *row, struct head *ret,
+		struct err *err);
+
+/* A bundle whose prefix was read once, verified, and decoded. */
+struct follow_bundle {
+	char path[DEPOT_NAME];
+	struct manifest manifest;
+	struct buf prefix;       /* owned */
+	struct bytes blocks;     /* in it */
+	uint64_t payload_offset; /* in the file */
+};
+void follow_bundle_clear(struct follow_bundle *b);
+
+/** follow_channel_bundle(f, head, i, ret, err): the i-th bundle of a head.  RC_INCOMPLETE when it
+ * is not here whole (its size, not yet its blocks). */
+int follow_channel_bundle(struct follow *f, const struct head *head, size_t i,
+			  struct follow_bundle *ret, struct err *err);
+/** follow_private_bundle(f, row, ret, err): of our own private channel, as the shard names it. */
+int follow_private_bundle(struct follow *f, const struct shard_workstation *row,
+			  struct follow_bundle *ret, struct err *err);
+
+/**
+ * follow_prefix(depot, path, trust, ret, err): read and verify the prefix of a bundle that nothing
+ * but its path names (by hand): signed by the publish role of ${trust}.
+ */
+int follow_prefix(struct depot *depot, const char *path, const struct trust *trust,
+		  struct follow_bundle *ret, struct err *err);
+
+/* Trust from nothing, for enrolment. */
+struct follow_chain {
+	struct trust trust; /* the highest */
+	struct buf *doc;    /* owned; raw, from version 1 */
+	size_t docs;
+};
+void follow_chain_clear(struct follow_chain *c);
+/** follow_first(depot, code, site, ret, err): find version 1 by the code (or, when that is NULL,
+ * by the site id) and walk to the highest.  RC_INCOMPLETE, RC_ADDRESSEE. */
+int follow_first(struct depot *depot, const struct invite *code, const struct digest *site,
+		 struct follow_chain *ret, struct err *err);
+/** follow_clock(depot, trust, now, err): 1 when the newest good beat (or the trust document when
+ * there is none) says that ${now} can be right, 0 when the clock is in doubt. */
+int follow_clock(struct depot *depot, const struct trust *trust, int64_t now, struct err *err);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * What the files of follow share.
+ */
+#ifndef SATCHEL_APPLIER_FOLLOW_INTERNAL_H
+#define SATCHEL_APPLIER_FOLLOW_INTERNAL_H
+
+#include "applier/follow.h"
+
+/* Files of one kind in one directory of a depot: what their names claim, 32 bytes each, because
+ * a directory may hold millions. */
+struct listing {
+	struct listed {
+		uint64_t epoch, number;
+		uint8_t digest[DIGEST_NAME / 2];
+	} * row; /* owned; descending by (epoch, number) */
+	size_t rows, room;
+};
+
+struct listing_filter {
+	enum name_kind kind;
+	const char *id;        /* NAME_PRIVATE: whose */
+	uint64_t epoch, above; /* heads and private bundles: exactly this epoch */
+	uint64_t until;        /* numbers above ${above} up to this */
+	uint8_t xx;            /* NAME_SHARD: which */
+};
+
+int listing_read(struct depot *d, const char *dir, const struct listing_filter *f,
+		 struct listing *ret, struct err *err);
+void listing_clear(struct listing *l);
+/** listed_digest(row): its first half, for the name_* makers. */
+struct digest listed_digest(const struct listed *row);
+
+/** follow_fatal(rc): would going on with the next file of this depot be of no use? */
+bool follow_fatal(int rc);
+
+#endif

@@ -1,0 +1,111 @@
+#include "applier/outbox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/own.h"
+
+static const struct {
+	const char *name; /* of the kind, and the extension of its files */
+	size_t max;       /* bytes of the file */
+} kinds[] = {
+    [OUTBOX_RECEIPT] = {"receipt", LIMIT_RECEIPT}, [OUTBOX_REQUEST] = {"request", LIMIT_REQUEST}};
+
+int outbox_drop(struct station *s, enum outbox_kind kind, struct err *err)
+{
+	return db_run(s->db, err, "DELETE FROM outbox WHERE kind = ?", "t", kinds[kind].name);
+}
+
+int outbox_put(struct station *s, enum outbox_kind kind, uint64_t sequence, struct bytes inner,
+	       const struct key_secret *sign, const char *id, const struct key_public *collect,
+	       struct err *err)
+{
+	OWNED(buf_clear) struct buf doc = BUF_INIT, sealed = BUF_INIT;
+	struct digest digest;
+	char path[DEPOT_NAME];
+	int rc = signed_make(sign, inner, &doc, err);
+
+	if (rc == 0)
+		rc = sealed_make(collect, bytes_in(&doc), &sealed, err);
+	if (rc < 0)
+		return rc;
+	if (sealed.n > kinds[kind].max)
+		return err_set(err, RC_LIMIT, "a %s of %zu bytes is larger than the %zu allowed",
+			       kinds[kind].name, sealed.n, kinds[kind].max);
+	digest = digest_of(bytes_in(&sealed));
+	name_inbox(path, id, sequence, &digest, kinds[kind].name);
+	rc = outbox_drop(s, kind, err);
+	if (rc == 0)
+		rc = db_run(s->db, err,
+			    "INSERT INTO outbox (path, kind, sequence, content) "
+			    "VALUES (?, ?, ?, ?)",
+			    "ttib", path, kinds[kind].name, (int64_t)sequence, bytes_in(&sealed));
+	return rc;
+}
+
+struct outbox_row {
+	char *path; /* owned */
+	struct buf content;
+};
+
+static void row_clear(struct outbox_row *row)
+{
+	free(row->path);
+	buf_clear(&row->content);
+}
+
+/* Copied out of the statement, so that none is open while a slow depot is written. */
+static int row_next(struct station *s, const char *after, struct outbox_row *ret, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct bytes content;
+	int rc =
+	    db_query(s->db, "SELECT path, content FROM outbox WHERE path > ? ORDER BY path LIMIT 1",
+		     &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "t", after);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc <= 0)
+		return rc;
+	ret->path = strdup(db_text(st, 0));
+	if (ret->path == NULL)
+		return err_memory(err);
+	content = db_bytes(st, 1);
+	rc = buf_add(&ret->content, content.p, content.n, err);
+	return rc < 0 ? rc : 1;
+}
+
+int outbox_post(struct station *s, struct depot *depot, struct err *err)
+{
+	char after[DEPOT_NAME] = "";
+	int posted = 0;
+
+	for (;;) {
+		OWNED(row_clear) struct outbox_row row = {0};
+		int rc = row_next(s, after, &row, err);
+
+		if (rc <= 0)
+			return rc < 0 ? rc : posted;
+		rc = depot_post(depot, row.path, bytes_in(&row.content), err);
+		if (rc == 0)
+			rc = db_run(s->db, err, "UPDATE outbox SET posted = 1 WHERE path = ?", "t",
+				    row.path);
+		if (rc < 0)
+			return rc;
+		snprintf(after, sizeof(after), "%s", row.path);
+		posted++;
+	}
+}
+
+int outbox_waiting(struct station *s, uint64_t *ret, struct err *err)
+{
+	int64_t n = 0;
+	int rc = db_int(s->db, err, &n, "SELECT count(*) FROM outbox WHERE posted = 0", "");
+
+	if (rc < 0)
+		return rc;
+	*ret = (uint64_t)n;
+	return 0;
+}

@@ -1,0 +1,351 @@
+#include "applier/station_internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/own.h"
+#include "core/format/path.h"
+#include "core/format/yaml.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+
+/* A thousand depots and directories of a hundred bytes. */
+#define LIMIT_CONFIG (256u << 10)
+
+static const char config_text[] =
+    "satchel: workstation-config/1\n"
+    "# This file belongs to the owner of this machine; no server changes it.\n"
+    "\n"
+    "# Put before the target of every channel.  With \"/\" targets are what they say.\n"
+    "root: \"%s\"\n"
+    "\n"
+    "# Directories, root: included, in which and below which channels may write.\n"
+    "# Without a list: everything below root:, but nothing at all when root: is \"/\".\n"
+    "%s"
+    "\n"
+    "# What becomes of files that somebody changed on this machine:\n"
+    "# replace (a copy is kept), keep, or fail (nothing is applied until they are gone).\n"
+    "local-changes: replace\n"
+    "\n"
+    "# May channels set owners, and set-id and sticky bits?  Only where both sides say so.\n"
+    "owners: false\n"
+    "special-modes: false\n"
+    "\n"
+    "# Directories (a share, a stick) that are looked at, best first; absent ones are fine.\n";
+
+static const char allow_listed[] = "allow:\n  - \"/opt\"\n  - \"/srv\"\n";
+static const char allow_example[] = "# allow:\n#   - \"%s/opt\"\n";
+
+/* Directory of workstation.yaml; the owner's own path, so links on the way are theirs. */
+static int config_dir(const struct station *s, struct err *err)
+{
+	OWNED(freep) char *copy = strdup(s->config);
+
+	return copy == NULL ? err_memory(err) : os_open_dir(dirname(copy), err);
+}
+
+/* A double-quoted scalar; a depot's path may hold quotes and backslashes, never control bytes. */
+static int quoted(const char *text, struct buf *ret, struct err *err)
+{
+	int rc = buf_text(ret, "\"", err);
+
+	for (; rc == 0 && *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return err_set(err, RC_PATH,
+				       "a path with control characters cannot be kept in "
+				       "workstation.yaml");
+		if (*text == '"' || *text == '\\')
+			rc = buf_text(ret, "\\", err);
+		if (rc == 0)
+			rc = buf_add(ret, text, 1, err);
+	}
+	return rc < 0 ? rc : buf_text(ret, "\"", err);
+}
+
+int station_config_create(const struct station *s, const char *root, struct err *err)
+{
+	bool whole = strcmp(root, "/") == 0;
+	OWNED(fd_closep) int dir = config_dir(s, err);
+	OWNED(buf_clear) struct buf text = BUF_INIT, allow = BUF_INIT;
+	struct stat st;
+	int rc;
+
+	if (dir < 0)
+		return dir;
+	if (fstatat(dir, "workstation.yaml", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	rc = whole ? buf_text(&allow, allow_listed, err)
+		   : buf_printf(&allow, err, allow_example, root);
+	if (rc == 0)
+		rc = buf_printf(&text, err, config_text, root, (const char *)allow.p);
+	if (rc == 0 && !whole && mkdir(root, 0755) < 0 && errno != EEXIST)
+		rc = err_sys(err, RC_IO, "cannot make %s", root);
+	if (rc == 0)
+		rc = durable_write(dir, "workstation.yaml", bytes_in(&text), 0644, 0, err);
+	return rc == 0 ? 0 : err_prefix(err, "%s", s->config);
+}
+
+static int config_load(const struct station *s, struct buf *ret, struct err *err)
+{
+	OWNED(fd_closep) int dir = config_dir(s, err);
+	struct stat st;
+	int rc;
+
+	if (dir < 0)
+		return dir;
+	rc = file_read(dir, "workstation.yaml", LIMIT_CONFIG, ret, err);
+	if (rc < 0 && errno == ENOENT)
+		return err_set(err, RC_STATE,
+			       "%s is missing: write it anew (satchel enrol makes one)", s->config);
+	if (rc < 0)
+		return err_prefix(err, "%s", s->config);
+	if (fstatat(dir, "workstation.yaml", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, RC_IO, "cannot look at %s", s->config);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
+		return err_set(err, RC_POLICY,
+			       "%s can be written by others, who could then decide where channels "
+			       "write: chown it and chmod 644 it",
+			       s->config);
+	return 0;
+}
+
+static int list_read(const struct node *list, char ***ret, size_t *ret_n, struct err *err)
+{
+	for (size_t i = 0; i < node_count(list); i++) {
+		int rc = station_list_add(ret, ret_n, node_text(node_at(list, i), ""), err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Is the absolute path ${path} ${dir} itself or below it? */
+static bool within(const char *path, const char *dir)
+{
+	return path_below(path + 1, dir + 1);
+}
+
+static int config_fields(struct station *s, const struct node *root, struct err *err)
+{
+	static const char *const answers[] = {"replace", "keep", "fail"};
+	const char *answer = node_text(node_get(root, "local-changes"), "replace");
+	int rc;
+
+	s->root = strdup(node_text(node_get(root, "root"), "/"));
+	if (s->root == NULL)
+		return err_memory(err);
+	rc = list_read(node_get(root, "depots"), &s->depot, &s->depots, err);
+	if (rc == 0)
+		rc = list_read(node_get(root, "allow"), &s->allow, &s->allows, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < s->allows; i++)
+		if (!within(s->allow[i], s->root))
+			return err_set(err, RC_MALFORMED, "%s:%u: allow: %s is not below root: %s",
+				       s->config, node_line(node_at(node_get(root, "allow"), i)),
+				       s->allow[i], s->root);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		if (strcmp(answer, answers[i]) == 0)
+			s->local = (enum local_answer)i;
+	s->owners = node_bool(node_get(root, "owners"), false);
+	s->special_modes = node_bool(node_get(root, "special-modes"), false);
+	return 0;
+}
+
+int station_config_read(struct station *s, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	OWNED(yaml_freep) struct yaml *y = NULL;
+	int rc = config_load(s, &text, err);
+
+	if (rc == 0)
+		rc = yaml_decode(bytes_in(&text), LIMIT_CONFIG, schema_find("workstation-config/1"),
+				 s->config, &y, err);
+	return rc < 0 ? rc : config_fields(s, yaml_root(y), err);
+}
+
+/* Where the line after the key `depots:` begins; 0 when there is no such line. */
+static size_t depots_line(const struct buf *text)
+{
+	const char *p = (const char *)text->p;
+	static const char key[] = "depots:";
+
+	while (p != NULL && *p != '\0') {
+		const char *end = strchr(p, '\n');
+		size_t n = end == NULL ? strlen(p) : (size_t)(end - p);
+
+		if (n >= sizeof(key) - 1 && memcmp(p, key, sizeof(key) - 1) == 0 &&
+		    strspn(p + sizeof(key) - 1, " \t\r") >= n - (sizeof(key) - 1))
+			return end == NULL ? 0 : (size_t)(end + 1 - (const char *)text->p);
+		p = end == NULL ? NULL : end + 1;
+	}
+	return 0;
+}
+
+/* How far existing items of that list are indented; a list keeps one indentation. */
+static int depots_indent(const struct buf *text, size_t at)
+{
+	const char *p = (const char *)text->p + at;
+	size_t blanks = strspn(p, " ");
+
+	return p[blanks] == '-' ? (int)blanks : 2;
+}
+
+static int depot_insert(const struct buf *old, const char *path, struct buf *ret, struct err *err)
+{
+	size_t at = depots_line(old);
+	int indent = at == 0 ? 2 : depots_indent(old, at);
+	int rc;
+
+	if (at == 0)
+		at = old->n;
+	rc = buf_add(ret, old->p, at, err);
+	if (rc == 0 && at > 0 && old->p[at - 1] != '\n')
+		rc = buf_text(ret, "\n", err);
+	if (rc == 0 && depots_line(old) == 0)
+		rc = buf_text(ret, "depots:\n", err);
+	if (rc == 0)
+		rc = buf_printf(ret, err, "%*s- ", indent, "");
+	if (rc == 0)
+		rc = quoted(path, ret, err);
+	if (rc == 0)
+		rc = buf_text(ret, "\n", err);
+	return rc < 0 ? rc : buf_add(ret, old->p + at, old->n - at, err);
+}
+
+int station_config_depot(struct station *s, const char *path, struct err *err)
+{
+	OWNED(buf_clear) struct buf old = BUF_INIT, text = BUF_INIT;
+	OWNED(yaml_freep) struct yaml *y = NULL;
+	OWNED(fd_closep) int dir = -1;
+	int rc;
+
+	for (size_t i = 0; i < s->depots; i++)
+		if (strcmp(s->depot[i], path) == 0)
+			return 0;
+	rc = config_load(s, &old, err);
+	if (rc == 0)
+		rc = depot_insert(&old, path, &text, err);
+	/* What we wrote into somebody's file must read as what we meant. */
+	if (rc == 0 && yaml_decode(bytes_in(&text), LIMIT_CONFIG,
+				   schema_find("workstation-config/1"), s->config, &y, err) < 0)
+		rc = err_set(err, RC_MALFORMED,
+			     "cannot add the depot %s to %s: add it to depots: by hand", path,
+			     s->config);
+	if (rc == 0) {
+		dir = config_dir(s, err);
+		rc = dir < 0 ? dir
+			     : durable_write(dir, "workstation.yaml", bytes_in(&text), 0644,
+					     DURABLE_REPLACE, err);
+	}
+	return rc < 0 ? rc : station_list_add(&s->depot, &s->depots, path, err);
+}
+
+static int target_allowed(const struct station *s, const char *target, const char *full,
+			  struct err *err)
+{
+	for (size_t i = 0; i < s->allows; i++)
+		if (within(full, s->allow[i]))
+			return 0;
+	if (s->allows == 0 && strcmp(s->root, "/") != 0)
+		return 0;
+	return err_set(err, RC_POLICY,
+		       "the channel wants to write in %s, which is not below a directory of "
+		       "allow: in %s",
+		       s->allows == 0 ? target : full, s->config);
+}
+
+/* Two absolute paths, one below the other; owned, NULL without memory. */
+static char *joined(const char *root, const char *target)
+{
+	char *full = NULL;
+
+	if (target[1] == '\0')
+		return strdup(root);
+	return asprintf(&full, "%s%s", root[1] == '\0' ? "" : root, target) < 0 ? NULL : full;
+}
+
+/*
+ * Neither the state nor the configuration may lie in a tree that a server writes.  Below the root
+ * no link is followed, so the root alone has to be resolved to compare.
+ */
+static int target_apart(const struct station *s, const char *target, struct err *err)
+{
+	OWNED(freep) char *full = NULL;
+	char root[PATH_MAX];
+
+	if (realpath(s->root, root) == NULL)
+		snprintf(root, sizeof(root), "%s", s->root);
+	full = joined(root, target);
+	if (full == NULL)
+		return err_memory(err);
+	if (within(full, s->state) || within(s->state, full) || within(s->config, full))
+		return err_set(err, RC_POLICY,
+			       "the channel wants to write in %s, where satchel's own state or "
+			       "configuration lies",
+			       full);
+	return 0;
+}
+
+int station_target(const struct station *s, const char *target, char **ret, struct err *err)
+{
+	OWNED(freep) char *full = NULL;
+	int rc;
+
+	if (target[0] != '/' || (target[1] != '\0' && path_check(target + 1, NULL) < 0))
+		return err_set(err, RC_PATH, "the target %s is not an absolute path without \"..\"",
+			       target);
+	full = joined(s->root, target);
+	if (full == NULL)
+		return err_memory(err);
+	rc = target_allowed(s, target, full, err);
+	if (rc == 0)
+		rc = target_apart(s, target, err);
+	if (rc < 0)
+		return rc;
+	*ret = TAKE(full);
+	return 0;
+}
+
+int station_absolute(const char *path, char **ret, struct err *err)
+{
+	OWNED(freep) char *full = NULL;
+	char *to;
+
+	if (path[0] == '\0')
+		return err_set(err, RC_USAGE, "an empty path names no directory");
+	if (strstr(path, "..") != NULL) /* only the file system knows what is above a link */
+		full = realpath(path, NULL);
+	else if (path[0] == '/')
+		full = strdup(path);
+	else {
+		OWNED(freep) char *here = getcwd(NULL, 0);
+
+		if (here != NULL && asprintf(&full, "%s/%s", here, path) < 0)
+			full = NULL;
+	}
+	if (full == NULL)
+		return err_sys(err, RC_IO, "cannot find %s", path);
+	to = full;
+	for (const char *from = full; *from != '\0';) {
+		size_t n = strcspn(++from, "/");
+
+		if (n > 0 && !(n == 1 && *from == '.')) {
+			*to++ = '/';
+			memmove(to, from, n);
+			to += n;
+		}
+		from += n;
+	}
+	if (to == full)
+		*to++ = '/';
+	*to = '\0';
+	*ret = TAKE(full);
+	return 0;
+}
