@@ -26,6 +26,14 @@ int beneath_open(int dirfd, const char *path, int flags, mode_t mode, struct err
 int beneath_dir(int dirfd, const char *path, struct err *err);
 
 /**
+ * beneath_file(dirfd, path, ret, err):
+ * Open a regular file for reading: looked at through O_PATH first, so that a FIFO does not block, a
+ * device is never opened, and what was looked at is what is read.  ${ret} may be NULL.
+ * Errors: RC_TYPE for anything that is not a regular file, RC_PATH, RC_IO (errno kept).
+ */
+int beneath_file(int dirfd, const char *path, struct stat *ret, struct err *err);
+
+/**
  * beneath_parent(dirfd, path, ret_name, err):
  * Open the parent directory of ${path} and point ${*ret_name} at its last component (inside
  * ${path}). For unlinkat, renameat2, mkdirat, symlinkat, utimensat with that descriptor.
@@ -33,14 +41,15 @@ int beneath_dir(int dirfd, const char *path, struct err *err);
 int beneath_parent(int dirfd, const char *path, const char **ret_name, struct err *err);
 
 /** beneath_mkdirs(dirfd, path, mode, err): make ${path} and its missing parents; existing is fine.
- */
+ * Not durable by itself: whoever needs that calls dir_sync on the parents. */
 int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err);
 
 /** beneath_stat(dirfd, path, ret, err): of the entry itself (a link is not followed). */
 int beneath_stat(int dirfd, const char *path, struct stat *ret, struct err *err);
 
 /** beneath_remove_tree(dirfd, name, err): remove ${name} (one component) and all below, never
- * crossing a mount or a link. Absent is fine. */
+ * crossing a mount or a link. Absent is fine.  Own directories that are not writable are made so.
+ */
 int beneath_remove_tree(int dirfd, const char *name, struct err *err);
 
 /** os_open_dir(path, err): open a directory by a path that the owner of this machine gave (links

@@ -19,7 +19,9 @@ struct db; /* one connection */
  * db_open(path, application_id, migrations, count, ret, err):
  * Open or make the database; ${migrations}[i] is the SQL that takes schema i to i+1 (user_version).
  * WAL, synchronous=FULL, foreign keys, trusted_schema off, 16 MiB of cache, busy timeout of 10 s,
- * mode 0600.  A schema newer than ${count} is RC_STATE, and so is another application's file.
+ * mode 0600.  A schema newer than ${count} is RC_STATE, and so is another application's file, a
+ * damaged one, and an empty one: a new database gets its name only when its schema is whole.
+ * One connection is for one thread.  A connection is not used across fork.
  */
 int db_open(const char *path, uint32_t application_id, const char *const *migrations, int count,
 	    struct db **ret, struct err *err);
@@ -27,9 +29,9 @@ struct db *db_free(struct db *db);
 void db_freep(struct db **db);
 sqlite3 *db_handle(struct db *db);
 
-int db_begin(struct db *db, struct err *err); /* IMMEDIATE */
-int db_commit(struct db *db, struct err *err);
-void db_rollback(struct db *db); /* fine outside a transaction */
+int db_begin(struct db *db, struct err *err);  /* IMMEDIATE */
+int db_commit(struct db *db, struct err *err); /* on failure everything is rolled back */
+void db_rollback(struct db *db);               /* fine outside a transaction */
 int db_exec(struct db *db, const char *sql, struct err *err);
 
 /**

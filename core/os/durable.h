@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #include "core/base/bytes.h"
+#include "core/base/digest.h"
+#include "core/base/limits.h"
 
 enum durable_flags {
 	DURABLE_REPLACE = 1 << 0, /* an existing file is replaced; else it is RC_CONFLICT */
@@ -18,6 +20,43 @@ enum durable_flags {
 /** durable_write(dirfd, name, content, mode, flags, err): ${name} is one component. */
 int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode,
 		  enum durable_flags flags, struct err *err);
+
+/**
+ * The same in three steps, for content that does not fit into memory: durable_begin makes the
+ * dot-name and opens it, the caller writes to ${d->fd} (fd_write, fd_copy), durable_commit gives it
+ * its name.  durable_abort removes what was begun; fine on an empty or a committed one.
+ * durable_commit does not verify: use durable_reread.
+ */
+struct durable {
+	int dirfd; /* borrowed */
+	int fd;    /* owned; -1 when there is nothing to commit */
+	char temporary[LIMIT_NAME + 1];
+};
+
+#define DURABLE_INIT       \
+	{                  \
+		-1, -1, "" \
+	}
+
+int durable_begin(int dirfd, const char *name, mode_t mode, struct durable *ret, struct err *err);
+int durable_commit(struct durable *d, const char *name, enum durable_flags flags, struct err *err);
+void durable_abort(struct durable *d);
+
+/** durable_reread(dirfd, name, ret, err): the digest of a file as the medium has it, read past the
+ * page cache where the file system allows that. */
+int durable_reread(int dirfd, const char *name, struct digest *ret, struct err *err);
+
+/**
+ * rename_new(dirfd, from, to, err): rename within one directory without replacing anything; when
+ * ${to} exists RC_CONFLICT.  Where the file system has no RENAME_NOREPLACE (FUSE, FAT) by a hard
+ * link, and where it has none either by looking first.
+ */
+int rename_new(int dirfd, const char *from, const char *to, struct err *err);
+
+/** dir_sync(fd, err): flush a directory; a file system that cannot (EINVAL) is fine. */
+int dir_sync(int fd, struct err *err);
+/** file_sync(fd, err): flush a file, content and metadata. */
+int file_sync(int fd, struct err *err);
 
 /** file_read(dirfd, path, max, ret, err): a regular file of at most ${max} bytes, whole, beneath
  * ${dirfd}, opened O_NOFOLLOW | O_NONBLOCK.  Errors: RC_TYPE, RC_LIMIT, RC_PATH, RC_IO (errno

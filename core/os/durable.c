@@ -1,0 +1,382 @@
+#include "core/os/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/own.h"
+#include "core/os/beneath.h"
+
+/* One read or write of a copy; also what O_DIRECT wants its buffer aligned to, with room to spare.
+ */
+#define COPY_BYTES   (1u << 20)
+#define DIRECT_ALIGN 4096u
+/* Of a name, in its dot-name: dot, dash, 16 digits and NUL must fit as well. */
+#define STEM_BYTES (LIMIT_NAME - 18)
+
+int dir_sync(int fd, struct err *err)
+{
+	while (fsync(fd) < 0) {
+		if (errno == EINTR)
+			continue;
+		/* FUSE, FAT and SMB have no such thing; they order their metadata themselves. */
+		if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
+			return 0;
+		return err_sys(err, RC_IO, "cannot flush a directory to its medium");
+	}
+	return 0;
+}
+
+int file_sync(int fd, struct err *err)
+{
+	while (fsync(fd) < 0)
+		if (errno != EINTR)
+			return err_sys(err, RC_IO, "cannot flush a file to its medium");
+	return 0;
+}
+
+/*
+ * The last resort looks first and renames then.  Between the two somebody else may make the name
+ * and lose it; on the file systems that need this (FAT over FUSE) every name of ours carries the
+ * digest of its content, so that the loser had the same bytes.
+ */
+static int rename_looking(int dirfd, const char *from, const char *to)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return errno == ENOENT ? renameat(dirfd, from, dirfd, to) : -1;
+}
+
+int rename_new(int dirfd, const char *from, const char *to, struct err *err)
+{
+	int done = renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE);
+
+	if (done < 0 && (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
+		done = linkat(dirfd, from, dirfd, to, 0);
+		if (done == 0)
+			unlinkat(dirfd, from, 0);
+		else if (errno != EEXIST)
+			done = rename_looking(dirfd, from, to);
+	}
+	if (done == 0)
+		return 0;
+	if (errno == EEXIST)
+		return err_set(err, RC_CONFLICT, "\"%s\" exists already", to);
+	return err_sys(err, RC_IO, "cannot name \"%s\"", to);
+}
+
+/* A random part, so that two writers of one name never write into one file. */
+static int temporary_name(char *dst, size_t size, const char *name, struct err *err)
+{
+	uint8_t random[8];
+	char hex[2 * sizeof(random) + 1];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return err_sys(err, RC_IO, "the kernel gives no random bytes");
+	hex_encode(hex, random, sizeof(random));
+	snprintf(dst, size, ".%.*s-%s", (int)STEM_BYTES, name, hex);
+	return 0;
+}
+
+int durable_begin(int dirfd, const char *name, mode_t mode, struct durable *ret, struct err *err)
+{
+	struct durable d = {.dirfd = dirfd, .fd = -1};
+	int rc;
+
+	if (name[0] == '\0' || strchr(name, '/') != NULL || strlen(name) > LIMIT_NAME)
+		return err_set(err, RC_PATH, "\"%s\" is not a file name", name);
+	rc = temporary_name(d.temporary, sizeof(d.temporary), name, err);
+	if (rc < 0)
+		return rc;
+	d.fd =
+	    openat(dirfd, d.temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (d.fd < 0)
+		return err_sys(err, RC_IO, "cannot make a file beside \"%s\"", name);
+	*ret = d;
+	return 0;
+}
+
+void durable_abort(struct durable *d)
+{
+	int saved = errno;
+
+	if (d->fd < 0 && d->temporary[0] == '\0')
+		return;
+	fd_closep(&d->fd);
+	unlinkat(d->dirfd, d->temporary, 0);
+	*d = (struct durable)DURABLE_INIT;
+	errno = saved;
+}
+
+static int commit_steps(struct durable *d, const char *name, enum durable_flags flags,
+			struct err *err)
+{
+	int rc = file_sync(d->fd, err);
+
+	if (rc == 0)
+		rc = fd_close(&d->fd, err);
+	if (rc < 0)
+		return rc;
+	if ((flags & DURABLE_REPLACE) == 0)
+		rc = rename_new(d->dirfd, d->temporary, name, err);
+	else if (renameat(d->dirfd, d->temporary, d->dirfd, name) < 0)
+		rc = err_sys(err, RC_IO, "cannot name \"%s\"", name);
+	if (rc < 0)
+		return rc;
+	d->temporary[0] = '\0';
+	return dir_sync(d->dirfd, err);
+}
+
+int durable_commit(struct durable *d, const char *name, enum durable_flags flags, struct err *err)
+{
+	int rc = commit_steps(d, name, flags, err);
+
+	if (rc < 0 && d->temporary[0] != '\0')
+		durable_abort(d);
+	else
+		*d = (struct durable)DURABLE_INIT;
+	return rc < 0 ? rc : 0;
+}
+
+static int verify(int dirfd, const char *name, struct bytes content, struct err *err)
+{
+	struct digest want = digest_of(content);
+	struct digest got;
+	int rc = durable_reread(dirfd, name, &got, err);
+
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&want, &got))
+		return err_set(err, RC_IO,
+			       "\"%s\" reads back differently from what was written: the medium is "
+			       "failing; use another one",
+			       name);
+	return 0;
+}
+
+int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode,
+		  enum durable_flags flags, struct err *err)
+{
+	OWNED(durable_abort) struct durable d = DURABLE_INIT;
+	int rc = durable_begin(dirfd, name, mode, &d, err);
+
+	if (rc == 0)
+		rc = fd_write(d.fd, content.p, content.n, err);
+	if (rc == 0)
+		rc = durable_commit(&d, name, flags, err);
+	if (rc == 0 && (flags & DURABLE_VERIFY) != 0)
+		rc = verify(dirfd, name, content, err);
+	return rc < 0 ? err_prefix(err, "writing \"%s\"", name) : 0;
+}
+
+/* O_DIRECT where it works; else the page cache is asked to forget, which it does for clean pages.
+ */
+static int open_past_cache(int dirfd, const char *name, struct err *err)
+{
+	int fd = beneath_open(dirfd, name, O_RDONLY | O_NONBLOCK | O_DIRECT, 0, err);
+
+	if (fd >= 0 || (errno != EINVAL && errno != EOPNOTSUPP))
+		return fd;
+	fd = beneath_open(dirfd, name, O_RDONLY | O_NONBLOCK, 0, err);
+	if (fd >= 0)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return fd;
+}
+
+/* Some file systems take O_DIRECT at open and refuse the first read. */
+static int drop_direct(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (flags & O_DIRECT) == 0 || fcntl(fd, F_SETFL, flags & ~O_DIRECT) < 0)
+		return -1;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+int durable_reread(int dirfd, const char *name, struct digest *ret, struct err *err)
+{
+	OWNED(fd_closep) int fd = open_past_cache(dirfd, name, err);
+	OWNED(freep) uint8_t *chunk = NULL;
+	struct digest_stream stream;
+
+	if (fd < 0)
+		return fd;
+	chunk = aligned_alloc(DIRECT_ALIGN, COPY_BYTES);
+	if (chunk == NULL)
+		return err_memory(err);
+	digest_start(&stream);
+	for (;;) {
+		ssize_t n = read(fd, chunk, COPY_BYTES);
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			digest_more(&stream, chunk, (size_t)n);
+		else if (errno != EINTR && (errno != EINVAL || drop_direct(fd) < 0))
+			return err_sys(err, RC_IO, "cannot read \"%s\" back", name);
+	}
+	*ret = digest_end(&stream);
+	return 0;
+}
+
+int file_read(int dirfd, const char *path, size_t max, struct buf *ret, struct err *err)
+{
+	struct stat st;
+	OWNED(fd_closep) int fd = beneath_file(dirfd, path, &st, err);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	/* One byte more than stat said, so that a file that grows is noticed. */
+	if (st.st_size < 0 || (uint64_t)st.st_size > max)
+		return err_set(err, RC_LIMIT, "\"%s\" has %lld bytes; at most %zu are allowed",
+			       path, (long long)st.st_size, max);
+	for (;;) {
+		size_t room = b.n == 0 ? (size_t)st.st_size + 1 : COPY_BYTES;
+		size_t got;
+
+		rc = buf_reserve(&b, room, err);
+		if (rc == 0)
+			rc = fd_read(fd, b.p + b.n, room, &got, err);
+		if (rc < 0)
+			return err_prefix(err, "reading \"%s\"", path);
+		b.n += got;
+		if (b.n > max)
+			return err_set(err, RC_LIMIT, "\"%s\" has more than %zu bytes", path, max);
+		b.p[b.n] = '\0';
+		if (got < room)
+			break;
+	}
+	buf_clear(ret);
+	*ret = b;
+	b = (struct buf)BUF_INIT;
+	return 0;
+}
+
+int fd_write(int fd, const void *p, size_t n, struct err *err)
+{
+	const uint8_t *at = p;
+
+	while (n > 0) {
+		ssize_t done = write(fd, at, n);
+
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(err, RC_IO, "cannot write");
+		}
+		at += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+int fd_read(int fd, void *p, size_t n, size_t *ret_n, struct err *err)
+{
+	uint8_t *at = p;
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t done = read(fd, at + got, n - got);
+
+		if (done == 0)
+			break;
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(err, RC_IO, "cannot read");
+		}
+		got += (size_t)done;
+	}
+	*ret_n = got;
+	return 0;
+}
+
+int fd_pread(int fd, void *p, size_t n, uint64_t offset, struct err *err)
+{
+	uint8_t *at = p;
+
+	if (offset > INT64_MAX || n > (uint64_t)INT64_MAX - offset)
+		return err_set(err, RC_LIMIT, "an offset beyond what files can have");
+	while (n > 0) {
+		ssize_t done = pread(fd, at, n, (off_t)offset);
+
+		if (done == 0)
+			return err_set(err, RC_INCOMPLETE, "the file ends at %llu, %zu bytes early",
+				       (unsigned long long)offset, n);
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_sys(err, RC_IO, "cannot read");
+		}
+		at += done;
+		offset += (uint64_t)done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+/* Whatever the kernel cannot or will not do is left to reading and writing, which says why. */
+static uint64_t copy_in_kernel(int to, int from, uint64_t offset, uint64_t n)
+{
+	uint64_t left = n;
+
+	while (left > 0) {
+		off_t at = (off_t)(offset + (n - left));
+		size_t want = left > (1u << 30) ? 1u << 30 : (size_t)left;
+		ssize_t done = copy_file_range(from, &at, to, NULL, want, 0);
+
+		if (done == 0 || (done < 0 && errno != EINTR))
+			break;
+		if (done > 0)
+			left -= (uint64_t)done;
+	}
+	return n - left;
+}
+
+int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err)
+{
+	OWNED(freep) uint8_t *chunk = NULL;
+	uint64_t done;
+	int rc = 0;
+
+	if (offset > INT64_MAX || n > (uint64_t)INT64_MAX - offset)
+		return err_set(err, RC_LIMIT, "an offset beyond what files can have");
+	done = copy_in_kernel(to, from, offset, n);
+	if (done == n)
+		return 0;
+	chunk = malloc(COPY_BYTES);
+	if (chunk == NULL)
+		return err_memory(err);
+	while (rc == 0 && done < n) {
+		size_t want = n - done > COPY_BYTES ? COPY_BYTES : (size_t)(n - done);
+
+		rc = fd_pread(from, chunk, want, offset + done, err);
+		if (rc == 0)
+			rc = fd_write(to, chunk, want, err);
+		done += want;
+	}
+	return rc;
+}
+
+int fd_close(int *fd, struct err *err)
+{
+	int done = *fd >= 0 ? close(*fd) : 0;
+
+	*fd = -1;
+	/* Linux has closed it whatever close says; EINTR tells nothing about the content. */
+	if (done < 0 && errno != EINTR)
+		return err_sys(err, RC_IO, "cannot finish writing a file");
+	return 0;
+}
