@@ -5,7 +5,8 @@
  *   DIR/site.yaml  DIR/channels/NAME.yaml  DIR/workstations/NAME.yaml
  *   DIR.state/     (or `state:` of site.yaml)
  *     registry.db  lock
- *     keys/{root,publish,beat,collect}.key and .pub     0400, minisign's files
+ *     keys/{root,publish,beat,collect}.key and .pub     0400, minisign's files; a rotated key is
+ *                                                       ROLE-VERSION.key, after the trust document
  *     store/<number>.pack                               see bundler/store.h
  */
 #ifndef SATCHEL_BUNDLER_SITE_H
@@ -14,6 +15,8 @@
 #include "core/base/say.h"
 #include "core/format/documents.h"
 #include "core/os/db.h"
+
+#define WORKSTATION_NAME 128 /* with NUL */
 
 struct site_channel {
 	char name[CHANNEL_NAME];
@@ -30,7 +33,7 @@ struct site_channel {
 };
 
 struct site_workstation {
-	char name[128];
+	char name[WORKSTATION_NAME];
 	char **label; /* owned */
 	size_t labels;
 };
@@ -41,6 +44,7 @@ struct site {
 	int dirfd, statefd;           /* owned */
 	char *depot;                  /* owned; home depot */
 	uint64_t beat_hours;          /* validity of a beat */
+	uint64_t silent_hours;        /* a workstation not heard from for longer is orange */
 	struct digest id;             /* site id */
 	struct trust trust;           /* current, verified when loaded */
 	struct site_channel *channel; /* owned; ascending by name */
@@ -57,19 +61,37 @@ enum site_flags { SITE_LOCK = 1 << 0 /* one publish, collect or edit at a time: 
 struct site_init {
 	const char *dir, *name, *depot, *state; /* state NULL: DIR.state */
 };
-/** site_init(in, say, err): keys, trust version 1, documents, registry, depot with marker and
- * trust; refuses a directory that has a site (RC_CONFLICT). */
+/**
+ * site_init(in, say, err): keys, trust version 1, documents, registry, depot with marker and
+ * trust.  Killed anywhere, it may be called again with the same name and goes on where it was; the
+ * last file written is site.yaml.  Errors: RC_CONFLICT when the directory has a site already, when
+ * the state directory is another's, or when the depot is another site's: the sentence says what to
+ * do.
+ */
 int site_init(const struct site_init *in, struct say *say, struct err *err);
+
+/**
+ * site_open(dir, flags, say, ret, err): every document checked against its schema (the errors name
+ * file, line and field), the registry, and the trust verified from version 1 on.  Errors: RC_STATE
+ * (no site here, registry missing or not of this site), RC_MALFORMED, RC_POLICY (state that others
+ * can read; nested targets), RC_BUSY.
+ */
 int site_open(const char *dir, enum site_flags flags, struct say *say, struct site **ret,
 	      struct err *err);
 struct site *site_free(struct site *s);
 void site_freep(struct site **s);
 
-/** site_key(s, role, ret, err): the secret key of an online role, from keys/. */
+/** site_key(s, role, ret, err): the secret key of a role from keys/: the one that the trust
+ * document names as current.  RC_STATE when it is not there (a root key kept offline). */
 int site_key(struct site *s, enum role role, struct key_secret **ret, struct err *err);
-struct site_channel *site_channel(struct site *s, const char *name); /* NULL: none */
 
-/** Edits of the documents: written by rename, comments of other documents untouched. */
+struct site_channel *site_channel(struct site *s, const char *name);         /* NULL: none */
+struct site_workstation *site_workstation(struct site *s, const char *name); /* NULL: none */
+/** site_subscribes(w, c): is ${w} in the audience of ${c}? */
+bool site_subscribes(const struct site_workstation *w, const struct site_channel *c);
+
+/** Edits of the documents: written by rename, comments of other documents untouched.  The loaded
+ * site follows: pointers into s->channel and s->workstation are void afterwards. */
 int site_channel_write(struct site *s, const struct site_channel *c, struct err *err);
 int site_channel_remove(struct site *s, const char *name, struct err *err);
 int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err);

@@ -1,0 +1,220 @@
+/*
+ * The keys of a site: keys/ROLE.key from the beginning, keys/ROLE-VERSION.key for one that came
+ * with a later trust document, and the public key beside each.  Which of them is in force is said
+ * by the trust document alone, so that a rotation has one moment at which it happens: the commit of
+ * the next version.  A file that no trust document names was left by an interrupted rotation.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bundler/site_internal.h"
+#include "core/base/own.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+
+#define KEY_FILE_MAX 1024 /* a public key file: comment and one line */
+
+/* key_file_order(name, role, ret): is this a secret key file of ${role}, and of which version? */
+static bool key_file_order(const char *name, enum role role, uint64_t *ret)
+{
+	size_t role_n = strlen(role_names[role]), n = strlen(name);
+	const char *rest = name + role_n;
+
+	if (strncmp(name, role_names[role], role_n) != 0 || n < role_n + 4 ||
+	    strcmp(name + n - 4, ".key") != 0)
+		return false;
+	*ret = 0;
+	if (strcmp(rest, ".key") == 0)
+		return true;
+	return *rest == '-' && number_u64(rest + 1, n - role_n - 5, LIMIT_NUMBER, ret, NULL) == 0;
+}
+
+struct key_files {
+	uint64_t version[LIMIT_KEYS * 4];
+	size_t n;
+};
+
+static void key_files_add(struct key_files *f, uint64_t version)
+{
+	size_t i = f->n++;
+
+	for (; i > 0 && f->version[i - 1] > version; i--)
+		f->version[i] = f->version[i - 1];
+	f->version[i] = version;
+}
+
+static int key_files_list(int keysfd, enum role role, struct key_files *ret, struct err *err)
+{
+	int fd = beneath_open(keysfd, ".", O_RDONLY | O_DIRECTORY, 0, err);
+	OWNED(dir_closep) DIR *d = NULL;
+	struct dirent *e;
+	uint64_t version;
+
+	if (fd < 0)
+		return fd;
+	d = fdopendir(fd);
+	if (d == NULL) {
+		close(fd);
+		return err_sys(err, RC_IO, "cannot list the keys");
+	}
+	while (errno = 0, (e = readdir(d)) != NULL) {
+		if (!key_file_order(e->d_name, role, &version))
+			continue;
+		if (ret->n == ARRAY_LEN(ret->version))
+			return err_set(err, RC_LIMIT, "more than %zu key files of role %s",
+				       ARRAY_LEN(ret->version), role_names[role]);
+		key_files_add(ret, version);
+	}
+	if (errno != 0)
+		return err_sys(err, RC_IO, "cannot list the keys");
+	return 0;
+}
+
+int site_keys_each(int keysfd, enum role role,
+		   int (*each)(void *arg, const char *name, struct err *err), void *arg,
+		   struct err *err)
+{
+	struct key_files files = {0};
+	char name[64];
+	int rc;
+
+	rc = key_files_list(keysfd, role, &files, err);
+	for (size_t i = 0; rc == 0 && i < files.n; i++) {
+		if (files.version[i] == 0)
+			snprintf(name, sizeof(name), "%s.key", role_names[role]);
+		else
+			snprintf(name, sizeof(name), "%s-%" PRIu64 ".key", role_names[role],
+				 files.version[i]);
+		rc = each(arg, name, err);
+	}
+	return rc;
+}
+
+static void public_name(char dst[64], const char *name)
+{
+	snprintf(dst, 64, "%.*s.pub", (int)(strlen(name) - strlen(".key")), name);
+}
+
+struct key_wanted {
+	const struct trust *trust;
+	enum role role;
+	int keysfd;
+	char name[64]; /* of the file found; the newest match wins */
+};
+
+/* key_wanted_is(w, k): does the trust document name this key as current in the role? */
+static bool key_wanted_is(const struct key_wanted *w, const struct key_public *k)
+{
+	for (size_t i = 0; i < w->trust->keys; i++) {
+		const struct trust_key *t = &w->trust->key[i];
+
+		if (t->state == KEY_CURRENT && (t->roles & (1u << w->role)) != 0 &&
+		    key_same(&t->key, k))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The public file decides which secret file is opened, because one with a passphrase costs a
+ * gigabyte and a question.  It is no authority: what the secret file holds is compared again.
+ */
+static int key_match(void *arg, const char *name, struct err *err)
+{
+	struct key_wanted *w = arg;
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct key_public k;
+	char pub[64];
+
+	public_name(pub, name);
+	if (file_read(w->keysfd, pub, KEY_FILE_MAX, &text, err) < 0)
+		return err_prefix(err, "keys/%s", pub);
+	if (key_public_parse(bytes_in(&text), &k, err) < 0)
+		return err_prefix(err, "keys/%s", pub);
+	if (key_wanted_is(w, &k))
+		snprintf(w->name, sizeof(w->name), "%s", name);
+	return 0;
+}
+
+int site_key_find(struct site *s, enum role role, struct key_ask *ask, struct key_secret **ret,
+		  struct err *err)
+{
+	OWNED(fd_closep) int keysfd = beneath_dir(s->statefd, SITE_KEYS, err);
+	OWNED(key_freep) struct key_secret *k = NULL;
+	struct key_wanted w = {.trust = &s->trust, .role = role, .keysfd = keysfd};
+	struct key_public pub;
+	int rc;
+
+	if (keysfd < 0)
+		return err_prefix(err, "keys of the site");
+	rc = site_keys_each(keysfd, role, key_match, &w, err);
+	if (rc < 0)
+		return rc;
+	if (w.name[0] == '\0')
+		return err_set(err, RC_STATE,
+			       "%s/%s holds no %s key that trust version %" PRIu64
+			       " names as current: put it back from your backup",
+			       s->state, SITE_KEYS, role_names[role], s->trust.version);
+	rc = key_read(keysfd, w.name, ask, &k, err);
+	if (rc < 0)
+		return err_prefix(err, "keys/%s", w.name);
+	pub = key_public_of(k);
+	if (!key_wanted_is(&w, &pub))
+		return err_set(err, RC_STATE, "keys/%s is not the key that the file beside it says",
+			       w.name);
+	*ret = TAKE(k);
+	return 0;
+}
+
+int site_key(struct site *s, enum role role, struct key_secret **ret, struct err *err)
+{
+	return site_key_find(s, role, NULL, ret, err);
+}
+
+/* key_new(keysfd, name, kind, ret, err): generate, write, and close it to everybody else. */
+static int key_new(int keysfd, const char *name, enum key_kind kind, struct key_secret **ret,
+		   struct err *err)
+{
+	OWNED(key_freep) struct key_secret *k = NULL;
+	int rc;
+
+	rc = key_generate(kind, &k, err);
+	if (rc == 0)
+		rc = key_write(keysfd, name, k, err);
+	if (rc < 0)
+		return rc;
+	if (fchmodat(keysfd, name, 0400, 0) < 0)
+		return err_sys(err, RC_IO, "cannot make it read-only");
+	*ret = TAKE(k);
+	return 0;
+}
+
+int site_key_make(int keysfd, const char *name, enum key_kind kind, struct key_secret **ret,
+		  struct err *err)
+{
+	OWNED(key_freep) struct key_secret *k = NULL;
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct key_public pub;
+	char pub_name[64];
+	struct stat st;
+	int rc;
+
+	if (fstatat(keysfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		rc = key_read(keysfd, name, NULL, &k, err);
+	else
+		rc = key_new(keysfd, name, kind, &k, err);
+	if (rc < 0)
+		return err_prefix(err, "keys/%s", name);
+	pub = key_public_of(k);
+	public_name(pub_name, name);
+	rc = key_public_text(&pub, &text, err);
+	if (rc == 0)
+		rc = durable_write(keysfd, pub_name, bytes_in(&text), 0444, DURABLE_REPLACE, err);
+	if (rc < 0)
+		return err_prefix(err, "keys/%s", pub_name);
+	*ret = TAKE(k);
+	return 0;
+}
