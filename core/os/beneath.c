@@ -43,8 +43,13 @@ static int open_below(int dirfd, const char *path, int flags, mode_t mode)
 {
 	/* mode must be 0 unless a file can be made, else openat2 says EINVAL. */
 	bool makes = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+	/*
+	 * RESOLVE_NO_SYMLINKS alone says ELOOP for a link at the end; with O_NOFOLLOW a link is
+	 * taken for the entry itself, which only O_PATH wants, and O_DIRECTORY would say ENOTDIR.
+	 */
+	int end = (flags & O_PATH) != 0 && (flags & O_DIRECTORY) == 0 ? O_NOFOLLOW : 0;
 	struct open_how how = {
-	    .flags = (uint64_t)(uint32_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+	    .flags = (uint64_t)(uint32_t)((flags & ~O_NOFOLLOW) | O_CLOEXEC | end),
 	    .mode = makes ? mode : 0,
 	    .resolve =
 		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
@@ -184,7 +189,7 @@ int beneath_stat(int dirfd, const char *path, struct stat *ret, struct err *err)
 
 /*
  * Without being root an own directory must be writable to be emptied, and payload may well have
- * sealed it (0555, 0000).  A link in its place is refused by O_NOFOLLOW | O_DIRECTORY.
+ * sealed it (0555, 0000).  A link in its place is refused.
  */
 static int open_to_empty(int dirfd, const char *name, struct err *err)
 {

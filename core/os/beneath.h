@@ -15,10 +15,10 @@
 
 /**
  * beneath_open(dirfd, path, flags, mode, err):
- * Open ${path} (relative, no "..") below ${dirfd}; O_CLOEXEC | O_NOFOLLOW are added.
- * Returns a descriptor, or a negative code: RC_PATH (a link, a mount or a way out in the path),
- * RC_IO (errno in the sentence; errno is kept, so that callers can tell ENOENT).
- * Source: openat2(2): mode must be 0 without O_CREAT and O_TMPFILE; EAGAIN means try again.
+ * Open ${path} (relative, no "..") below ${dirfd}; O_CLOEXEC is added, and a link is never
+ * followed. Returns a descriptor, or a negative code: RC_PATH (a link, a mount or a way out in the
+ * path), RC_IO (errno in the sentence; errno is kept, so that callers can tell ENOENT). Source:
+ * openat2(2): mode must be 0 without O_CREAT and O_TMPFILE; EAGAIN means try again.
  */
 int beneath_open(int dirfd, const char *path, int flags, mode_t mode, struct err *err);
 

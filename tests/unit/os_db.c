@@ -8,6 +8,7 @@
 
 #include "core/base/own.h"
 #include "core/os/db.h"
+#include "tests/unit/scratch.h"
 
 #define APPLICATION 0x53415443u
 
@@ -16,23 +17,17 @@ static const char *const schema[] = {
     "ALTER TABLE thing ADD COLUMN size INTEGER NOT NULL DEFAULT 7",
 };
 
-static char dir[256], path[300];
+static char dir[SCRATCH_PATH], path[SCRATCH_PATH + 16];
 
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%s/satchel-db-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	cr_assert_not_null(mkdtemp(dir));
+	scratch_make(dir);
 	snprintf(path, sizeof(path), "%s/state.db", dir);
 }
 
 static void teardown(void)
 {
-	char command[400];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	cr_assert_eq(system(command), 0);
+	scratch_remove(dir);
 }
 
 TestSuite(db, .init = setup, .fini = teardown);
@@ -66,13 +61,11 @@ static void add(struct db *db, int64_t id)
 Test(db, makes_a_private_file_and_leaves_nothing_else_behind)
 {
 	OWNED(db_freep) struct db *db = opened(1);
-	char command[400];
 	struct stat st;
 
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_eq(st.st_mode & 07777, 0600);
-	snprintf(command, sizeof(command), "test -z \"$(ls -A '%s' | grep -v '^state.db')\"", dir);
-	cr_assert_eq(system(command), 0);
+	cr_assert_eq(scratch_run(dir, "test -z \"$(ls -A | grep -v '^state.db')\""), 0);
 }
 
 Test(db, syncs_every_commit_and_keeps_a_write_ahead_log)

@@ -1,0 +1,346 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/base/own.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+#include "tests/unit/scratch.h"
+
+static char dir[SCRATCH_PATH];
+static int root = -1;
+
+static void run(const char *command)
+{
+	cr_assert_eq(scratch_run(dir, command), 0, "%s", command);
+}
+
+static void setup(void)
+{
+	struct err err = {0};
+
+	scratch_make(dir);
+	root = os_open_dir(dir, &err);
+}
+
+static void teardown(void)
+{
+	close(root);
+	scratch_remove(dir);
+}
+
+TestSuite(durable, .init = setup, .fini = teardown);
+
+static int write_text(const char *name, const char *text, enum durable_flags flags, struct err *err)
+{
+	return durable_write(root, name, bytes_of(text), 0640, flags, err);
+}
+
+/* Only ${entries} are in the directory: no dot-name was left. */
+static void expect_entries(const char *entries)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command), "test \"$(ls -A | tr '\\n' ' ')\" = '%s'", entries);
+	run(command);
+}
+
+static void expect_content(const char *name, const char *text)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	cr_assert_eq(file_read(root, name, 1 << 20, &b, &err), 0, "%s", err.text);
+	cr_assert(bytes_equal(bytes_in(&b), bytes_of(text)));
+}
+
+Test(durable, writes_a_new_file_with_its_mode_and_no_litter)
+{
+	struct err err = {0};
+	struct stat st;
+
+	umask(022);
+	cr_assert_eq(write_text("f", "one", DURABLE_VERIFY, &err), 0, "%s", err.text);
+	expect_content("f", "one");
+	expect_entries("f ");
+	cr_assert_eq(fstatat(root, "f", &st, 0), 0);
+	cr_assert_eq(st.st_mode & 07777, 0640);
+	cr_assert_eq(write_text("empty", "", DURABLE_VERIFY, &err), 0, "%s", err.text);
+	expect_content("empty", "");
+}
+
+Test(durable, replaces_only_when_told_to)
+{
+	struct err err = {0};
+
+	cr_assert_eq(write_text("f", "one", 0, &err), 0);
+	cr_assert_eq(write_text("f", "two", 0, &err), RC_CONFLICT);
+	expect_content("f", "one");
+	cr_assert_eq(write_text("f", "three", DURABLE_REPLACE, &err), 0);
+	expect_content("f", "three");
+	expect_entries("f ");
+}
+
+Test(durable, takes_the_longest_name_and_refuses_what_is_no_name)
+{
+	struct err err = {0};
+	char name[LIMIT_NAME + 2];
+
+	memset(name, 'n', sizeof(name));
+	name[LIMIT_NAME + 1] = '\0';
+	cr_assert_eq(write_text(name, "x", 0, &err), RC_PATH);
+	name[LIMIT_NAME] = '\0';
+	cr_assert_eq(write_text(name, "x", 0, &err), 0, "%s", err.text);
+	expect_content(name, "x");
+	cr_assert_eq(write_text("a/b", "x", 0, &err), RC_PATH);
+	cr_assert_eq(write_text("", "x", 0, &err), RC_PATH);
+}
+
+Test(durable, what_was_begun_and_not_committed_leaves_nothing)
+{
+	struct err err = {0};
+	struct durable d = DURABLE_INIT;
+
+	durable_abort(&d);
+	cr_assert_eq(durable_begin(root, "f", 0600, &d, &err), 0);
+	cr_assert_eq(fd_write(d.fd, "x", 1, &err), 0);
+	durable_abort(&d);
+	durable_abort(&d);
+	expect_entries("");
+}
+
+/* Let ${call} with third argument and flags fail with ${error}, as on FUSE, FAT or SMB. */
+static void forbid(int call, int error, unsigned int args, struct scmp_arg_cmp cmp)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+	cr_assert_not_null(ctx);
+	cr_assert_eq(args == 0
+			 ? seccomp_rule_add(ctx, SCMP_ACT_ERRNO((unsigned int)error), call, 0)
+			 : seccomp_rule_add(ctx, SCMP_ACT_ERRNO((unsigned int)error), call, 1, cmp),
+		     0);
+	cr_assert_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+}
+
+static void without_noreplace(void)
+{
+	forbid(SCMP_SYS(renameat2), EINVAL, 1, SCMP_A4(SCMP_CMP_EQ, RENAME_NOREPLACE));
+}
+
+static void rename_new_keeps_its_word(void)
+{
+	struct err err = {0};
+
+	cr_assert_eq(write_text("f", "one", 0, &err), 0, "%s", err.text);
+	cr_assert_eq(write_text("f", "two", 0, &err), RC_CONFLICT);
+	expect_content("f", "one");
+	expect_entries("f ");
+}
+
+Test(durable, renames_by_a_link_where_there_is_no_noreplace)
+{
+	without_noreplace();
+	rename_new_keeps_its_word();
+}
+
+Test(durable, renames_by_looking_first_where_there_are_no_links_either)
+{
+	without_noreplace();
+	forbid(SCMP_SYS(linkat), EPERM, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	rename_new_keeps_its_word();
+}
+
+Test(durable, tolerates_a_directory_that_cannot_be_flushed_but_no_failing_medium)
+{
+	struct err err = {0};
+
+	forbid(SCMP_SYS(fsync), EINVAL, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)root));
+	cr_assert_eq(write_text("f", "one", 0, &err), 0, "%s", err.text);
+	forbid(SCMP_SYS(fsync), EIO, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	cr_assert_eq(write_text("g", "one", 0, &err), RC_IO);
+	expect_entries("f ");
+}
+
+Test(durable, a_file_that_cannot_be_flushed_is_not_named)
+{
+	struct err err = {0};
+
+	cr_assert_eq(write_text("f", "one", 0, &err), 0);
+	forbid(SCMP_SYS(fsync), ENOSPC, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	cr_assert_eq(write_text("f", "two", DURABLE_REPLACE, &err), RC_SPACE);
+	expect_content("f", "one");
+	expect_entries("f ");
+}
+
+Test(durable, a_full_disk_leaves_the_old_file_and_no_litter)
+{
+	OWNED(freep) uint8_t *big = calloc(1, 2 << 20);
+	struct err err = {0};
+	int fd;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", dir, "tmpfs", 0, "size=1m") < 0)
+		cr_skip_test("mounting needs root");
+	fd = os_open_dir(dir, &err);
+	cr_assert_eq(durable_write(fd, "f", bytes_of("old"), 0600, 0, &err), 0);
+	cr_assert_eq(
+	    durable_write(fd, "f", (struct bytes){big, 2 << 20}, 0600, DURABLE_REPLACE, &err),
+	    RC_SPACE);
+	cr_assert_eq(rc_status(err.rc), 7);
+	run("test \"$(cat f)\" = old && test \"$(ls -A)\" = f");
+	close(fd);
+	cr_assert_eq(umount2(dir, MNT_DETACH), 0);
+}
+
+Test(durable, reads_back_what_the_medium_has)
+{
+	struct err err = {0};
+	struct digest want, got;
+	OWNED(freep) uint8_t *big = malloc(3000001);
+
+	for (size_t i = 0; i < 3000001; i++)
+		big[i] = (uint8_t)(i * 7 >> 3);
+	want = digest_of((struct bytes){big, 3000001});
+	cr_assert_eq(durable_write(root, "f", (struct bytes){big, 3000001}, 0600, 0, &err), 0);
+	cr_assert_eq(durable_reread(root, "f", &got, &err), 0, "%s", err.text);
+	cr_assert(digest_equal(&want, &got));
+	run("printf x | dd of=f bs=1 seek=2999999 conv=notrunc status=none");
+	cr_assert_eq(durable_reread(root, "f", &got, &err), 0);
+	cr_assert_not(digest_equal(&want, &got));
+}
+
+Test(durable, file_read_is_bounded_on_both_sides)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	cr_assert_eq(write_text("f", "12345", 0, &err), 0);
+	cr_assert_eq(file_read(root, "f", 5, &b, &err), 0);
+	cr_assert_str_eq((char *)b.p, "12345");
+	cr_assert_eq(file_read(root, "f", 4, &b, &err), RC_LIMIT);
+	cr_assert_str_eq((char *)b.p, "12345", "untouched on failure");
+	cr_assert_eq(file_read(root, "absent", 4, &b, &err), RC_IO);
+	cr_assert_eq(errno, ENOENT);
+	cr_assert_eq(file_read(root, ".", 4, &b, &err), RC_TYPE);
+	run("ln -s f link");
+	cr_assert_eq(file_read(root, "link", 9, &b, &err), RC_TYPE);
+}
+
+Test(durable, file_read_trusts_no_size)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+	int proc = os_open_dir("/proc/self", &err);
+
+	cr_assert_eq(file_read(proc, "limits", 1 << 20, &b, &err), 0, "%s", err.text);
+	cr_assert_gt(b.n, 100, "stat says that it has 0 bytes");
+	cr_assert_eq(file_read(proc, "limits", 100, &b, &err), RC_LIMIT);
+	close(proc);
+}
+
+Test(durable, pread_is_all_or_incomplete)
+{
+	struct err err = {0};
+	char got[8] = "";
+	int fd;
+
+	cr_assert_eq(write_text("f", "12345", 0, &err), 0);
+	fd = beneath_file(root, "f", NULL, &err);
+	cr_assert_eq(fd_pread(fd, got, 3, 2, &err), 0);
+	cr_assert_str_eq(got, "345");
+	cr_assert_eq(fd_pread(fd, got, 3, 3, &err), RC_INCOMPLETE);
+	cr_assert_eq(fd_pread(fd, got, 0, 99, &err), 0);
+	cr_assert_eq(fd_pread(fd, got, 1, UINT64_MAX, &err), RC_LIMIT);
+	cr_assert_eq(fd_pread(fd, got, 2, INT64_MAX, &err), RC_LIMIT);
+	close(fd);
+}
+
+static void copies(void)
+{
+	struct err err = {0};
+	OWNED(freep) uint8_t *big = malloc(2500000);
+	int from, to;
+	struct digest want, got;
+
+	for (size_t i = 0; i < 2500000; i++)
+		big[i] = (uint8_t)(i * 31 >> 4);
+	cr_assert_eq(durable_write(root, "from", (struct bytes){big, 2500000}, 0600, 0, &err), 0);
+	from = beneath_file(root, "from", NULL, &err);
+	to = openat(root, "to", O_RDWR | O_CREAT, 0600);
+	cr_assert_eq(fd_write(to, big, 10, &err), 0);
+	cr_assert_eq(fd_copy(to, from, 10, 2499990, &err), 0, "%s", err.text);
+	want = digest_of((struct bytes){big, 2500000});
+	cr_assert_eq(durable_reread(root, "to", &got, &err), 0);
+	cr_assert(digest_equal(&want, &got), "appended at the position of the target");
+	cr_assert_eq(fd_copy(to, from, 2499999, 2, &err), RC_INCOMPLETE);
+	cr_assert_eq(fd_copy(to, from, UINT64_MAX, 2, &err), RC_LIMIT);
+	close(from);
+	close(to);
+}
+
+Test(durable, copies_in_the_kernel)
+{
+	copies();
+}
+
+Test(durable, copies_by_reading_and_writing_where_the_kernel_will_not)
+{
+	forbid(SCMP_SYS(copy_file_range), EXDEV, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	copies();
+}
+
+static void nothing(int signal)
+{
+}
+
+Test(durable, signals_and_short_counts_break_nothing)
+{
+	struct sigaction sa = {.sa_handler = nothing}; /* no SA_RESTART */
+	struct itimerval often = {{0, 200}, {0, 200}};
+	enum { N = 4 << 20 };
+	OWNED(freep) uint8_t *out = malloc(N), *in = malloc(N);
+	struct err err = {0};
+	size_t got = 0;
+	int pipes[2];
+	pid_t pid;
+
+	memset(out, 0x5a, N);
+	cr_assert_eq(pipe(pipes), 0);
+	pid = fork();
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	if (pid == 0) {
+		close(pipes[0]);
+		_exit(fd_write(pipes[1], out, N, &err) == 0 ? 0 : 1);
+	}
+	close(pipes[1]);
+	cr_assert_eq(fd_read(pipes[0], in, N, &got, &err), 0, "%s", err.text);
+	cr_assert_eq(got, N);
+	cr_assert_eq(memcmp(in, out, N), 0);
+	cr_assert_eq(fd_read(pipes[0], in, 1, &got, &err), 0);
+	cr_assert_eq(got, 0);
+}
+
+Test(durable, close_reports_once_and_forgets)
+{
+	struct err err = {0};
+	int fd = dup(root);
+
+	cr_assert_eq(fd_close(&fd, &err), 0);
+	cr_assert_eq(fd, -1);
+	cr_assert_eq(fd_close(&fd, &err), 0);
+	fd = 987;
+	cr_assert_eq(fd_close(&fd, &err), RC_IO);
+	cr_assert_eq(fd, -1);
+}
