@@ -343,20 +343,17 @@ static int take_mtime(struct bytes *line, int64_t *ret, struct err *err)
 	return rc < 0 && err != NULL ? err_prefix(err, "the time") : rc;
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* The value of each lower-case hexadecimal digit plus one; 0: no digit. */
+static const uint8_t hex_plus_one[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 /* Not hex_decode: that one is for secrets too, takes its time, and wants a NUL. */
 static int take_digest(struct bytes *line, struct digest *ret, struct err *err)
 {
 	struct bytes f = {NULL, 0};
-	int bad = 0;
+	bool good = true;
 	int rc = take(line, "digest", &f, err);
 
 	if (rc < 0)
@@ -365,12 +362,12 @@ static int take_digest(struct bytes *line, struct digest *ret, struct err *err)
 		return err_set(err, RC_MALFORMED, "the digest is not %d hexadecimal digits",
 			       DIGEST_HEX);
 	for (size_t i = 0; i < DIGEST_BYTES; i++) {
-		int high = hex_value(f.p[2 * i]), low = hex_value(f.p[2 * i + 1]);
+		unsigned high = hex_plus_one[f.p[2 * i]], low = hex_plus_one[f.p[2 * i + 1]];
 
-		bad |= high | low;
-		ret->b[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15));
+		good &= high != 0 && low != 0;
+		ret->b[i] = (uint8_t)((high - 1) << 4 | ((low - 1) & 15));
 	}
-	if (bad < 0)
+	if (!good)
 		return err_set(err, RC_MALFORMED,
 			       "the digest is not %d lower-case hexadecimal digits", DIGEST_HEX);
 	return 0;
