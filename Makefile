@@ -48,9 +48,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/gen/schemas.c: schemas/generate.py $(SCHEMAS)
+$(B)/gen/schemas.c: schemas/generate.py schemas/pattern.py $(SCHEMAS)
 	@mkdir -p $(@D)
-	$(PYTHON) schemas/generate.py $(SCHEMAS) > $@
+	$(PYTHON) -B schemas/generate.py $(SCHEMAS) > $@
 
 $(B)/gen/schemas.o: $(B)/gen/schemas.c
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -13,6 +13,8 @@
 #include "core/trust/trust.h"
 
 #define CHANNEL_NAME 64 /* with NUL */
+/* Events that one receipt carries at most (schemas/receipt.yaml). */
+#define RECEIPT_EVENTS 1000u
 
 /** trustdoc_decode(in, ret, err): identity is filled in; site is the caller's (trust_first). */
 int trustdoc_decode(struct bytes in, struct trust *ret, struct err *err);

@@ -1,10 +1,12 @@
 /*
  * YAML by schema: a bounded buffer becomes a checked tree of values, or one error with file, line,
  * field and what was expected.  The tables come from schemas/ at build time (build/gen/schemas.c).
- * Before libyaml sees a byte, size, line length, nesting and everything that this dialect does not
- * have (anchors, aliases, tags, directives, flow collections in machine-made documents) are
- * bounded, because libyaml is quadratic on nested brackets. Source: YAML 1.2; JSON Schema 2020-12
- * (the subset that schemas/README.md names).
+ *
+ * The dialect is small, so that every reader of YAML reads the same: docs/FORMAT.md section 2.
+ * Before libyaml sees a byte, size, characters, lines, nesting and everything that the dialect does
+ * not have (anchors, aliases, tags, directives, block scalars, flow collections in machine-made
+ * documents) are bounded, because libyaml is quadratic on nested brackets.
+ * Source: YAML 1.2; JSON Schema 2020-12 (the subset that schemas/README.md names).
  */
 #ifndef SATCHEL_FORMAT_YAML_H
 #define SATCHEL_FORMAT_YAML_H
@@ -21,6 +23,14 @@ enum schema_type {
 	SCHEMA_ANY
 };
 
+/* A regular expression as a table; state 0 is dead, 1 is the start (schemas/pattern.py). */
+struct schema_pattern {
+	const uint8_t *class_of; /* 129: of each ASCII character, then of all others */
+	const uint8_t *next;     /* states times classes */
+	const uint8_t *accept;   /* per state: does the text match when it ends here? */
+	size_t classes;
+};
+
 struct schema_field {
 	const char *name;
 	const struct schema *schema;
@@ -29,33 +39,40 @@ struct schema_field {
 
 struct schema {
 	enum schema_type type;
-	const char *title;   /* for messages: "a channel name" */
-	const char *pattern; /* strings: POSIX extended, anchored; NULL for any */
-	uint64_t minimum,
-	    maximum; /* integers: value; strings: characters; lists and open maps: entries */
-	const char *const *choices;        /* strings: NULL-ended enum, or NULL */
-	const struct schema_field *fields; /* maps */
+	const char *title;                    /* for messages: "a channel name"; or NULL */
+	const char *document;                 /* of a whole document: "head/1"; else NULL */
+	bool block;                           /* machine-made: block style only */
+	const struct schema_pattern *pattern; /* strings: or NULL */
+	bool time;                            /* strings: a time that exists */
+	uint64_t minimum, maximum;            /* integers: value; strings: characters;
+						 lists and free maps: entries */
+	const char *const *choices;           /* strings: NULL-ended enum, or NULL */
+	const struct schema_field *fields;    /* maps with named fields */
 	size_t field_count;
 	const struct schema *items; /* lists; maps with free keys: of the values; else NULL */
-	const char *key_pattern;    /* maps with free keys */
+	const struct schema *keys;  /* maps with free keys: of the keys, or NULL */
 };
 
-/* One per document kind, generated: schema_head, schema_beat, ...  schema_find("head/1") looks one
- * up. */
+/** schema_find(type): of a document, "head/1"; NULL when there is none. */
 const struct schema *schema_find(const char *type);
 
 struct node; /* a value of a decoded document; lives as long as its struct yaml */
 struct yaml; /* owned */
 
-/** yaml_decode(in, max, schema, file, ret, err): ${file} is for messages ("channels/office.yaml").
- * RC_MALFORMED, RC_LIMIT. */
+/**
+ * yaml_decode(in, max, schema, file, ret, err):
+ * Check at most ${max} bytes against ${schema} (of a whole document; schema_find("site/1")).
+ * ${file} is for messages ("channels/office.yaml") and is copied.  ${in} is not needed afterwards.
+ * Errors: RC_MALFORMED, RC_LIMIT (too large, deep or many), RC_MEMORY.
+ */
 int yaml_decode(struct bytes in, size_t max, const struct schema *schema, const char *file,
 		struct yaml **ret, struct err *err);
 struct yaml *yaml_free(struct yaml *y);
 void yaml_freep(struct yaml **y);
 const struct node *yaml_root(const struct yaml *y);
 
-/** node_get(map, key): NULL when absent.  node_line: where it stands. */
+/** node_get(map, key): NULL when absent, or when ${map} is NULL.  node_line: where it stands, from
+ * 1. */
 const struct node *node_get(const struct node *map, const char *key);
 unsigned node_line(const struct node *n);
 /** Values; the schema has made sure of the type.  For an absent node (NULL) the fallback. */
@@ -66,14 +83,25 @@ bool node_bool(const struct node *n, bool fallback);
 size_t node_count(const struct node *n);
 const struct node *node_at(const struct node *n, size_t i);
 const char *node_key(const struct node *map, size_t i);
-/** Typed strings: RC_MALFORMED names line and field. node_digest of NULL: zero digest. */
+/**
+ * Typed strings: RC_MALFORMED names file, line and field.  node_digest, node_id and node_time of
+ * NULL: all zero, "", 0.  node_copy: the text with its NUL, when it fits ${size} bytes (a schema
+ * counts characters); "" of NULL.  node_base64: exactly ${n} bytes.
+ */
 int node_digest(const struct node *n, struct digest *ret, struct err *err);
 int node_time(const struct node *n, int64_t *ret, struct err *err);
+int node_copy(const struct node *n, char *dst, size_t size, struct err *err);
+int node_base64(const struct node *n, uint8_t *dst, size_t size, struct err *err);
+/** node_error(n, err, fmt, ...): RC_MALFORMED "FILE:LINE: field `a.b`: " and the sentence; for
+ * what a schema cannot say. */
+int node_error(const struct node *n, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /**
  * The writer: block style, keys in the order of the calls, strings quoted where another reader
- * could take them for something else. Errors stick: yaml_writer_end reports the first.  In lists,
- * key is NULL.
+ * could take them for something else.  Errors stick: yaml_writer_end reports the first.  In lists,
+ * key is NULL.  A map or list that stays empty is left out (block style cannot write it), and is
+ * an error as an item of a list.
  */
 struct yaml_writer;
 int yaml_writer_new(struct yaml_writer **ret, struct err *err);

@@ -1,0 +1,18 @@
+/*
+ * Public keys as fields: the second line of minisign's file.
+ */
+#ifndef SATCHEL_FORMAT_DOCUMENT_KEY_H
+#define SATCHEL_FORMAT_DOCUMENT_KEY_H
+
+#include "core/format/yaml.h"
+#include "core/trust/key.h"
+
+/** node_public_key(n, kind, ret, err): RC_MALFORMED when it is no key of this kind. */
+int node_public_key(const struct node *n, enum key_kind kind, struct key_public *ret,
+		    struct err *err);
+/** node_any_key(n, ret, err): of either kind. */
+int node_any_key(const struct node *n, struct key_public *ret, struct err *err);
+int yaml_public_key(struct yaml_writer *w, const char *key, const struct key_public *value,
+		    struct err *err);
+
+#endif

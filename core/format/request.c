@@ -1,0 +1,105 @@
+/*
+ * request/1: what a workstation asks.
+ */
+#include <string.h>
+
+#include "core/format/document_key.h"
+#include "core/format/member.h"
+
+static const struct member request_members[] = {
+    MEMBER(request, site, "site", DIGEST),
+    MEMBER(request, kind, "kind", TEXT),
+    MEMBER(request, workstation, "workstation", TEXT),
+    MEMBER(request, sequence, "sequence", U64),
+    MEMBER(request, written, "written", TIME),
+    MEMBER_MAYBE(request, name, "name", FOREIGN),
+    MEMBER_MAYBE(request, invitation, "invitation", TEXT),
+    MEMBER_MAYBE(request, proof, "proof", DIGEST),
+    MEMBER_MAYBE(request, channel, "channel", TEXT),
+    MEMBER_MAYBE(request, generation, "generation", U64),
+};
+
+static int request_fields(const struct node *root, const char *const *names, bool present,
+			  const char *kind, struct err *err)
+{
+	for (; *names != NULL; names++) {
+		const struct node *n = node_get(root, *names);
+
+		if (n == NULL && present)
+			return node_error(root, err, "field `%s` is missing in a request to %s",
+					  *names, kind);
+		if (n != NULL && !present)
+			return node_error(n, err, "does not belong in a request to %s", kind);
+	}
+	return 0;
+}
+
+static int request_enrol(const struct node *root, struct request *r, struct err *err)
+{
+	static const char *const needed[] = {"sign", "seal", NULL};
+	static const char *const foreign[] = {"channel", "generation", NULL};
+	char id[WORKSTATION_ID + 1];
+	int rc = request_fields(root, needed, true, r->kind, err);
+
+	if (rc == 0)
+		rc = request_fields(root, foreign, false, r->kind, err);
+	if (rc == 0)
+		rc = node_public_key(node_get(root, "sign"), KEY_SIGN, &r->sign, err);
+	if (rc == 0)
+		rc = node_public_key(node_get(root, "seal"), KEY_SEAL, &r->seal, err);
+	if (rc < 0)
+		return rc;
+	if ((node_get(root, "invitation") == NULL) != (node_get(root, "proof") == NULL))
+		return node_error(root, err, "an invitation and a proof are given together");
+	workstation_id(id, &r->sign);
+	if (strcmp(id, r->workstation) != 0)
+		return node_error(node_get(root, "workstation"), err, "is not the id of its key");
+	return 0;
+}
+
+static int request_resend(const struct node *root, struct request *r, struct err *err)
+{
+	static const char *const needed[] = {"channel", NULL};
+	static const char *const foreign[] = {"sign", "seal", "invitation", "proof", NULL};
+	int rc = request_fields(root, needed, true, r->kind, err);
+
+	return rc < 0 ? rc : request_fields(root, foreign, false, r->kind, err);
+}
+
+int request_decode(struct bytes in, struct request *ret, struct err *err)
+{
+	OWNED(yaml_freep) struct yaml *y = NULL;
+	struct request r = {0};
+	int rc = document_read(in, LIMIT_REQUEST, "request/1", NULL, &y, err);
+
+	if (rc == 0)
+		rc = members_decode(yaml_root(y), request_members, ARRAY_LEN(request_members), &r,
+				    err);
+	if (rc == 0)
+		rc = strcmp(r.kind, "enrol") == 0 ? request_enrol(yaml_root(y), &r, err)
+						  : request_resend(yaml_root(y), &r, err);
+	if (rc < 0)
+		return rc;
+	*ret = r;
+	return 0;
+}
+
+int request_encode(const struct request *r, struct buf *ret, struct err *err)
+{
+	struct yaml_writer *w = NULL;
+	int rc = document_write("request/1", &w, err);
+
+	if (rc < 0)
+		return rc;
+	members_encode(w, request_members, ARRAY_LEN(request_members), r);
+	if (strcmp(r->kind, "enrol") == 0) {
+		rc = yaml_public_key(w, "sign", &r->sign, err);
+		if (rc == 0)
+			rc = yaml_public_key(w, "seal", &r->seal, err);
+	}
+	if (rc < 0) {
+		yaml_writer_freep(&w);
+		return rc;
+	}
+	return yaml_writer_end(w, ret, err);
+}
