@@ -315,21 +315,16 @@ int yaml_decode(struct bytes in, size_t max, const struct schema *schema, const 
 	return 0;
 }
 
-struct yaml *yaml_free(struct yaml *y)
-{
-	if (y != NULL) {
-		free(y->file);
-		free(y->text);
-		free(y->node);
-		free(y->link);
-		free(y);
-	}
-	return NULL;
-}
-
 void yaml_freep(struct yaml **y)
 {
-	*y = yaml_free(*y);
+	if (*y != NULL) {
+		free((*y)->file);
+		free((*y)->text);
+		free((*y)->node);
+		free((*y)->link);
+		free(*y);
+	}
+	*y = NULL;
 }
 
 const struct node *yaml_root(const struct yaml *y)

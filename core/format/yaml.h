@@ -67,7 +67,8 @@ struct yaml; /* owned */
  */
 int yaml_decode(struct bytes in, size_t max, const struct schema *schema, const char *file,
 		struct yaml **ret, struct err *err);
-struct yaml *yaml_free(struct yaml *y);
+/** yaml_freep(y): release it.  (yaml_free is libyaml's, and exported: the name must not be ours.)
+ */
 void yaml_freep(struct yaml **y);
 const struct node *yaml_root(const struct yaml *y);
 

@@ -197,7 +197,7 @@ static int check_unknown(const struct node *n, const struct schema *s, struct er
 
 	for (size_t i = 0; i < s->field_count; i++)
 		say_list(known, sizeof(known), ", ", s->fields[i].name);
-	return node_error(n, err, "is not known here; known are %s", known);
+	return node_error(n, err, "not known here; known are %s", known);
 }
 
 static int check_fields(const struct node *map, const struct schema *s, struct err *err)
