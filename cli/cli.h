@@ -1,0 +1,117 @@
+/*
+ * The program: one table of commands, each a thin call into bundler, applier and core.
+ * stdout is the answer, stderr the commentary; errors are printed once, in main.
+ */
+#ifndef SATCHEL_CLI_CLI_H
+#define SATCHEL_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/base/err.h"
+#include "core/base/say.h"
+
+/* One option of a command.  ${value} NULL: a flag. */
+struct option_row {
+	const char *name;  /* "dry-run" */
+	char letter;       /* 'n', or 0 */
+	const char *value; /* what stands for the value in the help: "DIR" */
+	const char *help;
+	bool repeat; /* may be given several times */
+};
+
+#define ARGS_MAX 64
+
+/* A parsed command line: options by row, then what is left. */
+struct args {
+	const struct option_row *rows;
+	size_t rows_n;
+	struct given {
+		const struct option_row *row;
+		const char *value;
+	} given[ARGS_MAX];
+	size_t given_n;
+	const char *rest[ARGS_MAX];
+	size_t rest_n;
+};
+
+struct term; /* what stderr is: cli/term.h */
+
+/* One run of the program. */
+struct cli {
+	const char *site;    /* -s DIR, SATCHEL_SITE, or /etc/satchel/server.yaml; NULL */
+	const char *station; /* -w DIR; NULL: the machine's own */
+	bool json, quiet;
+	struct term *term; /* owned by main */
+	struct say *say;   /* of the terminal */
+};
+
+enum side { SIDE_SERVER, SIDE_STATION, SIDE_EITHER };
+
+struct command {
+	const char *name; /* "publish", "channel add" */
+	enum side side;
+	const char *arguments; /* "NAME --source DIR --target DIR" */
+	const char *summary;   /* one line */
+	const struct option_row *options;
+	size_t options_n;
+	size_t rest_min, rest_max; /* how many words that are not options */
+	int (*run)(struct cli *cli, const struct args *args, struct err *err);
+};
+
+extern const struct command commands[];
+extern const size_t commands_n;
+
+/** args_parse(c, argc, argv, ret, err): RC_USAGE with the nearest option when one is not known; a
+ * repeated option is an error. */
+int args_parse(const struct command *c, int argc, char **argv, struct args *ret, struct err *err);
+bool args_has(const struct args *a, const char *name);
+/** args_text(a, name, fallback): the value of the last one given. */
+const char *args_text(const struct args *a, const char *name, const char *fallback);
+/** args_list(a, name, ret): values in order, at most ARGS_MAX; returns how many. */
+size_t args_list(const struct args *a, const char *name, const char *ret[ARGS_MAX]);
+int args_number(const struct args *a, const char *name, uint64_t max, uint64_t fallback,
+		uint64_t *ret, struct err *err);
+
+/** nearest(word, names, n): the name that was probably meant, or NULL. */
+const char *nearest(const char *word, const char *const *names, size_t n);
+
+/** help_program(out), help_command(out, c), help_group(out, word): the same rows as satchel(1). */
+void help_program(FILE *out);
+void help_command(FILE *out, const struct command *c);
+bool help_group(FILE *out, const char *word);
+
+/** cli_on_server(cli, ret, err): for commands of either side: true on a server. RC_USAGE when the
+ * machine is neither. */
+int cli_on_server(struct cli *cli, bool *ret, struct err *err);
+/** cli_site_dir(cli, err): the site's directory, or NULL with RC_USAGE. */
+const char *cli_site_dir(struct cli *cli, struct err *err);
+
+#define COMMAND(name) int cmd_##name(struct cli *cli, const struct args *args, struct err *err)
+COMMAND(init);
+COMMAND(channel_add);
+COMMAND(channel_set);
+COMMAND(channel_list);
+COMMAND(channel_show);
+COMMAND(channel_remove);
+COMMAND(invite);
+COMMAND(workstation_list);
+COMMAND(workstation_show);
+COMMAND(workstation_approve);
+COMMAND(workstation_revoke);
+COMMAND(publish);
+COMMAND(collect);
+COMMAND(sync);
+COMMAND(status);
+COMMAND(events);
+COMMAND(trust_show);
+COMMAND(trust_rotate);
+COMMAND(enrol);
+COMMAND(apply);
+COMMAND(drift);
+COMMAND(inspect);
+COMMAND(verify);
+#undef COMMAND
+
+#endif

@@ -1,0 +1,229 @@
+#include "cli/term.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+/* A progress line is redrawn at most this often. */
+#define REDRAW_MS 120
+
+void bytes_text(char dst[TEXT_SIZE], uint64_t n)
+{
+	static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double v = (double)n;
+	size_t unit = 0;
+
+	while (v >= 999.5 && unit < 6) {
+		v /= 1000;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(dst, TEXT_SIZE, n == 1 ? "1 byte" : "%u bytes", (unsigned)n);
+	else
+		snprintf(dst, TEXT_SIZE, v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
+}
+
+void count_text(char dst[TEXT_SIZE], uint64_t n)
+{
+	char digits[24];
+	size_t len, used = 0;
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
+	len = strlen(digits);
+	for (size_t i = 0; i < len; i++) {
+		if (i > 0 && (len - i) % 3 == 0)
+			dst[used++] = ',';
+		dst[used++] = digits[i];
+	}
+	dst[used] = '\0';
+}
+
+void age_text(char dst[TEXT_SIZE], int64_t at, int64_t now)
+{
+	static const struct {
+		int64_t seconds;
+		const char *name;
+	} units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}};
+	int64_t age = now - at;
+
+	if (at == 0) {
+		snprintf(dst, TEXT_SIZE, "never");
+		return;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		int64_t n = age / units[i].seconds;
+
+		if (n >= 2 || (n == 1 && i < 2)) {
+			snprintf(dst, TEXT_SIZE, "%lld %s%s ago", (long long)n, units[i].name,
+				 n == 1 ? "" : "s");
+			return;
+		}
+	}
+	snprintf(dst, TEXT_SIZE, "%s", age < -120 ? "in the future" : "just now");
+}
+
+void term_line_end(struct term *t)
+{
+	if (!t->drawn)
+		return;
+	fputs("\r\033[K", stderr);
+	t->drawn = false;
+}
+
+static void term_line(struct say *say, enum say_level level, const char *text)
+{
+	struct term *t = (struct term *)say;
+	char shown[2 * ERR_TEXT_MAX];
+
+	if ((level == SAY_DEBUG && !t->verbose) || (level == SAY_INFO && t->quiet))
+		return;
+	term_line_end(t);
+	err_escape(shown, sizeof(shown), text);
+	fprintf(stderr, "satchel: %s%s\n", level == SAY_WARNING ? "warning: " : "", shown);
+}
+
+static void draw(struct term *t, uint64_t done, uint64_t total, uint64_t items,
+		 uint64_t items_total, int64_t now)
+{
+	char did[TEXT_SIZE], whole[TEXT_SIZE], rate[TEXT_SIZE], things[TEXT_SIZE];
+	int64_t spent = now - t->began_ms;
+	uint64_t a_second = spent > 0 ? done * 1000 / (uint64_t)spent : 0;
+
+	bytes_text(did, done);
+	bytes_text(whole, total);
+	bytes_text(rate, a_second);
+	count_text(things, items);
+	fprintf(stderr, "\r\033[K%s:", t->phase);
+	if (items > 0 || items_total > 0)
+		fprintf(stderr, " %s entries", things);
+	if (total > 0)
+		fprintf(stderr, " %s of %s (%u%%)", did, whole,
+			(unsigned)(done >= total ? 100 : done * 100 / total));
+	else if (done > 0)
+		fprintf(stderr, " %s", did);
+	if (done > 0 && spent > 500)
+		fprintf(stderr, ", %s/s", rate);
+	if (total > done && a_second > 0 && spent > 1000)
+		fprintf(stderr, ", %llu s left",
+			(unsigned long long)((total - done) / a_second + 1));
+	fflush(stderr);
+	t->drawn = true;
+}
+
+static void term_progress(struct say *say, const char *phase, uint64_t done, uint64_t total,
+			  uint64_t items, uint64_t items_total)
+{
+	struct term *t = (struct term *)say;
+	int64_t now;
+
+	if (!t->live || t->quiet)
+		return;
+	now = clock_monotonic_ms();
+	if (strcmp(phase, t->phase) != 0) {
+		snprintf(t->phase, sizeof(t->phase), "%s", phase);
+		t->began_ms = t->last_ms = now;
+		return;
+	}
+	/* Short work shows nothing: a line that flashes up helps nobody. */
+	if (now - t->began_ms < 400 || now - t->last_ms < REDRAW_MS)
+		return;
+	t->last_ms = now;
+	draw(t, done, total, items, items_total, now);
+}
+
+void term_init(struct term *t, bool quiet, bool verbose)
+{
+	const char *no_colour = getenv("NO_COLOR");
+	const char *kind = getenv("TERM");
+	bool able = kind != NULL && strcmp(kind, "dumb") != 0;
+
+	*t = (struct term){.quiet = quiet, .verbose = verbose};
+	t->say.line = term_line;
+	t->say.progress = term_progress;
+	t->live = able && isatty(STDERR_FILENO);
+	t->colour_out =
+	    able && isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
+}
+
+void colour_word(const struct term *t, const char *name, char *dst, size_t size)
+{
+	static const struct {
+		const char *name, *code;
+	} codes[] = {{"grey", "90"},   {"blue", "34"},  {"red", "1;31"},
+		     {"orange", "33"}, {"green", "32"}, {"purple", "35"}};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (t->colour_out && strcmp(name, codes[i].name) == 0) {
+			snprintf(dst, size, "\033[%sm%s\033[0m", codes[i].code, name);
+			return;
+		}
+	snprintf(dst, size, "%s", name);
+}
+
+void table_init(struct table *t, size_t columns, int colour_column)
+{
+	*t = (struct table){.cells = BUF_INIT, .columns = columns, .colour_column = colour_column};
+}
+
+int table_cell(struct table *t, struct err *err, const char *fmt, ...)
+{
+	char text[2048], shown[4096];
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_escape(shown, sizeof(shown), text);
+	rc = buf_add(&t->cells, shown, strlen(shown) + 1, err);
+	if (rc == 0)
+		t->count++;
+	return rc;
+}
+
+/* Columns that a text takes: UTF-8 continuation bytes take none. */
+static size_t text_width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+void table_print(struct table *t, const struct term *term, FILE *out)
+{
+	enum { COLUMNS_MAX = 16 };
+	size_t width[COLUMNS_MAX] = {0};
+	const char *cell = (const char *)t->cells.p;
+
+	for (size_t i = 0; i < t->count; i++, cell += strlen(cell) + 1)
+		if (text_width(cell) > width[i % t->columns % COLUMNS_MAX])
+			width[i % t->columns % COLUMNS_MAX] = text_width(cell);
+	cell = (const char *)t->cells.p;
+	for (size_t i = 0; i < t->count; i++, cell += strlen(cell) + 1) {
+		size_t column = i % t->columns;
+		char word[64];
+		bool last = column + 1 == t->columns;
+
+		if ((int)column == t->colour_column && i >= t->columns) {
+			colour_word(term, cell, word, sizeof(word));
+			fputs(word, out);
+		} else {
+			fputs(cell, out);
+		}
+		if (last)
+			fputc('\n', out);
+		else
+			fprintf(out, "%*s",
+				(int)(width[column % COLUMNS_MAX] - text_width(cell) + 2), "");
+	}
+}
+
+void table_clear(struct table *t)
+{
+	buf_clear(&t->cells);
+}

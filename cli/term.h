@@ -1,0 +1,71 @@
+/*
+ * What a person sees on stderr: finished sentences, and one live line for long work (bytes, rate,
+ * time left) when stderr is a terminal.  And on stdout: tables and coloured words.
+ */
+#ifndef SATCHEL_CLI_TERM_H
+#define SATCHEL_CLI_TERM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/base/bytes.h"
+#include "core/base/say.h"
+
+struct term {
+	struct say say;  /* first: what libraries see */
+	bool live;       /* stderr is a terminal: a progress line may be drawn and redrawn */
+	bool colour_out; /* stdout is a terminal and NO_COLOR is not set */
+	bool quiet, verbose;
+	bool drawn; /* a progress line stands there */
+	char phase[64];
+	int64_t began_ms, last_ms; /* of the phase; of the last redraw */
+};
+
+void term_init(struct term *t, bool quiet, bool verbose);
+/** term_line_end(t): remove the progress line, so that something else can be printed. */
+void term_line_end(struct term *t);
+
+/** bytes_text(dst, n): "1.2 GB", powers of ten.  count_text: "78,667".  age_text: "3 minutes ago",
+ * "never". duration_text: seconds in words. */
+#define TEXT_SIZE 32
+void bytes_text(char dst[TEXT_SIZE], uint64_t n);
+void count_text(char dst[TEXT_SIZE], uint64_t n);
+void age_text(char dst[TEXT_SIZE], int64_t at, int64_t now);
+
+/** colour_word(t, name): the word with its colour around it when stdout shows colours (owned by the
+ * caller's buffer). */
+void colour_word(const struct term *t, const char *name, char *dst, size_t size);
+
+/*
+ * A table: rows of cells, widths found when printed; cells are escaped.  The first row is the
+ * heading.
+ */
+struct table {
+	struct buf cells; /* NUL-ended texts */
+	size_t columns, count;
+	int colour_column; /* -1: none */
+};
+void table_init(struct table *t, size_t columns, int colour_column);
+int table_cell(struct table *t, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void table_print(struct table *t, const struct term *term, FILE *out);
+void table_clear(struct table *t);
+
+/*
+ * JSON (RFC 8259), written as it goes; commas and escapes are ours, the shape is the caller's.
+ * Bytes that are not UTF-8 are shown as err_escape does.
+ */
+struct json {
+	FILE *out;
+	bool comma; /* one is due before the next value */
+};
+void json_open(struct json *j, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json *j, char bracket);
+void json_text(struct json *j, const char *key, const char *value);
+void json_u64(struct json *j, const char *key, uint64_t value);
+void json_i64(struct json *j, const char *key, int64_t value);
+void json_bool(struct json *j, const char *key, bool value);
+void json_time(struct json *j, const char *key, int64_t seconds); /* null for 0 */
+
+#endif
