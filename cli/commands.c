@@ -1,0 +1,119 @@
+/*
+ * The table of commands: dispatch, help, completion and the check of satchel(1) all read these
+ * rows.
+ */
+#include "cli/cli.h"
+#include "core/base/own.h"
+
+static const struct option_row init_options[] = {
+    {"name", 0, "NAME", "the site's name, as people call it", false},
+    {"depot", 0, "DIR", "the home depot: made when it is missing", false},
+    {"state", 0, "DIR", "where keys, registry and content store live (default: DIR.state)", false},
+};
+static const struct option_row channel_options[] = {
+    {"source", 0, "DIR", "the tree to publish", false},
+    {"target", 0, "DIR", "where it appears on workstations (absolute)", false},
+    {"for", 0, "WHO", "all, a workstation's name, or label:NAME (default: all)", true},
+    {"exclude", 0, "GLOB", "leave out what matches, by name or by path", true},
+    {"owners", 0, NULL, "owners are part of the tree", false},
+    {"special-modes", 0, NULL, "set-id and sticky bits are part of the tree", false},
+    {"on-leave", 0, "keep|remove", "what a workstation does when it is no longer subscribed",
+     false},
+    {"keep", 0, "N", "generations whose content the server keeps (default: 16)", false},
+};
+static const struct option_row invite_options[] = {
+    {"days", 0, "N", "good for so many days (default: 14)", false},
+    {"label", 0, "NAME", "labels that channels can be for", true},
+};
+static const struct option_row approve_options[] = {
+    {"name", 0, "NAME", "the name it gets (default: what it calls itself)", false},
+};
+static const struct option_row publish_options[] = {
+    {"dry-run", 'n', NULL, "say what would be published, and change nothing", false},
+    {"exclude", 0, "GLOB", "leave out for this run what matches", true},
+    {"allow-empty", 0, NULL, "a source that lost most of its files is meant so", false},
+    {"full", 0, NULL, "make a new full bundle as well", false},
+    {"reread", 0, NULL, "read every file, also where nothing seems changed", false},
+};
+static const struct option_row status_options[] = {
+    {"exit-code", 0, NULL, "end with 8 unless every workstation is green", false},
+};
+static const struct option_row events_options[] = {
+    {"max", 0, "N", "at most so many (default: 50)", false},
+};
+static const struct option_row rotate_options[] = {
+    {"revoke", 0, NULL, "the old key is revoked, not only retired", false},
+    {"epoch", 0, NULL, "raise the role's epoch: numbers start again", false},
+};
+static const struct option_row enrol_options[] = {
+    {"depot", 0, "DIR", "where the site's depot is", false},
+    {"name", 0, "NAME", "what this workstation calls itself (default: its host name)", false},
+    {"root", 0, "DIR", "prefix of every target (default: as workstation.yaml says, else /)", false},
+    {"allow", 0, "DIR", "channels may write below this directory", true},
+};
+static const struct option_row apply_options[] = {
+    {"dry-run", 'n', NULL, "say what would be done, and change nothing", false},
+};
+static const struct option_row inspect_options[] = {
+    {"changes", 'c', NULL, "list every change of a bundle", false},
+};
+static const struct option_row verify_options[] = {
+    {"key", 0, "FILE", "a public key to check against, when no site is at hand", true},
+};
+
+#define OPTIONS(rows) rows, ARRAY_LEN(rows)
+#define NO_OPTIONS    NULL, 0
+
+const struct command commands[] = {
+    {"init", SIDE_SERVER, "DIR --name NAME --depot DIR",
+     "make a new site: keys, documents, registry, home depot", OPTIONS(init_options), 1, 1,
+     cmd_init},
+    {"channel add", SIDE_SERVER, "NAME --source DIR --target DIR [--for WHO]...",
+     "publish a tree to workstations", OPTIONS(channel_options), 1, 1, cmd_channel_add},
+    {"channel set", SIDE_SERVER, "NAME [--source DIR] [--target DIR] [--for WHO]...",
+     "change what a channel's document says", OPTIONS(channel_options), 1, 1, cmd_channel_set},
+    {"channel list", SIDE_SERVER, "", "every channel, its generation and its audience", NO_OPTIONS,
+     0, 0, cmd_channel_list},
+    {"channel show", SIDE_SERVER, "NAME", "one channel with its bundles", NO_OPTIONS, 1, 1,
+     cmd_channel_show},
+    {"channel remove", SIDE_SERVER, "NAME", "end a channel; workstations leave it at the next sync",
+     NO_OPTIONS, 1, 1, cmd_channel_remove},
+    {"invite", SIDE_SERVER, "NAME [--days N] [--label NAME]...",
+     "print a code with which a workstation can enrol", OPTIONS(invite_options), 1, 1, cmd_invite},
+    {"workstation list", SIDE_SERVER, "", "every workstation, and requests that wait for approval",
+     NO_OPTIONS, 0, 0, cmd_workstation_list},
+    {"workstation show", SIDE_SERVER, "NAME", "one workstation in full", NO_OPTIONS, 1, 1,
+     cmd_workstation_show},
+    {"workstation approve", SIDE_SERVER, "FINGERPRINT [--name NAME]",
+     "let an uninvited workstation in", OPTIONS(approve_options), 1, 1, cmd_workstation_approve},
+    {"workstation revoke", SIDE_SERVER, "NAME",
+     "believe a workstation no longer, and seal nothing more to it", NO_OPTIONS, 1, 1,
+     cmd_workstation_revoke},
+    {"publish", SIDE_SERVER, "[CHANNEL...] [--dry-run]", "post what changed",
+     OPTIONS(publish_options), 0, ARGS_MAX, cmd_publish},
+    {"collect", SIDE_SERVER, "", "read receipts and requests", NO_OPTIONS, 0, 0, cmd_collect},
+    {"events", SIDE_SERVER, "[--max N]", "what happened that a person should know, newest first",
+     OPTIONS(events_options), 0, 0, cmd_events},
+    {"trust show", SIDE_SERVER, "", "the trust document: keys, roles, thresholds", NO_OPTIONS, 0, 0,
+     cmd_trust_show},
+    {"trust rotate", SIDE_SERVER, "publish|beat|collect [--revoke] [--epoch]",
+     "replace the key of an online role", OPTIONS(rotate_options), 1, 1, cmd_trust_rotate},
+    {"enrol", SIDE_STATION, "CODE --depot DIR", "join a site with an invitation",
+     OPTIONS(enrol_options), 1, 1, cmd_enrol},
+    {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run]", "verify and apply what is newer",
+     OPTIONS(apply_options), 0, 1, cmd_apply},
+    {"drift", SIDE_STATION, "", "what differs on disk from what was applied", NO_OPTIONS, 0, 0,
+     cmd_drift},
+    {"sync", SIDE_EITHER, "", "server: collect, then publish; workstation: apply and report",
+     NO_OPTIONS, 0, 0, cmd_sync},
+    {"status", SIDE_EITHER, "",
+     "one honest colour for every workstation; on a workstation, its own state",
+     OPTIONS(status_options), 0, 0, cmd_status},
+    {"inspect", SIDE_EITHER, "FILE [--changes]",
+     "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, 1,
+     cmd_inspect},
+    {"verify", SIDE_EITHER, "FILE [--key FILE]...",
+     "check every byte of a file of a depot, and say who signed it", OPTIONS(verify_options), 1, 1,
+     cmd_verify},
+};
+const size_t commands_n = ARRAY_LEN(commands);

@@ -1,0 +1,68 @@
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/base/own.h"
+
+static const struct {
+	enum side side;
+	const char *title;
+} sides[] = {
+    {SIDE_SERVER,
+     "On a server (-s DIR, SATCHEL_SITE, or /etc/satchel/server.yaml names the site):"},
+    {SIDE_STATION, "On a workstation (-w DIR; by default /etc/satchel and /var/lib/satchel):"},
+    {SIDE_EITHER, "On either:"},
+};
+
+void help_program(FILE *out)
+{
+	fputs("satchel keeps workstations up to date where no network can be counted on.\n\n"
+	      "usage: satchel [-s DIR | -w DIR] [-q | -v] [--json] COMMAND ...\n",
+	      out);
+	for (size_t s = 0; s < ARRAY_LEN(sides); s++) {
+		fprintf(out, "\n%s\n", sides[s].title);
+		for (size_t i = 0; i < commands_n; i++)
+			if (commands[i].side == sides[s].side)
+				fprintf(out, "  %-20s %s\n", commands[i].name, commands[i].summary);
+	}
+	fputs(
+	    "\nsatchel COMMAND --help says more; satchel(1) says all.  The whole loop by hand: publish, "
+	    "apply, collect.\n",
+	    out);
+}
+
+void help_command(FILE *out, const struct command *c)
+{
+	fprintf(out, "usage: satchel %s%s%s\n\n%s\n", c->name, c->arguments[0] != '\0' ? " " : "",
+		c->arguments, c->summary);
+	if (c->options_n > 0)
+		fputs("\n", out);
+	for (size_t i = 0; i < c->options_n; i++) {
+		const struct option_row *o = &c->options[i];
+		char left[64];
+
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "",
+			 o->value ? o->value : "");
+		if (o->letter != 0)
+			fprintf(out, "  -%c, %-22s %s\n", o->letter, left, o->help);
+		else
+			fprintf(out, "  %-26s %s%s\n", left, o->help,
+				o->repeat ? " (may be repeated)" : "");
+	}
+	fputs(
+	    "\nEverywhere: -s DIR (site), -w DIR (workstation), -q (quiet), -v (verbose), --json (for programs)\n",
+	    out);
+}
+
+bool help_group(FILE *out, const char *word)
+{
+	size_t n = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < commands_n; i++)
+		if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ') {
+			fprintf(out, "  satchel %s %s\n      %s\n", commands[i].name,
+				commands[i].arguments, commands[i].summary);
+			any = true;
+		}
+	return any;
+}

@@ -1,0 +1,220 @@
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/base/own.h"
+
+#ifndef SATCHEL_VERSION
+#define SATCHEL_VERSION "0"
+#endif
+
+struct globals {
+	const char *site, *station;
+	bool quiet, verbose, json;
+};
+
+/*
+ * The options that every command knows stand before or behind the command's words.  They are taken
+ * out here, so that a command's own table need not repeat them.
+ */
+static int take_globals(int *argc, char **argv, struct globals *g, struct err *err)
+{
+	int kept = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		const char *a = argv[i];
+		const char **value = strcmp(a, "-s") == 0   ? &g->site
+				     : strcmp(a, "-w") == 0 ? &g->station
+							    : NULL;
+
+		if (strcmp(a, "--") == 0) {
+			while (i < *argc)
+				argv[kept++] = argv[i++];
+			break;
+		}
+		if (value != NULL) {
+			if (i + 1 >= *argc)
+				return err_set(err, RC_USAGE, "%s wants a directory", a);
+			if (*value != NULL)
+				return err_set(err, RC_USAGE, "%s is given twice", a);
+			*value = argv[++i];
+		} else if (strcmp(a, "-q") == 0 || strcmp(a, "--quiet") == 0) {
+			g->quiet = true;
+		} else if (strcmp(a, "-v") == 0 || strcmp(a, "--verbose") == 0) {
+			g->verbose = true;
+		} else if (strcmp(a, "--json") == 0) {
+			g->json = true;
+		} else {
+			argv[kept++] = argv[i];
+		}
+	}
+	*argc = kept;
+	return 0;
+}
+
+/* The command whose words argv begins with; two words win over one.  *ret_words says how many. */
+static const struct command *find_command(int argc, char **argv, int *ret_words)
+{
+	const struct command *found = NULL;
+
+	for (size_t i = 0; i < commands_n; i++) {
+		const char *space = strchr(commands[i].name, ' ');
+		size_t first =
+		    space ? (size_t)(space - commands[i].name) : strlen(commands[i].name);
+
+		if (argc < 1 || strlen(argv[0]) != first ||
+		    strncmp(argv[0], commands[i].name, first) != 0)
+			continue;
+		if (space == NULL && found == NULL) {
+			found = &commands[i];
+			*ret_words = 1;
+		} else if (space != NULL && argc > 1 && strcmp(argv[1], space + 1) == 0) {
+			*ret_words = 2;
+			return &commands[i];
+		}
+	}
+	return found;
+}
+
+static int unknown_command(int argc, char **argv, struct err *err)
+{
+	const char *names[ARGS_MAX * 2];
+	char two[128];
+	const char *meant;
+	size_t n = 0;
+
+	while (n < commands_n && n < ARRAY_LEN(names)) {
+		names[n] = commands[n].name;
+		n++;
+	}
+	snprintf(two, sizeof(two), "%s %s", argv[0], argc > 1 ? argv[1] : "");
+	meant = nearest(two, names, n);
+	if (meant == NULL)
+		meant = nearest(argv[0], names, n);
+	if (meant != NULL)
+		return err_set(err, RC_USAGE,
+			       "there is no command \"%s\"; did you mean satchel %s?", argv[0],
+			       meant);
+	return err_set(err, RC_USAGE, "there is no command \"%s\"; satchel --help lists them",
+		       argv[0]);
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+static int dispatch(struct cli *cli, int argc, char **argv, struct err *err)
+{
+	const struct command *c;
+	struct args args;
+	int words = 0, rc;
+
+	if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+	    (strcmp(argv[0], "help") == 0 && argc == 1)) {
+		help_program(stdout);
+		return 0;
+	}
+	if (strcmp(argv[0], "--version") == 0) {
+		puts("satchel " SATCHEL_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[0], "help") == 0) {
+		argc--;
+		argv++;
+		c = find_command(argc, argv, &words);
+		if (c == NULL || words < argc)
+			return help_group(stdout, argv[0]) ? 0 : unknown_command(argc, argv, err);
+		help_command(stdout, c);
+		return 0;
+	}
+	c = find_command(argc, argv, &words);
+	if (c == NULL) {
+		if ((argc == 1 || wants_help(argc, argv)) &&
+		    help_group(argc == 1 ? stderr : stdout, argv[0]))
+			return argc == 1
+				   ? err_set(err, RC_USAGE, "satchel %s: which of these?", argv[0])
+				   : 0;
+		return unknown_command(argc, argv, err);
+	}
+	if (wants_help(argc - words, argv + words)) {
+		help_command(stdout, c);
+		return 0;
+	}
+	rc = args_parse(c, argc - words, argv + words, &args, err);
+	if (rc < 0)
+		return rc;
+	return c->run(cli, &args, err);
+}
+
+int cli_on_server(struct cli *cli, bool *ret, struct err *err)
+{
+	struct stat st;
+
+	if (cli->site != NULL && cli->station != NULL)
+		return err_set(err, RC_USAGE,
+			       "-s names a site and -w a workstation: give one of them");
+	if (cli->site == NULL && cli->station == NULL &&
+	    stat("/etc/satchel/server.yaml", &st) != 0 &&
+	    stat("/etc/satchel/workstation.yaml", &st) != 0)
+		return err_set(
+		    err, RC_USAGE,
+		    "this machine is neither a server nor a workstation yet: name a site with -s DIR or "
+		    "SATCHEL_SITE, or a workstation with -w DIR");
+	*ret = cli->site != NULL ||
+	       (cli->station == NULL && stat("/etc/satchel/server.yaml", &st) == 0);
+	return 0;
+}
+
+/* Closing stdout is where a full disk or a closed pipe shows: an answer that was not written is an
+ * error. */
+static int finish(int rc, struct err *err, struct term *term)
+{
+	char shown[4 * ERR_TEXT_MAX];
+
+	term_line_end(term);
+	if (fflush(stdout) != 0 && rc == 0)
+		rc = err_sys(err, RC_IO, "the answer could not be written to standard output");
+	if (rc < 0 && err->text[0] != '\0') {
+		err_escape(shown, sizeof(shown), err->text);
+		fprintf(stderr, "satchel: %s\n", shown);
+	}
+	return rc_status(rc);
+}
+
+int main(int argc, char **argv)
+{
+	struct globals g = {0};
+	struct err err = {0};
+	struct term term;
+	struct cli cli = {0};
+	int rc;
+
+	/* What the program makes is for its owner and, where a mode says so, for others: never
+	 * more. */
+	umask(022);
+	argc = argc > 0 ? argc - 1 : 0;
+	rc = take_globals(&argc, argv + 1, &g, &err);
+	term_init(&term, g.quiet, g.verbose);
+	if (rc == 0 && sodium_init() < 0)
+		rc = err_set(&err, RC_INTERNAL, "libsodium could not be started");
+	if (rc == 0) {
+		cli.site = g.site != NULL      ? g.site
+			   : g.station == NULL ? getenv("SATCHEL_SITE")
+					       : NULL;
+		cli.station = g.station;
+		cli.json = g.json;
+		cli.quiet = g.quiet;
+		cli.term = &term;
+		cli.say = &term.say;
+		rc = dispatch(&cli, argc, argv + 1, &err);
+	}
+	return finish(rc, &err, &term);
+}

@@ -1,0 +1,16 @@
+/*
+ * What the commands of a server share.
+ */
+#ifndef SATCHEL_CLI_SERVER_H
+#define SATCHEL_CLI_SERVER_H
+
+#include "bundler/site.h"
+#include "cli/cli.h"
+
+int server_open(struct cli *cli, enum site_flags flags, struct site **ret, struct err *err);
+int server_no_channel(struct site *s, const char *name, struct err *err);
+int server_publish(struct cli *cli, struct site *s, const struct args *args, struct err *err);
+int server_collect(struct cli *cli, struct site *s, struct err *err);
+int server_status(struct cli *cli, const struct args *args, struct err *err);
+
+#endif
