@@ -38,8 +38,8 @@ static int unknown_option(const struct command *c, const char *word, struct err 
 		       word, c->name);
 }
 
-static int take(struct args *a, const struct command *c, const struct option_row *row,
-		const char *value, struct err *err)
+static int take(struct args *a, const struct command *c, const struct option_row *row, char *value,
+		struct err *err)
 {
 	if (!row->repeat && args_has(a, row->name))
 		return err_set(err, RC_USAGE, "satchel %s: --%s is given twice", c->name,
@@ -55,10 +55,10 @@ static int take(struct args *a, const struct command *c, const struct option_row
 static int parse_option(struct args *a, const struct command *c, int argc, char **argv, int *i,
 			struct err *err)
 {
-	const char *word = argv[*i];
-	const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
+	char *word = argv[*i];
+	char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
 	const struct option_row *row;
-	const char *value = NULL;
+	char *value = NULL;
 
 	if (word[1] == '-')
 		row = row_by_name(c, word + 2,
@@ -131,7 +131,17 @@ const char *args_text(const struct args *a, const char *name, const char *fallba
 	return found;
 }
 
-size_t args_list(const struct args *a, const char *name, const char *ret[ARGS_MAX])
+char *args_value(const struct args *a, const char *name)
+{
+	char *found = NULL;
+
+	for (size_t i = 0; i < a->given_n; i++)
+		if (strcmp(a->given[i].row->name, name) == 0)
+			found = a->given[i].value;
+	return found;
+}
+
+size_t args_list(const struct args *a, const char *name, char *ret[ARGS_MAX])
 {
 	size_t n = 0;
 

@@ -19,18 +19,18 @@ static char *absolute(const char *path)
 
 /* The option's values instead of what the document says; the pointers stay the command line's. */
 static void take_list(const struct args *args, const char *name, char ***list, size_t *n,
-		      const char *buffer[ARGS_MAX])
+		      char *buffer[ARGS_MAX])
 {
 	size_t given = args_list(args, name, buffer);
 
 	if (given > 0) {
-		*list = (char **)buffer;
+		*list = buffer;
 		*n = given;
 	}
 }
 
 struct lists {
-	const char *audience[ARGS_MAX], *exclude[ARGS_MAX];
+	char *audience[ARGS_MAX], *exclude[ARGS_MAX];
 };
 
 static int take_options(struct site_channel *c, const struct args *args, struct lists *lists,
@@ -53,13 +53,14 @@ static int take_options(struct site_channel *c, const struct args *args, struct 
 
 int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 {
-	static const char *const everybody[] = {"all"};
+	char all[] = "all";
+	char *everybody[] = {all};
 	OWNED(site_freep) struct site *s = NULL;
 	OWNED(freep) char *source = NULL;
-	const char *from = args_text(args, "source", NULL),
-		   *target = args_text(args, "target", NULL);
+	const char *from = args_text(args, "source", NULL);
+	char *target = args_value(args, "target");
 	struct site_channel c = {
-	    .on_leave = "keep", .keep = 16, .audience = (char **)everybody, .audiences = 1};
+	    .on_leave = "keep", .keep = 16, .audience = everybody, .audiences = 1};
 	struct lists lists;
 	int rc;
 
@@ -81,7 +82,7 @@ int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 	if (source == NULL)
 		return err_memory(err);
 	c.source = source;
-	c.target = (char *)target;
+	c.target = target;
 	rc = take_options(&c, args, &lists, err);
 	if (rc == 0)
 		rc = site_channel_write(s, &c, err);
@@ -109,7 +110,8 @@ int cmd_channel_set(struct cli *cli, const struct args *args, struct err *err)
 		return err_memory(err);
 	if (args_has(args, "source"))
 		c.source = source;
-	c.target = (char *)args_text(args, "target", c.target);
+	if (args_has(args, "target"))
+		c.target = args_value(args, "target");
 	rc = take_options(&c, args, &lists, err);
 	if (rc == 0)
 		rc = site_channel_write(s, &c, err);

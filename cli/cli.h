@@ -29,10 +29,10 @@ struct args {
 	size_t rows_n;
 	struct given {
 		const struct option_row *row;
-		const char *value;
+		char *value;
 	} given[ARGS_MAX];
 	size_t given_n;
-	const char *rest[ARGS_MAX];
+	char *rest[ARGS_MAX];
 	size_t rest_n;
 };
 
@@ -42,6 +42,7 @@ struct term; /* what stderr is: cli/term.h */
 struct cli {
 	const char *site;    /* -s DIR, SATCHEL_SITE, or /etc/satchel/server.yaml; NULL */
 	const char *station; /* -w DIR; NULL: the machine's own */
+	char site_from_file[4096];
 	bool json, quiet;
 	struct term *term; /* owned by main */
 	struct say *say;   /* of the terminal */
@@ -70,7 +71,9 @@ bool args_has(const struct args *a, const char *name);
 /** args_text(a, name, fallback): the value of the last one given. */
 const char *args_text(const struct args *a, const char *name, const char *fallback);
 /** args_list(a, name, ret): values in order, at most ARGS_MAX; returns how many. */
-size_t args_list(const struct args *a, const char *name, const char *ret[ARGS_MAX]);
+size_t args_list(const struct args *a, const char *name, char *ret[ARGS_MAX]);
+/** args_value(a, name): as args_text, for a field that owns no copy; NULL when it was not given. */
+char *args_value(const struct args *a, const char *name);
 int args_number(const struct args *a, const char *name, uint64_t max, uint64_t fallback,
 		uint64_t *ret, struct err *err);
 

@@ -48,8 +48,6 @@ static const struct option_row rotate_options[] = {
 static const struct option_row enrol_options[] = {
     {"depot", 0, "DIR", "where the site's depot is", false},
     {"name", 0, "NAME", "what this workstation calls itself (default: its host name)", false},
-    {"root", 0, "DIR", "prefix of every target (default: as workstation.yaml says, else /)", false},
-    {"allow", 0, "DIR", "channels may write below this directory", true},
 };
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "say what would be done, and change nothing", false},

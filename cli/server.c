@@ -77,7 +77,7 @@ int cmd_invite(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	char code[INVITE_TEXT + 1], until[CLOCK_TEXT + 1];
-	const char *labels[ARGS_MAX];
+	char *labels[ARGS_MAX];
 	size_t n = args_list(args, "label", labels);
 	uint64_t days;
 	struct json j = {stdout, false};
@@ -87,7 +87,7 @@ int cmd_invite(struct cli *cli, const struct args *args, struct err *err)
 	if (rc == 0)
 		rc = server_open(cli, SITE_LOCK, &s, err);
 	if (rc == 0 && n > 0) {
-		struct site_workstation w = {.label = (char **)labels, .labels = n};
+		struct site_workstation w = {.label = labels, .labels = n};
 
 		snprintf(w.name, sizeof(w.name), "%s", args->rest[0]);
 		rc = site_workstation_write(s, &w, err);
@@ -195,7 +195,7 @@ static void publish_json(void *arg, const char *channel, const struct publish_co
 /* --exclude for one run: the globs are put behind those of every channel. */
 static int add_excludes(struct site *s, const struct args *args, struct err *err)
 {
-	const char *globs[ARGS_MAX];
+	char *globs[ARGS_MAX];
 	size_t n = args_list(args, "exclude", globs);
 
 	for (size_t i = 0; i < s->channels && n > 0; i++) {
@@ -237,8 +237,9 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
 			return server_no_channel(s, args->rest[i], err);
 	rc = add_excludes(s, args, err);
 	if (rc == 0)
-		rc = publish_site(s, args->rest_n > 0 ? args->rest : NULL, args->rest_n, flags,
-				  cli->json ? publish_json : publish_line, &p, err);
+		rc = publish_site(s, args->rest_n > 0 ? (const char *const *)args->rest : NULL,
+				  args->rest_n, flags, cli->json ? publish_json : publish_line, &p,
+				  err);
 	if (rc == 0 && !p.any && !cli->json)
 		say_info(
 		    cli->say,

@@ -1,0 +1,239 @@
+/*
+ * Commands of a workstation: enrol, apply, and its own status.
+ */
+#include "cli/station.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/server.h"
+#include "cli/term.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/format/changes.h"
+
+static void fingerprint(char dst[WORKSTATION_ID + 8], const char *id)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; id[i] != '\0'; i++) {
+		if (i > 0 && i % 4 == 0)
+			dst[used++] = '-';
+		dst[used++] = id[i];
+	}
+	dst[used] = '\0';
+}
+
+int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	OWNED(freep) char *depot = NULL;
+	const char *where = args_text(args, "depot", NULL);
+	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
+	int rc;
+
+	if (where == NULL)
+		return err_set(err, RC_USAGE,
+			       "satchel enrol wants --depot: satchel enrol CODE --depot DIR");
+	depot = realpath(where, NULL);
+	if (depot == NULL)
+		return err_sys(err, RC_IO, "depot %s", where);
+	gethostname(host, sizeof(host) - 1);
+	rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
+	if (rc == 0)
+		rc = station_enrol(s, args->rest[0], depot, args_text(args, "name", host), err);
+	if (rc < 0)
+		return rc;
+	fingerprint(shown, s->id);
+	printf("request written for site %s\nfingerprint %s\n", s->trust.name, shown);
+	say_info(cli->say, "when the server has collected it and published: satchel apply");
+	return 0;
+}
+
+struct apply_print {
+	struct cli *cli;
+	bool dry_run;
+	bool any;
+};
+
+static void preview_text(const struct apply_preview *p)
+{
+	char bytes[TEXT_SIZE], needed[TEXT_SIZE], room[TEXT_SIZE];
+	uint64_t writes = p->count[CHANGE_PUT] + p->count[CHANGE_PATCH] + p->count[CHANGE_COPY];
+
+	bytes_text(bytes, p->bytes);
+	printf(
+	    "    %llu files (%s), %llu links, %llu directories, %llu metadata, %llu deletions, %llu conflicts\n",
+	    (unsigned long long)writes, bytes, (unsigned long long)p->count[CHANGE_LINK],
+	    (unsigned long long)p->count[CHANGE_DIRECTORY],
+	    (unsigned long long)p->count[CHANGE_META], (unsigned long long)p->deletions,
+	    (unsigned long long)p->conflicts);
+	if (p->space_needed > 0) {
+		bytes_text(needed, p->space_needed);
+		bytes_text(room, p->space_free);
+		printf("    needs %s, has %s free\n", needed, room);
+	}
+}
+
+static void apply_line(void *arg, const struct sync_channel *c)
+{
+	struct apply_print *p = arg;
+	const char *name = c->name[0] != '\0' ? c->name : "private channel";
+	char reason[4 * sizeof(c->reason)];
+
+	term_line_end(p->cli->term);
+	p->any = true;
+	err_escape(reason, sizeof(reason), c->reason);
+	if (c->rc < 0)
+		printf("%s: stays at generation %llu: %s\n", name, (unsigned long long)c->after,
+		       reason);
+	else if (p->dry_run && c->wanted != c->before)
+		printf("%s: would go from generation %llu to %llu\n", name,
+		       (unsigned long long)c->before, (unsigned long long)c->wanted);
+	else if (c->before == c->after)
+		printf("%s: current, generation %llu\n", name, (unsigned long long)c->after);
+	else
+		printf("%s: generation %llu -> %llu\n", name, (unsigned long long)c->before,
+		       (unsigned long long)c->after);
+	if (c->wanted != c->before && (p->dry_run || c->rc == 0))
+		preview_text(&c->preview);
+}
+
+static void apply_json(void *arg, const struct sync_channel *c)
+{
+	struct json j = {stdout, false};
+
+	((struct apply_print *)arg)->any = true;
+	json_open(&j, NULL, '{');
+	json_text(&j, "channel", c->name);
+	json_u64(&j, "before", c->before);
+	json_u64(&j, "after", c->after);
+	json_u64(&j, "wanted", c->wanted);
+	json_text(&j, "result", rc_slug(c->rc));
+	json_text(&j, "reason", c->reason);
+	json_open(&j, "counts", '{');
+	for (size_t i = 0; i < CHANGE_OPS; i++)
+		json_u64(&j, change_names[i], c->preview.count[i]);
+	json_close(&j, '}');
+	json_u64(&j, "bytes", c->preview.bytes);
+	json_u64(&j, "deletions", c->preview.deletions);
+	json_u64(&j, "conflicts", c->preview.conflicts);
+	json_u64(&j, "space_needed", c->preview.space_needed);
+	json_u64(&j, "space_free", c->preview.space_free);
+	json_close(&j, '}');
+	putchar('\n');
+}
+
+int station_apply(struct cli *cli, const char *what, enum sync_flags flags, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	OWNED(freep) char *path = NULL;
+	struct apply_print p = {.cli = cli, .dry_run = flags & SYNC_DRY_RUN};
+	void (*each)(void *arg, const struct sync_channel *c) = cli->json ? apply_json : apply_line;
+	struct stat st;
+	int rc;
+
+	if (what != NULL) {
+		path = realpath(what, NULL);
+		if (path == NULL || stat(path, &st) < 0)
+			return err_sys(err, RC_IO, "%s", what);
+	}
+	rc = station_open(cli->station, STATION_LOCK, cli->say, &s, err);
+	if (rc < 0)
+		return rc;
+	if (path != NULL && !S_ISDIR(st.st_mode))
+		rc = sync_file(s, path, flags, each, &p, err);
+	else
+		rc = sync_station(s, path, flags, each, &p, err);
+	if (rc == 0 && !p.any && !cli->json)
+		puts("nothing to apply");
+	return rc;
+}
+
+int cmd_apply(struct cli *cli, const struct args *args, struct err *err)
+{
+	return station_apply(cli, args->rest_n > 0 ? args->rest[0] : NULL,
+			     args_has(args, "dry-run") ? SYNC_DRY_RUN : 0, err);
+}
+
+int cmd_sync(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	bool server;
+	int rc = cli_on_server(cli, &server, err);
+
+	if (rc < 0)
+		return rc;
+	if (!server)
+		return station_apply(cli, NULL, 0, err);
+	rc = server_open(cli, SITE_LOCK, &s, err);
+	if (rc == 0)
+		rc = server_collect(cli, s, err);
+	return rc < 0 ? rc : server_publish(cli, s, args, err);
+}
+
+/* The rows of `held`, one for each tree; see applier/apply.h. */
+static int each_held(struct station *s, struct json *j, struct err *err)
+{
+	sqlite3_stmt *st;
+	int rc =
+	    db_query(s->db, "SELECT tree, epoch, generation FROM held ORDER BY tree", &st, err);
+
+	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
+		const char *tree = db_text(st, 0);
+
+		rc = 0;
+		if (j != NULL) {
+			json_open(j, NULL, '{');
+			json_text(j, "name", tree);
+			json_i64(j, "epoch", db_i64(st, 1));
+			json_i64(j, "generation", db_i64(st, 2));
+			json_close(j, '}');
+		} else {
+			printf("  holds     %s generation %lld\n",
+			       tree[0] == '@' ? "private channel" : tree, (long long)db_i64(st, 2));
+		}
+	}
+	db_done(&st);
+	return rc;
+}
+
+int station_status(struct cli *cli, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	struct json j = {stdout, false};
+	char shown[WORKSTATION_ID + 8];
+	int rc = station_open(cli->station, 0, cli->say, &s, err);
+
+	if (rc < 0)
+		return rc;
+	fingerprint(shown, s->id);
+	if (cli->json) {
+		json_open(&j, NULL, '{');
+		json_bool(&j, "enrolled", s->enrolled);
+		json_text(&j, "site", s->trust.name);
+		json_text(&j, "id", s->id);
+		json_u64(&j, "trust", s->trust.version);
+		json_open(&j, "depots", '[');
+		for (size_t i = 0; i < s->depots; i++)
+			json_text(&j, NULL, s->depot[i]);
+		json_close(&j, ']');
+		json_open(&j, "channels", '[');
+		rc = each_held(s, &j, err);
+		json_close(&j, ']');
+		json_close(&j, '}');
+		putchar('\n');
+		return rc;
+	}
+	if (!s->enrolled)
+		puts("this workstation is not enrolled: satchel enrol CODE --depot DIR");
+	else
+		printf("workstation %s of site %s, trust %llu\n", shown, s->trust.name,
+		       (unsigned long long)s->trust.version);
+	for (size_t i = 0; i < s->depots; i++)
+		printf("  depot     %s\n", s->depot[i]);
+	printf("  root      %s\n", s->root);
+	return each_held(s, NULL, err);
+}

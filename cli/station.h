@@ -1,0 +1,15 @@
+/*
+ * What the commands of a workstation share.
+ */
+#ifndef SATCHEL_CLI_STATION_H
+#define SATCHEL_CLI_STATION_H
+
+#include "applier/sync.h"
+#include "cli/cli.h"
+
+int station_status(struct cli *cli, struct err *err);
+/** station_apply(cli, what, flags, err): ${what} NULL: every depot; a directory: that depot; a
+ * file: that bundle. */
+int station_apply(struct cli *cli, const char *what, enum sync_flags flags, struct err *err);
+
+#endif
