@@ -238,6 +238,8 @@ static int look_at(struct cli *cli, const struct args *args, enum look_flags fla
 					: "every byte is as it was signed",
 				err);
 	if (cli->json) {
+		if (show.in_changes)
+			json_close(&show.json, ']');
 		json_close(&show.json, '}');
 		putchar('\n');
 	}
