@@ -26,10 +26,15 @@ CLI_SRC	:= $(wildcard cli/*.c)
 SCHEMAS	:= $(wildcard schemas/*.yaml)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o) $(if $(SCHEMAS),$(B)/gen/schemas.o)
 CLI_OBJ	:= $(CLI_SRC:%.c=$(B)/%.o)
+TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+C_FILES	:= $(wildcard core/*/*.[ch] bundler/*.[ch] applier/*.[ch] watcher/*.[ch] cli/*.[ch] tests/*/*.[ch])
+SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests .ci 2>/dev/null)
+E2E	:= $(wildcard tests/e2e/[0-9]*)
+JOBS	?= $(shell nproc)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all lib unit e2e check lint asan fuzz bench demo deps install clean analyze schemas-check
+.PHONY: fuzz-lib all lib unit e2e check check-run lint asan fuzz bench demo deps install uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -57,15 +62,94 @@ $(B)/gen/schemas.o: $(B)/gen/schemas.c
 
 # Tests
 
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libsatchel.a
+$(B)/tests/unit/%: tests/unit/%.c $(TEST_OBJ) $(B)/libsatchel.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags criterion) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a \
+	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags criterion) -MMD -MP -MF $@.d -o $@ $< $(TEST_OBJ) $(B)/libsatchel.a \
 	    $(ALL_LDFLAGS) $(shell pkg-config --libs criterion) $(PKG_LIBS)
 
 unit: $(UNIT)
 	tests/run-unit $(UNIT)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT:=.d)
+# End to end: shell programs that use the built binary as a person would.
+e2e: $(B)/satchel
+	SATCHEL=$(abspath $(B)/satchel) tests/run-e2e $(E2E)
+
+# Everything under the sanitizers, with its own build directory.
+SANITIZERS := address,undefined
+asan:
+	$(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" unit e2e
+
+# A short run of every fuzz target; FUZZ_SECONDS=3600 for a long one.
+FUZZ_SECONDS ?= 5
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(B)/gen/schemas.c
+	@mkdir -p $(@D)
+	clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -O1 -g \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(B)/fuzzlib/libsatchel.a $(PKG_LIBS)
+
+fuzz-lib:
+	$(MAKE) B=$(B)/fuzzlib CC=clang SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" lib
+
+fuzz: fuzz-lib
+	$(MAKE) $(FUZZ)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz $(FUZZ)
+
+lint: format warnings
+	tests/lint/layers.sh
+	tests/lint/words.sh
+	shellcheck -x $(SHELL_FILES)
+	mandoc -T lint -W warning man/*.[1-8]
+
+format:
+	clang-format --dry-run -Werror $(C_FILES)
+
+# Both compilers, every warning an error.
+warnings:
+	$(MAKE) B=$(B)/lint-gcc CC=gcc CFLAGS="-O2 -Werror" $(B)/lint-gcc/satchel
+	$(MAKE) B=$(B)/lint-clang CC=clang CFLAGS="-O2 -Werror" $(B)/lint-clang/satchel
+
+analyze:
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability -I. -DSATCHEL_VERSION='"x"' \
+	    --suppress=missingIncludeSystem --suppressions-list=tests/lint/cppcheck.txt -j2 core bundler applier watcher cli
+
+deps:
+	packaging/install-deps $(DEPS)
+
+# The README's test command.
+check:
+	packaging/install-deps build test
+	$(MAKE) -j$(JOBS) check-run
+
+check-run:
+	$(MAKE) lint
+	$(MAKE) schemas-check
+	$(MAKE) analyze
+	$(MAKE) asan
+	$(MAKE) fuzz
+
+# The README's demonstration.
+demo:
+	packaging/install-deps build
+	$(MAKE) -j$(JOBS) all
+	packaging/demo $(abspath $(B)/satchel) $(abspath $(B)/demo)
+
+bench: all
+	packaging/install-deps build test
+	tests/bench/run $(abspath $(B)/satchel)
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(SHAREDIR)/schemas
+	install -m 0755 $(B)/satchel $(DESTDIR)$(BINDIR)/satchel
+	install -m 0644 man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 packaging/completion.bash $(DESTDIR)$(COMPDIR)/satchel
+	install -m 0644 schemas/*.yaml schemas/*.abnf $(DESTDIR)$(SHAREDIR)/schemas
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/satchel $(DESTDIR)$(MANDIR)/man1/satchel.1 $(DESTDIR)$(COMPDIR)/satchel
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5)))
+	rm -rf $(DESTDIR)$(SHAREDIR)
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT:=.d)
 
 clean:
 	rm -rf $(B)
