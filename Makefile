@@ -96,7 +96,7 @@ fuzz: fuzz-lib
 lint: format warnings
 	tests/lint/layers.sh
 	tests/lint/words.sh
-	shellcheck -x $(SHELL_FILES)
+	shellcheck -x -S warning $(SHELL_FILES)
 	mandoc -T lint -W warning man/*.[1-8]
 
 format:
