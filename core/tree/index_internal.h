@@ -1,0 +1,68 @@
+/*
+ * Shared by index.c (rows), index_read.c (cursor, walk, find) and index_seal.c (digests), and by
+ * the scan, which merges a cursor with a directory on disk.
+ *
+ *   tree            one row for each tree; its id is the `tree` of all other rows; `digest` is NULL
+ *                   while the root directory is dirty
+ *   tree_entry      one row for each entry, the children of a directory side by side in byte order;
+ *                   `number` is a directory's own number; the root's is 0
+ *   tree_directory  one row for each directory but the root: the way up, and whether its digest is
+ *                   out of date.  A dirty directory has only dirty ones above it.
+ */
+#ifndef SATCHEL_TREE_INDEX_INTERNAL_H
+#define SATCHEL_TREE_INDEX_INTERNAL_H
+
+#include "core/tree/index.h"
+
+#define INDEX_ROOT 0
+
+/* A directory on the way from the root to the one that was used last. */
+struct index_level {
+	int64_t number; /* of the directory */
+	size_t end;     /* length of its path */
+	bool dirty;     /* known to be marked dirty, and so is everything above */
+};
+
+struct index {
+	struct db *db; /* borrowed */
+	int64_t tree;
+	size_t depth; /* of the cached directory; level[0] is the root */
+	struct index_level level[LIMIT_DEPTH + 1];
+	char path[LIMIT_PATH + 1]; /* of the cached directory */
+};
+
+/** index_directory(x, path, n, ret, err): number of the directory of these ${n} bytes: 1 found, 0
+ * none. */
+int index_directory(struct index *x, const char *path, size_t n, int64_t *ret, struct err *err);
+
+/* Columns of every query that reads entries. */
+#define ENTRY_COLUMNS \
+	"name, kind, mode, owner, size, mtime, digest, number, target, dev, ino, disk_mtime, ctime"
+
+/** row_entry(st, ret, err): the entry of the current row, without its name. */
+int row_entry(sqlite3_stmt *st, struct entry *ret, struct err *err);
+
+/**
+ * A cursor over the children of one directory after another.  It can leave a directory and come
+ * back to the place after a name, so that a walk needs one statement however deep it goes.  One
+ * cursor of a database is open at a time.
+ */
+struct cursor {
+	struct index *x;  /* borrowed */
+	sqlite3_stmt *st; /* owned; a statement of the database's cache */
+	bool row;         /* there is a current row */
+	struct entry e;   /* of it */
+	int64_t number;   /* its directory number, or INDEX_ROOT when it is none */
+	size_t name_n;
+	char name[LIMIT_NAME + 1];
+};
+
+int cursor_open(struct cursor *c, struct index *x, struct err *err);
+void cursor_close(struct cursor *c);
+/** cursor_seek(c, dir, after, err): the first child of directory ${dir} whose name is above
+ * ${after} ("" for the first); cursor_next(c, err): the one after.  c->row tells whether there is
+ * one. */
+int cursor_seek(struct cursor *c, int64_t dir, const char *after, struct err *err);
+int cursor_next(struct cursor *c, struct err *err);
+
+#endif
