@@ -41,9 +41,14 @@ static const struct option_row status_options[] = {
 static const struct option_row events_options[] = {
     {"max", 0, "N", "at most so many (default: 50)", false},
 };
-static const struct option_row rotate_options[] = {
-    {"revoke", 0, NULL, "the old key is revoked, not only retired", false},
-    {"epoch", 0, NULL, "raise the role's epoch: numbers start again", false},
+static const struct option_row end_options[] = {
+    {"revoke", 0, NULL, "the old key is revoked (stolen), not only retired", false},
+};
+static const struct option_row renew_options[] = {
+    {"days", 0, "N", "good for so many days from now (default: 3650)", false},
+};
+static const struct option_row import_options[] = {
+    {"key", 0, "FILE", "the public key that made the signature", false},
 };
 static const struct option_row enrol_options[] = {
     {"depot", 0, "DIR", "where the site's depot is", false},
@@ -94,8 +99,29 @@ const struct command commands[] = {
      OPTIONS(events_options), 0, 0, cmd_events},
     {"trust show", SIDE_SERVER, "", "the trust document: keys, roles, thresholds", NO_OPTIONS, 0, 0,
      cmd_trust_show},
-    {"trust rotate", SIDE_SERVER, "publish|beat|collect [--revoke] [--epoch]",
-     "replace the key of an online role", OPTIONS(rotate_options), 1, 1, cmd_trust_rotate},
+    {"trust rotate", SIDE_SERVER, "ROLE [--revoke]",
+     "replace the key of a role: publish, beat or collect", OPTIONS(end_options), 1, 1,
+     cmd_trust_rotate},
+    {"trust epoch", SIDE_SERVER, "ROLE",
+     "start the numbers of publish or beat again: the way back after a stolen key", NO_OPTIONS, 1,
+     1, cmd_trust_epoch},
+    {"trust renew", SIDE_SERVER, "[--days N]", "another expiry of the trust document",
+     OPTIONS(renew_options), 0, 0, cmd_trust_renew},
+    {"trust add-root", SIDE_SERVER, "FILE",
+     "one more root key, kept elsewhere; FILE is its public key", NO_OPTIONS, 1, 1,
+     cmd_trust_add_root},
+    {"trust end", SIDE_SERVER, "KEY [--revoke]", "retire or revoke one key by its number",
+     OPTIONS(end_options), 1, 1, cmd_trust_end},
+    {"trust threshold", SIDE_SERVER, "ROLE N", "how many keys of a role must sign", NO_OPTIONS, 2,
+     2, cmd_trust_threshold},
+    {"trust pending", SIDE_SERVER, "",
+     "print the next trust document that waits for signatures of offline keys", NO_OPTIONS, 0, 0,
+     cmd_trust_pending},
+    {"trust import", SIDE_SERVER, "FILE --key FILE",
+     "take a signature that minisign -S -l made over it", OPTIONS(import_options), 1, 1,
+     cmd_trust_import},
+    {"trust drop", SIDE_SERVER, "", "forget the trust document that waits", NO_OPTIONS, 0, 0,
+     cmd_trust_drop},
     {"enrol", SIDE_STATION, "CODE --depot DIR", "join a site with an invitation",
      OPTIONS(enrol_options), 1, 1, cmd_enrol},
     {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run]", "verify and apply what is newer",

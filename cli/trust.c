@@ -1,0 +1,299 @@
+/*
+ * trust …: the keys and roles of a site, and the next trust document.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "bundler/trustops.h"
+#include "cli/cli.h"
+#include "cli/server.h"
+#include "cli/term.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/os/durable.h"
+
+/* Passphrases come from the terminal itself, so that a pipe on standard input is never taken for
+ * one. */
+static int ask_terminal(struct key_ask *ask, const char *what, char *dst, size_t size,
+			struct err *err)
+{
+	OWNED(fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct termios was, quiet;
+	size_t n = 0;
+	char c;
+
+	(void)ask;
+	if (tty < 0 || tcgetattr(tty, &was) < 0)
+		return err_set(err, RC_USAGE,
+			       "%s has a passphrase, and there is no terminal to ask for it", what);
+	dprintf(tty, "passphrase of %s: ", what);
+	quiet = was;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(tty, TCSAFLUSH, &quiet);
+	while (read(tty, &c, 1) == 1 && c != '\n' && n + 1 < size)
+		dst[n++] = c;
+	dst[n] = '\0';
+	tcsetattr(tty, TCSAFLUSH, &was);
+	dprintf(tty, "\n");
+	return 0;
+}
+
+static int role_of(const char *word, enum role *ret, struct err *err)
+{
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		if (strcmp(word, role_names[i]) == 0) {
+			*ret = (enum role)i;
+			return 0;
+		}
+	return err_set(err, RC_USAGE, "\"%s\" is no role: root, publish, beat, collect", word);
+}
+
+static const char *const state_words[] = {"current", "retired", "revoked"};
+
+static void roles_text(const struct trust_key *k, char *dst, size_t size)
+{
+	size_t used = 0;
+
+	dst[0] = '\0';
+	for (size_t r = 0; r < ROLE_COUNT && used < size; r++)
+		if (k->roles & 1u << r)
+			used += (size_t)snprintf(dst + used, size - used, "%s%s",
+						 used > 0 ? " " : "", role_names[r]);
+}
+
+static void trust_json(const struct trust *t)
+{
+	struct json j = {stdout, false};
+	char hex[DIGEST_HEX + 1], number[KEY_NUMBER_TEXT + 1], roles[64];
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "name", t->name);
+	digest_hex(hex, &t->site);
+	json_text(&j, "site", hex);
+	json_u64(&j, "version", t->version);
+	json_time(&j, "created", t->created);
+	json_time(&j, "expires", t->expires);
+	json_open(&j, "roles", '{');
+	for (size_t r = 0; r < ROLE_COUNT; r++) {
+		json_open(&j, role_names[r], '{');
+		json_u64(&j, "threshold", t->threshold[r]);
+		json_u64(&j, "epoch", t->epoch[r]);
+		json_close(&j, '}');
+	}
+	json_close(&j, '}');
+	json_open(&j, "keys", '[');
+	for (size_t i = 0; i < t->keys; i++) {
+		key_number_text(number, &t->key[i].key);
+		roles_text(&t->key[i], roles, sizeof(roles));
+		json_open(&j, NULL, '{');
+		json_text(&j, "number", number);
+		json_text(&j, "roles", roles);
+		json_text(&j, "state", state_words[t->key[i].state]);
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_close(&j, '}');
+	putchar('\n');
+}
+
+int cmd_trust_show(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	char hex[DIGEST_HEX + 1], until[CLOCK_TEXT + 1];
+	int rc = server_open(cli, 0, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (cli->json) {
+		trust_json(&s->trust);
+		return 0;
+	}
+	digest_hex(hex, &s->trust.site);
+	clock_format(until, s->trust.expires);
+	printf("site %s\n  id        %s\n  trust     version %" PRIu64 ", good until %s\n",
+	       s->trust.name, hex, s->trust.version, until);
+	for (size_t r = 0; r < ROLE_COUNT; r++)
+		printf("  %-9s threshold %" PRIu32 ", epoch %" PRIu64 "\n", role_names[r],
+		       s->trust.threshold[r], s->trust.epoch[r]);
+	for (size_t i = 0; i < s->trust.keys; i++) {
+		char number[KEY_NUMBER_TEXT + 1], roles[64];
+
+		key_number_text(number, &s->trust.key[i].key);
+		roles_text(&s->trust.key[i], roles, sizeof(roles));
+		printf("  key       %s  %-8s %s\n", number, state_words[s->trust.key[i].state],
+		       roles);
+	}
+	return 0;
+}
+
+/* What became of a next version: in force, or waiting for offline keys. */
+static int outcome(struct cli *cli, int rc, struct site *s)
+{
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		printf("trust version %" PRIu64 " is in force\n", s->trust.version);
+		say_info(cli->say, "satchel publish posts it");
+		return 0;
+	}
+	puts("the next trust version waits for signatures");
+	say_info(
+	    cli->say,
+	    "satchel trust pending > next; minisign -S -l -m next; satchel trust import next.minisig --key KEY.pub");
+	return 0;
+}
+
+static struct key_ask *asker(struct key_ask *ask)
+{
+	ask->ask = ask_terminal;
+	return ask;
+}
+
+int cmd_trust_rotate(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	enum role role;
+	int rc = role_of(args->rest[0], &role, err);
+
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	if (rc < 0)
+		return rc;
+	return outcome(cli,
+		       trustops_rotate(s, role,
+				       args_has(args, "revoke") ? KEY_REVOKED : KEY_RETIRED,
+				       asker(&ask), err),
+		       s);
+}
+
+int cmd_trust_epoch(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	enum role role;
+	int rc = role_of(args->rest[0], &role, err);
+
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	return rc < 0 ? rc : outcome(cli, trustops_epoch(s, role, asker(&ask), err), s);
+}
+
+int cmd_trust_renew(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	uint64_t days;
+	int rc = args_number(args, "days", 36500, 3650, &days, err);
+
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	return rc < 0 ? rc : outcome(cli, trustops_renew(s, (unsigned)days, asker(&ask), err), s);
+}
+
+static int read_public(const char *path, struct key_public *ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	int rc = file_read(AT_FDCWD, path, 4096, &text, err);
+
+	if (rc == 0)
+		rc = key_public_parse(bytes_in(&text), ret, err);
+	return rc < 0 ? err_prefix(err, "%s", path) : 0;
+}
+
+int cmd_trust_add_root(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	struct key_public key;
+	int rc = read_public(args->rest[0], &key, err);
+
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	return rc < 0 ? rc : outcome(cli, trustops_root(s, &key, asker(&ask), err), s);
+}
+
+int cmd_trust_end(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	int rc = server_open(cli, SITE_LOCK, &s, err);
+
+	if (rc < 0)
+		return rc;
+	return outcome(cli,
+		       trustops_end(s, args->rest[0],
+				    args_has(args, "revoke") ? KEY_REVOKED : KEY_RETIRED,
+				    asker(&ask), err),
+		       s);
+}
+
+int cmd_trust_threshold(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct key_ask ask;
+	enum role role;
+	uint64_t n = 0;
+	int rc = role_of(args->rest[0], &role, err);
+
+	if (rc == 0 && number_u64(args->rest[1], strlen(args->rest[1]), LIMIT_KEYS, &n, NULL) < 0)
+		rc = err_set(err, RC_USAGE, "a threshold is a whole number up to %d, not \"%s\"",
+			     LIMIT_KEYS, args->rest[1]);
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	return rc < 0 ? rc
+		      : outcome(cli, trustops_threshold(s, role, (uint32_t)n, asker(&ask), err), s);
+}
+
+int cmd_trust_pending(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	int rc = server_open(cli, 0, &s, err);
+
+	if (rc == 0)
+		rc = trustops_pending(s, &text, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		say_info(cli->say, "no trust version waits for signatures");
+		return 0;
+	}
+	fwrite(text.p, 1, text.n, stdout);
+	return 0;
+}
+
+int cmd_trust_import(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	OWNED(buf_clear) struct buf minisig = BUF_INIT;
+	const char *key_file = args_text(args, "key", NULL);
+	struct key_public key;
+	int rc;
+
+	if (key_file == NULL)
+		return err_set(err, RC_USAGE,
+			       "satchel trust import wants --key: the public key that signed");
+	rc = read_public(key_file, &key, err);
+	if (rc == 0)
+		rc = file_read(AT_FDCWD, args->rest[0], 8192, &minisig, err);
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK, &s, err);
+	return rc < 0 ? rc : outcome(cli, trustops_import(s, bytes_in(&minisig), &key, err), s);
+}
+
+int cmd_trust_drop(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	int rc = server_open(cli, SITE_LOCK, &s, err);
+
+	if (rc == 0)
+		rc = trustops_drop(s, err);
+	if (rc == 0)
+		puts("no trust version waits any more");
+	return rc;
+}
