@@ -8,18 +8,32 @@
 #include "bundler/site.h"
 #include "core/trust/code.h"
 
-/** enrolment_invite(s, name, days, dst, err): a new code for the workstation called ${name}; its
- * document is made when there is none. */
+/** enrolment_invite(s, name, days, dst, err): a new code for the workstation called ${name}, good
+ * for ${days} days after today; its document is made when there is none. */
 int enrolment_invite(struct site *s, const char *name, unsigned days, char dst[INVITE_TEXT + 1],
 		     struct err *err);
-/** enrolment_request(s, r, err): a request that collect has opened and whose own signature is good:
- * approved by its proof, held for a person, or refused (RC_EXPIRED, RC_REPLAY, RC_UNTRUSTED) with
- * an event. The same keys again change nothing. */
-int enrolment_request(struct site *s, const struct request *r, struct err *err);
+
+/**
+ * enrolment_request(s, r, canonical, err):
+ * A request that collect has opened and whose own signature is good: approved by its proof (1),
+ * held for a person (0), nothing new (0), or refused (RC_EXPIRED, RC_REPLAY, RC_UNTRUSTED,
+ * RC_ADDRESSEE).  The same keys again change nothing.  ENROLMENT_EXACT: what was signed is exactly
+ * what is in ${r}; only then may a request without proof be held (see enrolment.c).
+ * In the caller's transaction, which is to be committed also after a refusal, because of its event.
+ */
+enum enrolment_flags { ENROLMENT_EXACT = 1 << 0 };
+int enrolment_request(struct site *s, const struct request *r, enum enrolment_flags flags,
+		      struct err *err);
+
 /** enrolment_approve(s, id_prefix, name, err): a held request, by at least 8 digits of its id (the
- * fingerprint the workstation shows). */
+ * fingerprint the workstation shows); ${name} NULL: as it calls itself. */
 int enrolment_approve(struct site *s, const char *id_prefix, const char *name, struct err *err);
+/** enrolment_refuse(s, id_prefix, err): forget a held request. */
+int enrolment_refuse(struct site *s, const char *id_prefix, struct err *err);
+/** enrolment_revoke(s, name, err): receipts of this workstation count no more, it gets no new
+ * private generation, and open invitations of its name are void. */
 int enrolment_revoke(struct site *s, const char *name, struct err *err);
+
 /** enrolment_compile(s, dry_run, ret_changed, err): private channels of the workstations whose
  * inputs changed (private_publish). */
 int enrolment_compile(struct site *s, bool dry_run, uint64_t *ret_changed, struct err *err);

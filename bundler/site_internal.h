@@ -62,6 +62,11 @@ int site_keys_each(int keysfd, enum role role,
 		   int (*each)(void *arg, const char *name, struct err *err), void *arg,
 		   struct err *err);
 
+/** site_key_public(keysfd, name, ret, err): what the public file beside ${name} says.  It decides
+ * which secret file is opened, because one with a passphrase costs a gigabyte and a question; it is
+ * no authority: what the secret file holds is compared again. */
+int site_key_public(int keysfd, const char *name, struct key_public *ret, struct err *err);
+
 /** site_key_find(s, role, ask, ret, err): site_key, for keys that may have a passphrase. */
 int site_key_find(struct site *s, enum role role, struct key_ask *ask, struct key_secret **ret,
 		  struct err *err);

@@ -118,25 +118,27 @@ static bool key_wanted_is(const struct key_wanted *w, const struct key_public *k
 	return false;
 }
 
-/*
- * The public file decides which secret file is opened, because one with a passphrase costs a
- * gigabyte and a question.  It is no authority: what the secret file holds is compared again.
- */
-static int key_match(void *arg, const char *name, struct err *err)
+int site_key_public(int keysfd, const char *name, struct key_public *ret, struct err *err)
 {
-	struct key_wanted *w = arg;
 	OWNED(buf_clear) struct buf text = BUF_INIT;
-	struct key_public k;
 	char pub[64];
 
 	public_name(pub, name);
-	if (file_read(w->keysfd, pub, KEY_FILE_MAX, &text, err) < 0)
+	if (file_read(keysfd, pub, KEY_FILE_MAX, &text, err) < 0 ||
+	    key_public_parse(bytes_in(&text), ret, err) < 0)
 		return err_prefix(err, "keys/%s", pub);
-	if (key_public_parse(bytes_in(&text), &k, err) < 0)
-		return err_prefix(err, "keys/%s", pub);
-	if (key_wanted_is(w, &k))
-		snprintf(w->name, sizeof(w->name), "%s", name);
 	return 0;
+}
+
+static int key_match(void *arg, const char *name, struct err *err)
+{
+	struct key_wanted *w = arg;
+	struct key_public k;
+	int rc = site_key_public(w->keysfd, name, &k, err);
+
+	if (rc == 0 && key_wanted_is(w, &k))
+		snprintf(w->name, sizeof(w->name), "%s", name);
+	return rc;
 }
 
 int site_key_find(struct site *s, enum role role, struct key_ask *ask, struct key_secret **ret,
@@ -160,7 +162,7 @@ int site_key_find(struct site *s, enum role role, struct key_ask *ask, struct ke
 			       s->state, SITE_KEYS, role_names[role], s->trust.version);
 	rc = key_read(keysfd, w.name, ask, &k, err);
 	if (rc < 0)
-		return err_prefix(err, "keys/%s", w.name);
+		return rc;
 	pub = key_public_of(k);
 	if (!key_wanted_is(&w, &pub))
 		return err_set(err, RC_STATE, "keys/%s is not the key that the file beside it says",
@@ -207,7 +209,7 @@ int site_key_make(int keysfd, const char *name, enum key_kind kind, struct key_s
 	else
 		rc = key_new(keysfd, name, kind, &k, err);
 	if (rc < 0)
-		return err_prefix(err, "keys/%s", name);
+		return rc;
 	pub = key_public_of(k);
 	public_name(pub_name, name);
 	rc = key_public_text(&pub, &text, err);
