@@ -136,7 +136,11 @@ int base64_decode(void *dst, size_t max, size_t *ret_n, const char *text, size_t
 	const char *end = NULL;
 	size_t got = 0;
 
-	/* libsodium refuses trailing bits that are not zero, so equal bytes have one text. */
+	/* libsodium 1.0.18 takes bytes above 0x7F for letters where char is signed. */
+	for (size_t i = 0; i < len; i++)
+		if ((text[i] & 0x80) != 0)
+			return err_set(err, RC_MALFORMED, "base64 with bytes outside its alphabet");
+	/* It refuses trailing bits that are not zero, so equal bytes have one text. */
 	if (sodium_base642bin(dst, max, text, len, NULL, &got, &end,
 			      sodium_base64_VARIANT_ORIGINAL) != 0 ||
 	    end != text + len || len != BASE64_LEN(got))

@@ -7,8 +7,10 @@
  *	6	salt, 32 bytes
  *	38	opslimit, LE 64
  *	46	memlimit, LE 64
- *	54	key number 8, secret key 64, checksum 32; XORed with scrypt's output when there is a
- *passphrase
+ *	54	key number, 8 bytes; secret key, 64; checksum, 32
+ *
+ * The checksum is BLAKE2b-256 of algorithm, number and key; minisign 0.11 leaves it zero where
+ *there is no passphrase.  From 54 on all is XORed with scrypt's output where there is one.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -118,6 +120,8 @@ static int open_up(uint8_t raw[FILE_BYTES], const char *name, struct key_ask *as
 		return err_set(err, RC_MALFORMED, "it is not a secret key of minisign's form");
 	if (locked && (rc = unlock(raw, name, ask, err)) < 0)
 		return rc;
+	if (!locked && sodium_is_zero(raw + AT_SUM, sizeof(sum)))
+		return 0;
 	checksum(raw, sum);
 	if (sodium_memcmp(sum, raw + AT_SUM, sizeof(sum)) == 0)
 		return 0;
@@ -176,9 +180,8 @@ int key_write(int dirfd, const char *name, const struct key_secret *k, struct er
 		     k->kind == KEY_SIGN ? "signing" : "sealing", k->number);
 	base64_encode(text + n, FILE_LINE + 1, raw, FILE_BYTES);
 	text[(size_t)n + FILE_LINE] = '\n';
-	rc = durable_write(dirfd, name, (struct bytes){(uint8_t *)text, (size_t)n + FILE_LINE + 1},
-			   0600, 0, err);
-	return rc < 0 && err != NULL ? err_prefix(err, "key file %s", name) : rc;
+	return durable_write(
+	    dirfd, name, (struct bytes){(uint8_t *)text, (size_t)n + FILE_LINE + 1}, 0600, 0, err);
 }
 
 /* Judged on the open descriptor, so that what was judged is what is read. */

@@ -66,6 +66,23 @@ Test(bytes, base64_accepts_only_the_canonical_text)
 	cr_assert_lt(base64_decode(out, sizeof(out), &n, "AA==\n", 5, &err), 0, "white space");
 }
 
+Test(bytes, base64_has_64_letters_and_no_byte_stands_for_another)
+{
+	static const char letters[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint8_t out[3];
+	size_t n;
+
+	for (int c = 0; c < 256; c++) {
+		char text[] = "AAAA";
+		bool letter = c != 0 && strchr(letters, c) != NULL;
+
+		text[1] = (char)c;
+		cr_expect_eq(base64_decode(out, sizeof(out), &n, text, 4, NULL) == 0, letter,
+			     "byte %02x", (unsigned)c);
+	}
+}
+
 Test(clock, times_have_one_spelling_and_must_exist)
 {
 	struct err err = {0};
