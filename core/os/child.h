@@ -24,25 +24,44 @@ struct child {
 
 /**
  * child_start(main, arg, keep, keep_n, ret, err):
- * Fork; the child closes every descriptor but 0-2, its end, and ${keep}[], resets signals, dies
- * with its parent (PR_SET_PDEATHSIG), and exits with main(arg, fd).  Fork only while the process
- * has one thread.
+ * Fork; the child closes every descriptor but its end and ${keep}[] (0-2 become /dev/null, so that
+ * an abandoned child holds no pipeline or terminal open), resets signals, leaves the terminal's
+ * process group, dies with its parent (PR_SET_PDEATHSIG), and exits with main(arg, fd).  ${keep}
+ * has at most 16 descriptors.  Fork only while the process has one thread.
  */
 int child_start(int (*main)(void *arg, int fd), void *arg, const int *keep, size_t keep_n,
 		struct child *ret, struct err *err);
 
 /**
  * Messages: a frame is LE 32-bit length of the body, one type byte, the body.
- * frame_send: all of it.  frame_receive: into ${ret} (emptied first), at most ${max} bytes of body;
- * waits ${silence_ms} at most (-1: for ever) for each piece.  Returns 1 with a frame, 0 at a clean
- * end, RC_TIMEOUT, RC_LIMIT, RC_INCOMPLETE (the other side died within a frame).
+ * frame_send: all of it; RC_INCOMPLETE when the other side is gone, RC_TIMEOUT when the socket has
+ * a SO_SNDTIMEO (child_patience) and the other side takes nothing.
+ * frame_receive: into ${ret} (emptied first), at most ${max} bytes of body; waits ${silence_ms} at
+ * most (-1: for ever) for each piece.  Returns 1 with a frame, 0 at a clean end, RC_TIMEOUT,
+ * RC_LIMIT, RC_INCOMPLETE (the other side died within a frame).
  */
 int frame_send(int fd, uint8_t type, struct bytes body, struct err *err);
 int frame_receive(int fd, size_t max, int silence_ms, uint8_t *ret_type, struct buf *ret,
 		  struct err *err);
 
+/** frame_head, frame_body: frame_receive in two steps, for a body that has its place already.
+ * frame_head returns as frame_receive does; frame_body returns 0 or a negative code. */
+int frame_head(int fd, size_t max, int silence_ms, uint8_t *ret_type, size_t *ret_n,
+	       struct err *err);
+int frame_body(int fd, uint8_t *dst, size_t n, int silence_ms, struct err *err);
+
+/** frame_send_fd, frame_head_fd: the same, with a descriptor handed over (SCM_RIGHTS); ${pass} may
+ * be -1, ${*ret_fd} is -1 when none came, and else O_CLOEXEC and owned by the caller. */
+int frame_send_fd(int fd, uint8_t type, struct bytes body, int pass, struct err *err);
+int frame_head_fd(int fd, size_t max, int silence_ms, uint8_t *ret_type, size_t *ret_n, int *ret_fd,
+		  struct err *err);
+
+/** child_patience(c, silence_ms, err): frame_send to this child gives up after so much silence. */
+int child_patience(struct child *c, int silence_ms, struct err *err);
+
 /** child_end(c, silence_ms, ret_status, err): close, wait; on time-out kill and abandon
- * (RC_TIMEOUT). */
+ * (RC_TIMEOUT).  ${*ret_status} (may be NULL) is the exit status, or 128 + the signal that ended
+ * it. */
 int child_end(struct child *c, int silence_ms, int *ret_status, struct err *err);
 /** child_kill(c): at once, without waiting for ever.  Fine on an empty one. */
 void child_kill(struct child *c);
