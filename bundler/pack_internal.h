@@ -1,0 +1,169 @@
+/*
+ * Inside of the pack: jobs, and the stages they go through.
+ */
+#ifndef SATCHEL_BUNDLER_PACK_INTERNAL_H
+#define SATCHEL_BUNDLER_PACK_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include "bundler/pack.h"
+
+#define PACK_THREADS_MAX 8
+#define PACK_LEVEL       3
+/* Items of one job, and the strings of its items: bounds the memory of a job of tiny files. */
+#define PACK_JOB_ITEMS   2048
+#define PACK_JOB_STRINGS (512u << 10)
+/* A file that changes while it is read is read again this often. */
+#define PACK_TRIES 3
+
+/*
+ * A job: the items of one frame, or one piece of a large file.  Its state moves forward only, each
+ * step taken by whichever thread is free; DECIDED and after READ, FREE and after PACKED, happen in
+ * the order of the tickets.
+ */
+enum pack_state {
+	JOB_FREE,    /* the dispatcher may fill it */
+	JOB_FILLED,  /* items are known; a thread may read */
+	JOB_READING, /* a thread reads and hashes */
+	JOB_READ,    /* digests are known; to be decided in order */
+	JOB_DECIDED, /* it is known which members are packed */
+	JOB_PACKING, /* a thread compresses */
+	JOB_PACKED   /* to be written in order */
+};
+
+/* Where an item's member lies in the job's tar. */
+struct pack_member {
+	size_t at, header, length; /* length: header, content, padding */
+	bool put;                  /* decided: it is packed */
+};
+
+/* A file that is larger than a job: what its pieces share. */
+struct pack_large {
+	struct pack_large *next;   /* of struct pack */
+	int fd;                    /* owned */
+	struct stat st;            /* before the first piece was read */
+	bool sparse;               /* it has holes: worth asking where */
+	bool torn;                 /* a piece ended early */
+	struct digest_stream hash; /* advanced in the decide step */
+	struct digest digest;      /* after its last piece */
+	size_t header;             /* bytes of its member's header */
+	/* Where its first piece was written. */
+	bool started;
+	uint64_t frame, unpacked;
+	size_t frames;
+};
+
+struct pack_job {
+	enum pack_state state;
+	uint64_t ticket;
+	struct pack_item *item; /* owned; PACK_JOB_ITEMS */
+	struct pack_member *member; /* owned; likewise */
+	size_t items;
+	char *strings; /* owned; PACK_JOB_STRINGS */
+	size_t strings_n;
+	size_t estimate; /* bytes that its members will take */
+	struct buf tar;  /* owned */
+	struct buf out;  /* owned: the frame */
+	/* A piece of a large file; NULL for an ordinary job. */
+	struct pack_large *large;
+	uint64_t offset; /* of the piece's content */
+	size_t length;
+	bool last;
+	bool torn;     /* the file ended within the piece */
+	bool redo;     /* last: the file changed; to be read again when everything before is written */
+	bool unwanted; /* last: the content is not needed; its frames are taken back */
+	bool written;  /* last: redo has written the whole file */
+};
+
+/* What a thread keeps to itself. */
+struct pack_worker {
+	struct pack *pack;
+	pthread_t thread;
+	ZSTD_CCtx *zstd; /* owned */
+	struct buf name; /* owned: of a member */
+	/* The directory of the last file, so that its neighbours are opened by name. */
+	int dirfd; /* owned */
+	char dir[LIMIT_PATH + 1];
+};
+
+struct pack_seen; /* contents that this pack holds: pack_seen.c */
+
+struct pack {
+	struct pack_options o;
+	size_t job_bytes;   /* input of one frame */
+	size_t slots;       /* jobs */
+	struct pack_job *job; /* owned; the job with ticket t is job[t % slots] */
+	struct pack_worker worker[PACK_THREADS_MAX];
+	unsigned workers;         /* started */
+	struct pack_job *filling; /* the dispatcher's; NULL: none */
+
+	pthread_mutex_t lock; /* of what follows, up to `large`, and of the states of jobs */
+	pthread_cond_t moved; /* some state changed */
+	uint64_t next;        /* ticket of the job that is being filled */
+	uint64_t decide_at, write_at; /* tickets */
+	bool deciding, writing;       /* a thread is at it */
+	bool closed;                  /* no more jobs come */
+	bool stop;                    /* an error, or pack_free: threads leave */
+	struct err err;               /* the first error */
+	uint64_t done;                /* bytes of content that were read */
+	struct pack_large *large;     /* owned */
+
+	/* Used by the thread that decides, and after pack_finish. */
+	struct spool *items; /* owned */
+	struct spool *lines; /* owned: `changes` */
+	struct digest_stream lines_hash;
+	struct buf line;
+	struct change *change; /* owned: scratch */
+	struct pack_seen *seen;
+	struct item_reader seen_reader;
+	uint64_t count[CHANGE_OPS], content;
+
+	/* Used by the thread that writes, and after pack_finish. */
+	int fd; /* owned; -1 until something is written */
+	uint64_t at, unpacked;
+	struct spool *contents;   /* owned */
+	struct pack_frame *frame; /* owned */
+	size_t frames, frames_cap;
+};
+
+/* pack_seen.c */
+int pack_seen_new(uint64_t files, struct pack_seen **ret, struct err *err);
+struct pack_seen *pack_seen_free(struct pack_seen *s);
+/** pack_seen_find(s, digest, reader, ret, err): 1 and the item that holds it, or 0. */
+int pack_seen_find(struct pack_seen *s, const struct digest *digest, struct item_reader *reader,
+		   struct pack_item *ret, struct err *err);
+int pack_seen_add(struct pack_seen *s, const struct digest *digest, uint64_t offset,
+		  struct item_reader *reader, struct err *err);
+
+/* pack_read.c */
+int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, struct buf *ret,
+		       struct err *err);
+int pack_large_open(struct pack *p, const struct pack_item *it, struct pack_large **ret,
+		    struct err *err);
+struct pack_large *pack_large_free(struct pack_large *l);
+/** pack_large_reset(l, st): begin with what the file is now. */
+void pack_large_reset(struct pack_large *l, const struct stat *st);
+/** pack_large_changed(p, l, path, ret, err): 1 when it is not what it was at pack_large_reset. */
+int pack_large_changed(struct pack *p, struct pack_large *l, const char *path, struct stat *ret,
+		       struct err *err);
+/** pack_large_item(p, l, it): what stat said, into the item. */
+void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it);
+/** pack_large_piece(l, offset, n, ret, ret_torn, err): append ${n} bytes of it. */
+int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf *ret,
+		     bool *ret_torn, struct err *err);
+int pack_tar_pad(struct buf *tar, uint64_t size, struct err *err);
+int pack_changed_error(const struct pack *p, const char *path, struct err *err);
+int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err);
+
+/* pack_decide.c */
+int pack_job_decide(struct pack *p, struct pack_job *j, struct err *err);
+
+/* pack_write.c */
+int pack_job_compress(struct pack_worker *w, struct pack_job *j, struct err *err);
+int pack_job_write(struct pack *p, struct pack_job *j, struct err *err);
+int pack_large_redo(struct pack_worker *w, struct pack_job *j, struct err *err);
+int pack_compress(ZSTD_CCtx *zstd, const void *p, size_t n, struct buf *ret, struct err *err);
+
+#endif

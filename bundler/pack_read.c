@@ -1,0 +1,297 @@
+/*
+ * The first stage: read the files of a job into the layout that their tar members will have, so that
+ * nothing is copied when they are packed, and hash them.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bundler/pack_internal.h"
+#include "core/base/own.h"
+#include "core/format/bundle.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool stat_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       nanoseconds(a->st_mtim) == nanoseconds(b->st_mtim) &&
+	       nanoseconds(a->st_ctim) == nanoseconds(b->st_ctim);
+}
+
+static void item_stat(struct pack_item *it, const struct pack *p, const struct stat *st)
+{
+	it->now.kind = ENTRY_FILE;
+	it->now.mode = (uint16_t)(st->st_mode & p->o.mode_mask);
+	it->now.size = (uint64_t)st->st_size;
+	it->now.mtime = nanoseconds(st->st_mtim);
+	it->dev = (uint64_t)st->st_dev;
+	it->ino = (uint64_t)st->st_ino;
+	it->ctime = nanoseconds(st->st_ctim);
+}
+
+int pack_changed_error(const struct pack *p, const char *path, struct err *err)
+{
+	return err_set(err, RC_AGAIN,
+		       "%s of channel %s changed while it was read: publish again when it is at rest",
+		       path, p->o.channel);
+}
+
+static int open_error(const struct pack *p, const char *path, struct err *err)
+{
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+		return err_set(err, RC_AGAIN,
+			       "%s of channel %s was there a moment ago and is no file any more: publish again",
+			       path, p->o.channel);
+	return err_sys(err, RC_IO, "cannot read %s of channel %s", path, p->o.channel);
+}
+
+/* What was opened must be a file still, on the file system that was scanned. */
+static int file_stat(const struct pack *p, int fd, const char *path, struct stat *ret,
+		     struct err *err)
+{
+	if (fstat(fd, ret) < 0)
+		return err_sys(err, RC_IO, "cannot read %s of channel %s", path, p->o.channel);
+	if (!S_ISREG(ret->st_mode))
+		return pack_changed_error(p, path, err);
+	if ((uint64_t)ret->st_size >= LIMIT_PAYLOAD)
+		return err_set(err, RC_LIMIT, "%s of channel %s is larger than a bundle can be",
+			       path, p->o.channel);
+	return 0;
+}
+
+/* The directory of ${path}, which its neighbours share; ${*ret_name} is the rest. */
+static int worker_dir(struct pack_worker *w, const char *path, const char **ret_name,
+		      struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+
+	*ret_name = slash != NULL ? slash + 1 : path;
+	if (n == 0)
+		return w->pack->o.rootfd;
+	if (w->dirfd >= 0 && strncmp(w->dir, path, n) == 0 && w->dir[n] == '\0')
+		return w->dirfd;
+	fd_closep(&w->dirfd);
+	memcpy(w->dir, path, n);
+	w->dir[n] = '\0';
+	w->dirfd = beneath_dir(w->pack->o.rootfd, w->dir, err);
+	return w->dirfd >= 0 ? w->dirfd : open_error(w->pack, path, err);
+}
+
+static int file_open(struct pack_worker *w, const char *path, struct err *err)
+{
+	const char *name;
+	int dirfd = worker_dir(w, path, &name, err);
+	int fd;
+
+	if (dirfd < 0)
+		return dirfd;
+	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd >= 0 ? fd : open_error(w->pack, path, err);
+}
+
+int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, struct buf *ret,
+		       struct err *err)
+{
+	int rc;
+
+	buf_reset(&w->name);
+	rc = buf_text(&w->name, "files/", err);
+	if (rc == 0)
+		rc = text_encode(path, &w->name, err);
+	if (rc == 0)
+		rc = tar_header((const char *)w->name.p, size, ret, err);
+	return rc;
+}
+
+int pack_tar_pad(struct buf *tar, uint64_t size, struct err *err)
+{
+	static const uint8_t zero[512];
+
+	return buf_add(tar, zero, tar_padding(size), err);
+}
+
+/* Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile. */
+static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int fd, struct err *err)
+{
+	struct pack_item *it = &j->item[i];
+	struct pack_member *m = &j->member[i];
+	struct stat before, after;
+	size_t size, got;
+	int rc = file_stat(w->pack, fd, it->path, &before, err);
+
+	if (rc < 0)
+		return rc;
+	if ((uint64_t)before.st_size > LIMIT_FRAME / 2 ||
+	    j->tar.n + (size_t)before.st_size > LIMIT_FRAME - LIMIT_CHANGE_LINE)
+		return pack_changed_error(w->pack, it->path, err); /* it was small when it was scanned */
+	size = (size_t)before.st_size;
+	m->at = j->tar.n;
+	rc = pack_member_header(w, it->path, size, &j->tar, err);
+	if (rc < 0)
+		return rc;
+	m->header = j->tar.n - m->at;
+	rc = buf_reserve(&j->tar, size, err);
+	if (rc == 0)
+		rc = fd_read(fd, j->tar.p + j->tar.n, size, &got, err);
+	if (rc < 0)
+		return err_prefix(err, "%s of channel %s", it->path, w->pack->o.channel);
+	if (fstat(fd, &after) < 0)
+		return err_sys(err, RC_IO, "cannot read %s of channel %s", it->path, w->pack->o.channel);
+	if (got != size || !stat_same(&before, &after))
+		return 1;
+	it->now.digest = digest_of((struct bytes){j->tar.p + j->tar.n, size});
+	item_stat(it, w->pack, &before);
+	j->tar.n += size;
+	rc = pack_tar_pad(&j->tar, size, err);
+	m->length = j->tar.n - m->at;
+	return rc;
+}
+
+static int item_read(struct pack_worker *w, struct pack_job *j, size_t i, struct err *err)
+{
+	size_t at = j->tar.n;
+
+	for (unsigned n = 0; n < PACK_TRIES; n++) {
+		OWNED(fd_closep) int fd = file_open(w, j->item[i].path, err);
+		int rc = fd < 0 ? fd : member_read(w, j, i, fd, err);
+
+		if (rc <= 0)
+			return rc;
+		j->tar.n = at;
+	}
+	return pack_changed_error(w->pack, j->item[i].path, err);
+}
+
+int pack_large_open(struct pack *p, const struct pack_item *it, struct pack_large **ret,
+		    struct err *err)
+{
+	struct pack_large *l = calloc(1, sizeof(*l));
+	struct err why = {0};
+	struct stat st;
+	int rc;
+
+	if (l == NULL)
+		return err_memory(err);
+	l->fd = beneath_open(p->o.rootfd, it->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &why);
+	rc = l->fd < 0 ? open_error(p, it->path, err) : file_stat(p, l->fd, it->path, &st, err);
+	if (rc < 0) {
+		pack_large_free(l);
+		return rc;
+	}
+	pack_large_reset(l, &st);
+	*ret = l;
+	return 0;
+}
+
+struct pack_large *pack_large_free(struct pack_large *l)
+{
+	if (l != NULL)
+		fd_closep(&l->fd);
+	free(l);
+	return NULL;
+}
+
+void pack_large_reset(struct pack_large *l, const struct stat *st)
+{
+	l->st = *st;
+	l->sparse = (uint64_t)st->st_blocks * 512 < (uint64_t)st->st_size;
+	l->torn = false;
+	digest_start(&l->hash);
+}
+
+int pack_large_changed(struct pack *p, struct pack_large *l, const char *path, struct stat *ret,
+		       struct err *err)
+{
+	int rc = file_stat(p, l->fd, path, ret, err);
+
+	return rc < 0 ? rc : !stat_same(&l->st, ret);
+}
+
+void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it)
+{
+	item_stat(it, p, &l->st);
+}
+
+/* Is there nothing but a hole from ${offset} to ${end}?  The position that lseek moves is not used. */
+static bool large_hole(const struct pack_large *l, uint64_t offset, uint64_t end)
+{
+	off_t data;
+
+	if (!l->sparse)
+		return false;
+	data = lseek(l->fd, (off_t)offset, SEEK_DATA);
+	return data < 0 ? errno == ENXIO : (uint64_t)data >= end;
+}
+
+int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf *ret,
+		     bool *ret_torn, struct err *err)
+{
+	int rc = buf_reserve(ret, n, err);
+	size_t done = 0;
+
+	if (rc < 0)
+		return rc;
+	if (large_hole(l, offset, offset + n)) {
+		memset(ret->p + ret->n, 0, n);
+		done = n;
+	}
+	while (done < n) {
+		ssize_t got = pread(l->fd, ret->p + ret->n + done, n - done, (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_sys(err, RC_IO, "cannot read it");
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	if (done < n) {
+		memset(ret->p + ret->n + done, 0, n - done);
+		*ret_torn = true;
+	}
+	ret->n += n;
+	return 0;
+}
+
+/* One piece: the header before the first, the padding after the last. */
+static int large_read(struct pack_worker *w, struct pack_job *j, struct err *err)
+{
+	struct pack_item *it = &j->item[0];
+	int rc = 0;
+
+	if (j->offset == 0) {
+		rc = pack_member_header(w, it->path, (uint64_t)j->large->st.st_size, &j->tar, err);
+		j->member[0].header = j->tar.n;
+	}
+	if (rc == 0)
+		rc = pack_large_piece(j->large, j->offset, j->length, &j->tar, &j->torn, err);
+	if (rc == 0 && j->last)
+		rc = pack_tar_pad(&j->tar, (uint64_t)j->large->st.st_size, err);
+	return rc < 0 ? err_prefix(err, "%s of channel %s", it->path, w->pack->o.channel) : 0;
+}
+
+int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err)
+{
+	buf_reset(&j->tar);
+	if (j->large != NULL)
+		return large_read(w, j, err);
+	for (size_t i = 0; i < j->items; i++) {
+		int rc = 0;
+
+		j->member[i] = (struct pack_member){0};
+		if (j->item[i].op == PACK_CONTENT)
+			rc = item_read(w, j, i, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
