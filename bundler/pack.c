@@ -209,7 +209,7 @@ static int worker_prepare(struct pack_worker *w, struct pack *p, struct err *err
 	if (w->zstd == NULL ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, PACK_LEVEL)))
 		return err_memory(err);
-	return 0;
+	return tar_writer_new(&w->tar, err);
 }
 
 /* Signals are the main thread's.  One thread is enough to get on; more are only faster. */
@@ -319,6 +319,7 @@ struct pack *pack_free(struct pack *p)
 	pack_stop(p);
 	for (size_t i = 0; i < PACK_THREADS_MAX; i++) {
 		ZSTD_freeCCtx(p->worker[i].zstd);
+		tar_writer_freep(&p->worker[i].tar);
 		buf_clear(&p->worker[i].name);
 		if (p->worker[i].pack != NULL)
 			fd_closep(&p->worker[i].dirfd);

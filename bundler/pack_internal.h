@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #include "bundler/pack.h"
+#include "core/format/tar.h"
 
 #define PACK_THREADS_MAX 8
 #define PACK_LEVEL       3
@@ -82,7 +83,8 @@ struct pack_worker {
 	struct pack *pack;
 	pthread_t thread;
 	ZSTD_CCtx *zstd; /* owned */
-	struct buf name; /* owned: of a member */
+	struct tar_writer *tar; /* owned */
+	struct buf name;        /* owned: of a member */
 	/* The directory of the last file, so that its neighbours are opened by name. */
 	int dirfd; /* owned */
 	char dir[LIMIT_PATH + 1];
@@ -153,7 +155,6 @@ void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_ite
 /** pack_large_piece(l, offset, n, ret, ret_torn, err): append ${n} bytes of it. */
 int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf *ret,
 		     bool *ret_torn, struct err *err);
-int pack_tar_pad(struct buf *tar, uint64_t size, struct err *err);
 int pack_changed_error(const struct pack *p, const char *path, struct err *err);
 int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err);
 

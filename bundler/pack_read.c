@@ -9,7 +9,6 @@
 
 #include "bundler/pack_internal.h"
 #include "core/base/own.h"
-#include "core/format/bundle.h"
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
@@ -107,15 +106,8 @@ int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, s
 	if (rc == 0)
 		rc = text_encode(path, &w->name, err);
 	if (rc == 0)
-		rc = tar_header((const char *)w->name.p, size, ret, err);
+		rc = tar_writer_header(w->tar, (const char *)w->name.p, size, ret, err);
 	return rc;
-}
-
-int pack_tar_pad(struct buf *tar, uint64_t size, struct err *err)
-{
-	static const uint8_t zero[512];
-
-	return buf_add(tar, zero, tar_padding(size), err);
 }
 
 /* Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile. */
@@ -150,7 +142,7 @@ static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int 
 	it->now.digest = digest_of((struct bytes){j->tar.p + j->tar.n, size});
 	item_stat(it, w->pack, &before);
 	j->tar.n += size;
-	rc = pack_tar_pad(&j->tar, size, err);
+	rc = tar_zeros(tar_padding(size), &j->tar, err);
 	m->length = j->tar.n - m->at;
 	return rc;
 }
@@ -275,7 +267,7 @@ static int large_read(struct pack_worker *w, struct pack_job *j, struct err *err
 	if (rc == 0)
 		rc = pack_large_piece(j->large, j->offset, j->length, &j->tar, &j->torn, err);
 	if (rc == 0 && j->last)
-		rc = pack_tar_pad(&j->tar, (uint64_t)j->large->st.st_size, err);
+		rc = tar_zeros(tar_padding((uint64_t)j->large->st.st_size), &j->tar, err);
 	return rc < 0 ? err_prefix(err, "%s of channel %s", it->path, w->pack->o.channel) : 0;
 }
 

@@ -8,7 +8,6 @@
 
 #include "bundler/pack_internal.h"
 #include "core/base/own.h"
-#include "core/format/bundle.h"
 #include "core/os/durable.h"
 
 int pack_compress(ZSTD_CCtx *zstd, const void *p, size_t n, struct buf *ret, struct err *err)
@@ -157,7 +156,7 @@ static int large_again(struct pack_worker *w, struct pack_job *j, struct err *er
 		digest_more(&l->hash, j->tar.p + j->tar.n - n, n);
 		at += n;
 		if (at == size)
-			rc = pack_tar_pad(&j->tar, size, err);
+			rc = tar_zeros(tar_padding(size), &j->tar, err);
 		if (rc == 0)
 			rc = pack_compress(w->zstd, j->tar.p, j->tar.n, &j->out, err);
 		if (rc == 0)
@@ -253,7 +252,7 @@ static int changes_write(struct pack *p, ZSTD_CCtx *zstd, struct buf *in, struct
 		in->n += n;
 		at += n;
 		if (at == size)
-			rc = pack_tar_pad(in, size, err);
+			rc = tar_zeros(tar_padding(size), in, err);
 		if (rc == 0)
 			rc = pack_compress(zstd, in->p, in->n, out, err);
 		if (rc == 0)

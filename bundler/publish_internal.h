@@ -1,0 +1,81 @@
+/*
+ * Inside of publish: one generation on its way from the scan to the registry.
+ */
+#ifndef SATCHEL_BUNDLER_PUBLISH_INTERNAL_H
+#define SATCHEL_BUNDLER_PUBLISH_INTERNAL_H
+
+#include "bundler/pack.h"
+#include "bundler/publish.h"
+#include "core/depot/depot.h"
+#include "core/format/bundle.h"
+#include "core/tree/scan.h"
+
+/* One run of publish_channel. */
+struct publishing {
+	struct site *s;               /* borrowed */
+	const struct site_channel *c; /* borrowed */
+	enum publish_flags flags;
+	int rootfd;           /* owned: the source */
+	int storefd;          /* owned */
+	struct index *index;  /* owned: the tree that was published last */
+	struct spool *diff;   /* owned: struct pack_item, what the scan found */
+	struct pack *pack;    /* owned */
+	uint64_t epoch;       /* of the publish role */
+	uint64_t base;        /* generation that is there; 0: none in this epoch */
+	struct digest tree;   /* of the base; then of the new generation */
+	struct digest base_tree;
+	int64_t hashed;       /* ns: files changed from here on may have changed unseen (scan.h) */
+	int64_t hashed_now;   /* that of this run */
+	int64_t created;      /* seconds: of the new generation */
+	uint64_t number;      /* of the pack */
+	struct pack_result packed;
+	/* From the scan. */
+	struct scan_counts seen;
+	uint64_t was_entries, files, bytes, rows; /* rows: items of any kind */
+	uint64_t skipped;
+	uint64_t renamed; /* copies whose source is gone */
+	struct publish_counts *counts; /* borrowed */
+};
+
+/* A bundle as the registry keeps it: the file is prefix, pieces of the pack, zeros. */
+#define PUBLISH_PIECES 3
+struct publish_bundle {
+	const char *channel;
+	uint64_t epoch, base, generation;
+	uint64_t pack;
+	struct depot_piece piece[PUBLISH_PIECES];
+	struct buf prefix; /* owned */
+	struct digest prefix_digest, manifest; /* of the prefix; identity of the manifest */
+	uint64_t payload, size; /* bytes */
+};
+
+/* publish_scan.c */
+int publish_source_open(struct publishing *p, struct err *err);
+int publish_scan(struct publishing *p, struct err *err);
+
+/* publish_apply.c: rows of the index and the store from what was packed. */
+int publish_apply(struct publishing *p, struct err *err);
+int publish_store(struct publishing *p, struct err *err);
+
+/* publish_bundle.c */
+int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct buf *ret,
+		   struct err *err);
+/** publish_manifest(s, m, blocks, ret_prefix, ret_identity, err): sign ${m} (its digest of blocks is
+ * filled in) and make the prefix of the file. */
+int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks, struct buf *ret_prefix,
+		     struct digest *ret_identity, struct err *err);
+/** publish_sign(s, role, inner, what, ret, ret_identity, err): a signed document, verified by the
+ * site's own trust before anybody else sees it. */
+int publish_sign(struct site *s, enum role role, struct bytes inner, const char *what,
+		 struct buf *ret, struct digest *ret_identity, struct err *err);
+int publish_bundle_row(struct site *s, const struct publish_bundle *b, struct err *err);
+struct digest publish_empty_tree(void);
+
+/* publish_head.c: choose the bundles of the new head, sign it, put it into the outbox. */
+int publish_head(struct publishing *p, uint64_t generation, struct err *err);
+
+/* publish_post.c */
+/** publish_retire(s, path, err): remove a file from the depot when no kept beat leads to it. */
+int publish_retire(struct site *s, const char *path, struct err *err);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * From the source to the list of differences.  Nothing is read here but names and stat; the
+ * differences go to a spool, so that a source that lost its content by surprise is refused before
+ * anything is done, and progress knows its total.
+ */
+#include <grp.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "bundler/publish_internal.h"
+#include "core/base/own.h"
+#include "core/os/beneath.h"
+
+/* Entries from which on the loss of more than half of them needs a word from a person. */
+#define LOSS_ENTRIES 20
+/* Sentences about what is left out; the rest is only counted. */
+#define SKIPPED_SAID 10
+
+static char *source_path(const struct publishing *p)
+{
+	char *path = NULL;
+
+	if (p->c->source[0] == '/')
+		return strdup(p->c->source);
+	return asprintf(&path, "%s/%s", p->s->dir, p->c->source) < 0 ? NULL : path;
+}
+
+/* Keys, the registry, or the depot itself below the source would travel to every workstation. */
+static int source_check(const struct publishing *p, const char *source, const char *what,
+			const char *path, struct err *err)
+{
+	OWNED(freep) char *real = realpath(source, NULL);
+	OWNED(freep) char *inside = realpath(path, NULL);
+	size_t n;
+
+	if (real == NULL || inside == NULL)
+		return 0;
+	n = strcmp(real, "/") == 0 ? 0 : strlen(real);
+	if (strncmp(inside, real, n) != 0 || (inside[n] != '/' && inside[n] != '\0'))
+		return 0;
+	return err_set(err, RC_POLICY, "the source %s of channel %s holds %s (%s): choose another source",
+		       p->c->source, p->c->name, what, path);
+}
+
+int publish_source_open(struct publishing *p, struct err *err)
+{
+	OWNED(freep) char *path = source_path(p);
+	int rc;
+
+	if (path == NULL)
+		return err_memory(err);
+	p->rootfd = os_open_dir(path, err);
+	if (p->rootfd < 0)
+		return err_prefix(err, "source of channel %s", p->c->name);
+	rc = source_check(p, path, "the state of the site", p->s->state, err);
+	if (rc == 0)
+		rc = source_check(p, path, "the depot", p->s->depot, err);
+	return rc;
+}
+
+/* How much older than now a file must be, for its next change to show in its times.  Local file
+ * systems stamp with the kernel's tick; others have another machine's clock or steps of 2 s. */
+static int64_t stamp_margin(int fd)
+{
+	static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+					 TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0)
+		for (size_t i = 0; i < ARRAY_LEN(local); i++)
+			if ((uint32_t)fs.f_type == local[i])
+				return 50 * 1000000ll;
+	return 3000 * 1000000ll;
+}
+
+static int64_t stamp_now(int fd)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - stamp_margin(fd);
+}
+
+/* The owner as it is written: names, because numbers mean nothing on another machine. */
+static int owner_text(const struct publishing *p, const struct scan_item *it, char dst[OWNER_MAX],
+		      struct err *err)
+{
+	const struct passwd *user;
+	const struct group *group;
+
+	if (!p->c->owners) {
+		memcpy(dst, "-", 2);
+		return 0;
+	}
+	user = getpwuid(it->st->st_uid);
+	group = getgrgid(it->st->st_gid);
+	if (user == NULL || group == NULL ||
+	    (size_t)snprintf(dst, OWNER_MAX, "%s:%s", user->pw_name, group->gr_name) >= OWNER_MAX)
+		return err_set(err, RC_POLICY,
+			       "%s of channel %s belongs to user %u, group %u, which have no name here: "
+			       "give it an owner with a name, or set `owners: false`",
+			       it->path, p->c->name, it->st->st_uid, it->st->st_gid);
+	return 0;
+}
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void side_now(const struct publishing *p, const struct scan_item *it, struct pack_item *to)
+{
+	const struct stat *st = it->st;
+
+	to->now.kind = it->kind;
+	to->now.mtime = nanoseconds(st->st_mtim);
+	to->dev = (uint64_t)st->st_dev;
+	to->ino = (uint64_t)st->st_ino;
+	to->ctime = nanoseconds(st->st_ctim);
+	if (it->kind == ENTRY_LINK) {
+		to->target = it->target;
+		to->now.size = strlen(it->target);
+		to->now.digest = digest_of(bytes_of(it->target));
+		return;
+	}
+	to->now.mode = (uint16_t)(st->st_mode & (p->c->special_modes ? 07777 : 0777));
+	if (it->kind == ENTRY_FILE)
+		to->now.size = (uint64_t)st->st_size;
+}
+
+static void side_old(const struct entry *e, struct pack_item *to)
+{
+	to->old.kind = e->kind;
+	to->old.mode = e->mode;
+	to->old.size = e->size;
+	to->old.mtime = e->mtime;
+	to->old.digest = e->digest;
+	to->old.owner = e->owner;
+}
+
+static bool meta_same(const struct pack_item *it)
+{
+	return it->now.mode == it->old.mode && it->now.mtime == it->old.mtime &&
+	       strcmp(it->now.owner, it->old.owner) == 0;
+}
+
+static unsigned op_of(const struct pack_item *it)
+{
+	if (it->now.kind == ENTRY_FILE)
+		return PACK_CONTENT;
+	if (it->now.kind != it->old.kind ||
+	    (it->now.kind == ENTRY_LINK && !digest_equal(&it->now.digest, &it->old.digest)))
+		return it->now.kind == ENTRY_LINK ? CHANGE_LINK : CHANGE_DIRECTORY;
+	return meta_same(it) ? (unsigned)PACK_ROW : (unsigned)CHANGE_META;
+}
+
+/* Reported only because its time lies in the future?  Its ctime, which nobody can set, is old. */
+static bool needless(const struct publishing *p, const struct scan_item *it,
+		     const struct pack_item *to)
+{
+	return !(p->flags & PUBLISH_REREAD) && it->kind == ENTRY_FILE && it->old != NULL && it->old->kind == ENTRY_FILE &&
+	       to->ctime < p->hashed && to->ctime == it->old->ctime && to->ino == it->old->ino &&
+	       to->dev == it->old->dev && to->now.mtime == it->old->disk_mtime &&
+	       to->now.size == it->old->size && meta_same(to);
+}
+
+static void skipped(struct publishing *p, const struct scan_item *it)
+{
+	if (p->skipped++ < SKIPPED_SAID)
+		say_warning(p->s->say, "channel %s leaves out %s: %s", p->c->name, it->path, it->why);
+}
+
+static int difference(void *arg, const struct scan_item *it, struct err *err)
+{
+	struct publishing *p = arg;
+	struct pack_item to = {.path = it->path, .target = "", .now.owner = "", .old.owner = ""};
+	char owner[OWNER_MAX];
+	int rc;
+
+	if (it->what == SCAN_SKIPPED) {
+		skipped(p, it);
+		return 0;
+	}
+	if (it->old != NULL)
+		side_old(it->old, &to);
+	if (it->what == SCAN_GONE) {
+		to.op = CHANGE_DELETE;
+		to.old.kind = it->kind;
+	} else {
+		rc = owner_text(p, it, owner, err);
+		if (rc < 0)
+			return rc;
+		to.now.owner = owner;
+		side_now(p, it, &to);
+		if (needless(p, it, &to))
+			return 0;
+		to.op = op_of(&to);
+	}
+	if (to.op == PACK_CONTENT) {
+		p->files++;
+		p->bytes += to.now.size;
+	}
+	p->rows++;
+	if ((p->rows & 1023) == 0)
+		say_progress(p->s->say, "scanning", 0, 0, p->rows, 0);
+	return item_add(p->diff, &to, NULL, err);
+}
+
+/* An unmounted source must not publish the deletion of everything. */
+static int loss_check(const struct publishing *p, struct err *err)
+{
+	uint64_t now = p->seen.entries, was = p->was_entries;
+
+	if ((p->flags & PUBLISH_ALLOW_EMPTY) || now >= was)
+		return 0;
+	if (now == 0)
+		return err_set(err, RC_POLICY,
+			       "source %s of channel %s is empty but generation %" PRIu64
+			       " holds %" PRIu64
+			       " entries: is it mounted? publish --allow-empty says it is meant",
+			       p->c->source, p->c->name, p->base, was);
+	if (was >= LOSS_ENTRIES && now < was - now)
+		return err_set(err, RC_POLICY,
+			       "source %s of channel %s holds %" PRIu64 " entries but generation %" PRIu64
+			       " holds %" PRIu64
+			       ": is all of it mounted? publish --allow-empty says it is meant",
+			       p->c->source, p->c->name, now, p->base, was);
+	return 0;
+}
+
+int publish_scan(struct publishing *p, struct err *err)
+{
+	struct scan_options o = {
+	    .exclude = (const char *const *)p->c->exclude,
+	    .excludes = p->c->excludes,
+	    .flags = p->c->owners ? SCAN_OWNERS : 0,
+	    .racy_after = p->flags & PUBLISH_REREAD ? INT64_MIN : p->hashed,
+	};
+	uint64_t bytes;
+	int rc = spool_new(p->s->statefd, &p->diff, err);
+
+	if (rc == 0)
+		rc = index_counts(p->index, &p->was_entries, &bytes, err);
+	if (rc < 0)
+		return rc;
+	p->hashed_now = stamp_now(p->rootfd);
+	rc = scan_tree(p->rootfd, p->index, &o, difference, p, &p->seen, err);
+	if (rc < 0)
+		return err_prefix(err, "source of channel %s", p->c->name);
+	if (p->skipped > SKIPPED_SAID)
+		say_warning(p->s->say, "channel %s leaves out %" PRIu64 " more", p->c->name,
+			    p->skipped - SKIPPED_SAID);
+	return loss_check(p, err);
+}
