@@ -483,10 +483,9 @@ int pack_add(struct pack *p, const struct pack_item *it, struct err *err)
 		return add_large(p, it, err);
 	if (it->op == PACK_CONTENT)
 		room = (size_t)it->now.size + 3 * strlen(it->path) + MEMBER_ROOM;
-	if (p->filling != NULL &&
-	    (p->filling->items == PACK_JOB_ITEMS ||
-	     p->filling->strings_n + strings > PACK_JOB_STRINGS ||
-	     p->filling->estimate + room > p->job_bytes))
+	if (p->filling != NULL && (p->filling->items == PACK_JOB_ITEMS ||
+				   p->filling->strings_n + strings > PACK_JOB_STRINGS ||
+				   p->filling->estimate + room > p->job_bytes))
 		job_flush(p);
 	rc = job_filling(p, err);
 	if (rc < 0)

@@ -1,7 +1,8 @@
 /*
  * A pack: the zstd frames of a bundle's payload, made by all cores from items in path order.
  *
- *   pack_add ─▶ jobs of some MiB ─▶ read and hash ─▶ decide, in order ─▶ compress ─▶ write, in order
+ *   pack_add ─▶ jobs of some MiB ─▶ read and hash ─▶ decide, in order ─▶ compress ─▶ write, in
+ * order
  *
  * The result does not depend on the number of threads: what is a duplicate of what is decided in
  * path order, and frames are written in that order.  A file that is larger than a job begins at a
@@ -17,7 +18,7 @@
 struct pack; /* owned */
 
 struct pack_options {
-	int dirfd;           /* directory that the pack file is made in (when there is anything to write) */
+	int dirfd; /* directory that the pack file is made in (when there is anything to write) */
 	const char *name;    /* its name; "7.pack" */
 	int spoolfd;         /* directory for temporary files */
 	int rootfd;          /* the source; contents are read beneath it */
@@ -71,7 +72,8 @@ int pack_add(struct pack *p, const struct pack_item *it, struct err *err);
  * Errors: RC_AGAIN naming the file that kept changing while it was read; RC_IO, RC_SPACE.
  */
 int pack_finish(struct pack *p, struct pack_result *ret, struct err *err);
-/** pack_seal(p, ret, err): then write `changes` and the end mark, and flush the file to the disk. */
+/** pack_seal(p, ret, err): then write `changes` and the end mark, and flush the file to the disk.
+ */
 int pack_seal(struct pack *p, struct pack_result *ret, struct err *err);
 int pack_fd(const struct pack *p); /* borrowed */
 

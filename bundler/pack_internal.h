@@ -59,7 +59,7 @@ struct pack_large {
 struct pack_job {
 	enum pack_state state;
 	uint64_t ticket;
-	struct pack_item *item; /* owned; PACK_JOB_ITEMS */
+	struct pack_item *item;     /* owned; PACK_JOB_ITEMS */
 	struct pack_member *member; /* owned; likewise */
 	size_t items;
 	char *strings; /* owned; PACK_JOB_STRINGS */
@@ -72,8 +72,8 @@ struct pack_job {
 	uint64_t offset; /* of the piece's content */
 	size_t length;
 	bool last;
-	bool torn;     /* the file ended within the piece */
-	bool redo;     /* last: the file changed; to be read again when everything before is written */
+	bool torn; /* the file ended within the piece */
+	bool redo; /* last: the file changed; to be read again when everything before is written */
 	bool unwanted; /* last: the content is not needed; its frames are taken back */
 	bool written;  /* last: redo has written the whole file */
 };
@@ -82,7 +82,7 @@ struct pack_job {
 struct pack_worker {
 	struct pack *pack;
 	pthread_t thread;
-	ZSTD_CCtx *zstd; /* owned */
+	ZSTD_CCtx *zstd;        /* owned */
 	struct tar_writer *tar; /* owned */
 	struct buf name;        /* owned: of a member */
 	/* The directory of the last file, so that its neighbours are opened by name. */
@@ -94,8 +94,8 @@ struct pack_seen; /* contents that this pack holds: pack_seen.c */
 
 struct pack {
 	struct pack_options o;
-	size_t job_bytes;   /* input of one frame */
-	size_t slots;       /* jobs */
+	size_t job_bytes;     /* input of one frame */
+	size_t slots;         /* jobs */
 	struct pack_job *job; /* owned; the job with ticket t is job[t % slots] */
 	struct pack_worker worker[PACK_THREADS_MAX];
 	unsigned workers;         /* started */

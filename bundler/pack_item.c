@@ -5,8 +5,8 @@
 #include "core/tree/index.h"
 
 /*
- * One record: LE 32-bit length of the whole, the struct as it is (its pointers mean nothing), and the
- * four strings with their NUL.  Only this process reads it.
+ * One record: LE 32-bit length of the whole, the struct as it is (its pointers mean nothing), and
+ * the four strings with their NUL.  Only this process reads it.
  */
 #define ITEM_STRINGS 4
 #define ITEM_MAX     (4 + sizeof(struct pack_item) + LIMIT_PATH + LIMIT_LINK + 2 * OWNER_MAX + 8)

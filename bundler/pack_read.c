@@ -1,6 +1,6 @@
 /*
- * The first stage: read the files of a job into the layout that their tar members will have, so that
- * nothing is copied when they are packed, and hash them.
+ * The first stage: read the files of a job into the layout that their tar members will have, so
+ * that nothing is copied when they are packed, and hash them.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,17 +37,19 @@ static void item_stat(struct pack_item *it, const struct pack *p, const struct s
 
 int pack_changed_error(const struct pack *p, const char *path, struct err *err)
 {
-	return err_set(err, RC_AGAIN,
-		       "%s of channel %s changed while it was read: publish again when it is at rest",
-		       path, p->o.channel);
+	return err_set(
+	    err, RC_AGAIN,
+	    "%s of channel %s changed while it was read: publish again when it is at rest", path,
+	    p->o.channel);
 }
 
 static int open_error(const struct pack *p, const char *path, struct err *err)
 {
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
-		return err_set(err, RC_AGAIN,
-			       "%s of channel %s was there a moment ago and is no file any more: publish again",
-			       path, p->o.channel);
+		return err_set(
+		    err, RC_AGAIN,
+		    "%s of channel %s was there a moment ago and is no file any more: publish again",
+		    path, p->o.channel);
 	return err_sys(err, RC_IO, "cannot read %s of channel %s", path, p->o.channel);
 }
 
@@ -110,7 +112,8 @@ int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, s
 	return rc;
 }
 
-/* Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile. */
+/* Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile.
+ */
 static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int fd, struct err *err)
 {
 	struct pack_item *it = &j->item[i];
@@ -123,7 +126,8 @@ static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int 
 		return rc;
 	if ((uint64_t)before.st_size > LIMIT_FRAME / 2 ||
 	    j->tar.n + (size_t)before.st_size > LIMIT_FRAME - LIMIT_CHANGE_LINE)
-		return pack_changed_error(w->pack, it->path, err); /* it was small when it was scanned */
+		return pack_changed_error(w->pack, it->path,
+					  err); /* it was small when it was scanned */
 	size = (size_t)before.st_size;
 	m->at = j->tar.n;
 	rc = pack_member_header(w, it->path, size, &j->tar, err);
@@ -136,7 +140,8 @@ static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int 
 	if (rc < 0)
 		return err_prefix(err, "%s of channel %s", it->path, w->pack->o.channel);
 	if (fstat(fd, &after) < 0)
-		return err_sys(err, RC_IO, "cannot read %s of channel %s", it->path, w->pack->o.channel);
+		return err_sys(err, RC_IO, "cannot read %s of channel %s", it->path,
+			       w->pack->o.channel);
 	if (got != size || !stat_same(&before, &after))
 		return 1;
 	it->now.digest = digest_of((struct bytes){j->tar.p + j->tar.n, size});
@@ -212,7 +217,8 @@ void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_ite
 	item_stat(it, p, &l->st);
 }
 
-/* Is there nothing but a hole from ${offset} to ${end}?  The position that lseek moves is not used. */
+/* Is there nothing but a hole from ${offset} to ${end}?  The position that lseek moves is not used.
+ */
 static bool large_hole(const struct pack_large *l, uint64_t offset, uint64_t end)
 {
 	off_t data;
@@ -236,7 +242,8 @@ int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf
 		done = n;
 	}
 	while (done < n) {
-		ssize_t got = pread(l->fd, ret->p + ret->n + done, n - done, (off_t)(offset + done));
+		ssize_t got =
+		    pread(l->fd, ret->p + ret->n + done, n - done, (off_t)(offset + done));
 
 		if (got < 0 && errno == EINTR)
 			continue;

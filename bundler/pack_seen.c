@@ -4,9 +4,9 @@
 
 /*
  * The contents of this pack by digest, in 8 bytes each: 24 bits of the digest and 40 bits of where
- * its item lies in the spool (plus one, so that 0 is a free slot).  The slot comes from other bits of
- * the digest; what looks equal is compared with the whole digest in the spool.  A million contents
- * take 16 MiB, whatever their paths.
+ * its item lies in the spool (plus one, so that 0 is a free slot).  The slot comes from other bits
+ * of the digest; what looks equal is compared with the whole digest in the spool.  A million
+ * contents take 16 MiB, whatever their paths.
  */
 #define SEEN_OFFSET_BITS 40
 #define SEEN_OFFSET_MASK ((1ull << SEEN_OFFSET_BITS) - 1)

@@ -10,10 +10,10 @@
 #define SPOOL_MEMORY (512u << 10) /* bytes kept in memory before they go to the file */
 
 struct spool {
-	int dirfd;      /* borrowed */
-	int fd;         /* owned; -1 while everything fits into memory */
+	int dirfd;        /* borrowed */
+	int fd;           /* owned; -1 while everything fits into memory */
 	uint64_t flushed; /* bytes in the file */
-	uint8_t *tail;  /* owned; what follows them */
+	uint8_t *tail;    /* owned; what follows them */
 	size_t tail_n, tail_cap;
 };
 
@@ -54,7 +54,8 @@ static int spool_file(struct spool *s, struct err *err)
 	s->fd = openat(s->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (s->fd >= 0)
 		return 0;
-	/* File systems without O_TMPFILE; the lock of the site makes us the only user of the name. */
+	/* File systems without O_TMPFILE; the lock of the site makes us the only user of the name.
+	 */
 	unlinkat(s->dirfd, name, 0);
 	s->fd = openat(s->dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd < 0)
@@ -70,13 +71,14 @@ static int spool_write(struct spool *s, const void *p, size_t n, struct err *err
 	if (rc < 0)
 		return rc;
 	for (size_t done = 0; done < n;) {
-		ssize_t got = pwrite(s->fd, (const uint8_t *)p + done, n - done,
-				     (off_t)(s->flushed + done));
+		ssize_t got =
+		    pwrite(s->fd, (const uint8_t *)p + done, n - done, (off_t)(s->flushed + done));
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_sys(err, RC_IO, "cannot write a temporary file in the state directory");
+			return err_sys(err, RC_IO,
+				       "cannot write a temporary file in the state directory");
 		done += (size_t)got;
 	}
 	s->flushed += n;

@@ -54,13 +54,16 @@ int pack_job_compress(struct pack_worker *w, struct pack_job *j, struct err *err
 	return j->tar.n == 0 ? 0 : pack_compress(w->zstd, j->tar.p, j->tar.n, &j->out, err);
 }
 
-/* The file comes into being with its first byte: a run that finds nothing to write leaves nothing. */
+/* The file comes into being with its first byte: a run that finds nothing to write leaves nothing.
+ */
 static int file_start(struct pack *p, struct err *err)
 {
 	if (p->fd >= 0)
 		return 0;
-	p->fd = openat(p->o.dirfd, p->o.name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return p->fd >= 0 ? 0 : err_sys(err, RC_IO, "cannot make %s in the content store", p->o.name);
+	p->fd =
+	    openat(p->o.dirfd, p->o.name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return p->fd >= 0 ? 0
+			  : err_sys(err, RC_IO, "cannot make %s in the content store", p->o.name);
 }
 
 static int frame_note(struct pack *p, size_t length, size_t unpacked, struct err *err)
@@ -127,7 +130,8 @@ static int large_cut(struct pack *p, const struct pack_large *l, struct err *err
 	p->at = l->frame;
 	p->unpacked = l->unpacked;
 	p->frames = l->frames;
-	if (p->fd >= 0 && (ftruncate(p->fd, (off_t)p->at) < 0 || lseek(p->fd, (off_t)p->at, SEEK_SET) < 0))
+	if (p->fd >= 0 &&
+	    (ftruncate(p->fd, (off_t)p->at) < 0 || lseek(p->fd, (off_t)p->at, SEEK_SET) < 0))
 		return err_sys(err, RC_IO, "cannot shorten %s of the content store", p->o.name);
 	return 0;
 }
@@ -231,7 +235,8 @@ int pack_job_write(struct pack *p, struct pack_job *j, struct err *err)
 	return rc;
 }
 
-/* The member `changes`, cut into frames: its header before the first piece, padding after the last. */
+/* The member `changes`, cut into frames: its header before the first piece, padding after the last.
+ */
 static int changes_write(struct pack *p, ZSTD_CCtx *zstd, struct buf *in, struct buf *out,
 			 struct err *err)
 {

@@ -12,8 +12,8 @@
 #define SORTED_CONTENTS 524288u
 
 /*
- * A directory must be empty before it is removed or replaced, and what is below it follows it in path
- * order.  So it waits here until the pass leaves it; at most one for each level.
+ * A directory must be empty before it is removed or replaced, and what is below it follows it in
+ * path order.  So it waits here until the pass leaves it; at most one for each level.
  */
 struct waiting {
 	char *path; /* owned */
@@ -178,8 +178,8 @@ int publish_store(struct publishing *p, struct err *err)
 	int rc = db_run(p->s->db, err,
 			"INSERT INTO pack(number, channel, epoch, base, generation, size)"
 			" VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-			"itiiii", (int64_t)p->number, p->c->name, (int64_t)p->epoch, (int64_t)p->base,
-			(int64_t)(p->base + 1), (int64_t)p->packed.size);
+			"itiiii", (int64_t)p->number, p->c->name, (int64_t)p->epoch,
+			(int64_t)p->base, (int64_t)(p->base + 1), (int64_t)p->packed.size);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = db_run(p->s->db, err,

@@ -106,8 +106,8 @@ int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct bu
 	if (rc < 0)
 		return rc;
 	for (unsigned i = 0; i < threads; i++) {
-		work[i] = (struct block_work){fd, pieces, n, payload, i, threads, ret->p + ret->n,
-					      0, {0}};
+		work[i] = (struct block_work){fd,      pieces,          n, payload, i,
+					      threads, ret->p + ret->n, 0, {0}};
 		started[i] = i > 0 && pthread_create(&thread[i], NULL, block_main, &work[i]) == 0;
 	}
 	for (unsigned i = 0; i < threads; i++)
@@ -142,8 +142,8 @@ int publish_sign(struct site *s, enum role role, struct bytes inner, const char 
 	return 0;
 }
 
-int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks, struct buf *ret_prefix,
-		     struct digest *ret_identity, struct err *err)
+int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks,
+		     struct buf *ret_prefix, struct digest *ret_identity, struct err *err)
 {
 	OWNED(buf_clear) struct buf inner = BUF_INIT;
 	OWNED(buf_clear) struct buf doc = BUF_INIT;
@@ -177,6 +177,6 @@ int publish_bundle_row(struct site *s, const struct publish_bundle *b, struct er
 		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 		      "tiiiibbddiit", b->channel, (int64_t)b->epoch, (int64_t)b->base,
 		      (int64_t)b->generation, (int64_t)b->pack,
-		      (struct bytes){pieces, sizeof(pieces)}, bytes_in(&b->prefix), &b->prefix_digest,
-		      &b->manifest, (int64_t)b->payload, (int64_t)b->size, path);
+		      (struct bytes){pieces, sizeof(pieces)}, bytes_in(&b->prefix),
+		      &b->prefix_digest, &b->manifest, (int64_t)b->payload, (int64_t)b->size, path);
 }

@@ -48,10 +48,12 @@ static int state_load(struct publishing *p, struct err *err)
 	if (rc > 0) {
 		p->base = (uint64_t)db_i64(st, 0);
 		if (!db_digest(st, 1, &p->tree))
-			return err_set(err, RC_STATE, "the registry is damaged: generation %" PRIu64
-				       " of channel %s has no tree digest", p->base, p->c->name);
-		rc = db_int(p->s->db, err, &p->hashed, "SELECT hashed FROM scanned WHERE channel = ?1",
-			    "t", p->c->name);
+			return err_set(err, RC_STATE,
+				       "the registry is damaged: generation %" PRIu64
+				       " of channel %s has no tree digest",
+				       p->base, p->c->name);
+		rc = db_int(p->s->db, err, &p->hashed,
+			    "SELECT hashed FROM scanned WHERE channel = ?1", "t", p->c->name);
 	}
 	p->base_tree = p->tree;
 	return rc < 0 ? rc : 0;
@@ -294,7 +296,7 @@ static int channel_run(struct publishing *p, struct err *err)
 	rc = differences_pack(p, err);
 	if (rc == 0)
 		rc = p->packed.lines == 0 && p->base > 0 ? rows_update(p, err)
-							  : generation_make(p, err);
+							 : generation_make(p, err);
 	renames_count(p);
 	return rc < 0 ? rc : 1;
 }

@@ -1,6 +1,6 @@
 /*
- * The head: which bundles lead to the newest generation.  A path from 0 is always complete; beside it
- * stand the steps that machines which hold an older generation can use.
+ * The head: which bundles lead to the newest generation.  A path from 0 is always complete; beside
+ * it stand the steps that machines which hold an older generation can use.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,8 +39,10 @@ static int bundle_add(struct listing *l, sqlite3_stmt *st, struct err *err)
 	b->generation = (uint64_t)db_i64(st, 1);
 	b->size = (uint64_t)db_i64(st, 2);
 	if (!db_digest(st, 3, &b->prefix) || !db_digest(st, 4, &b->manifest))
-		return err_set(err, RC_STATE, "the registry is damaged: bundle %" PRIu64 "-%" PRIu64
-			       " of channel %s has no digest", b->base, b->generation, l->p->c->name);
+		return err_set(err, RC_STATE,
+			       "the registry is damaged: bundle %" PRIu64 "-%" PRIu64
+			       " of channel %s has no digest",
+			       b->base, b->generation, l->p->c->name);
 	l->head.bundles++;
 	return 0;
 }
@@ -65,11 +67,12 @@ static int bundles_load(struct listing *l, struct err *err)
 static int floor_find(struct listing *l, uint64_t *ret, struct err *err)
 {
 	int64_t oldest = 0;
-	int rc = db_int(l->p->s->db, err, &oldest,
-			"SELECT coalesce(min(r.generation), 0) FROM receipt_channel r JOIN workstation w"
-			" ON w.id = r.id WHERE w.state = 'enrolled' AND r.channel = ?1 AND r.epoch = ?2"
-			" AND r.generation > 0",
-			"ti", l->p->c->name, (int64_t)l->p->epoch);
+	int rc =
+	    db_int(l->p->s->db, err, &oldest,
+		   "SELECT coalesce(min(r.generation), 0) FROM receipt_channel r JOIN workstation w"
+		   " ON w.id = r.id WHERE w.state = 'enrolled' AND r.channel = ?1 AND r.epoch = ?2"
+		   " AND r.generation > 0",
+		   "ti", l->p->c->name, (int64_t)l->p->epoch);
 
 	if (rc < 0)
 		return rc;
@@ -99,8 +102,9 @@ static const struct head_bundle *newest_full(const struct listing *l)
 }
 
 /*
- * The first generation whose steps stay: those after the full bundle complete the path from 0; older
- * ones serve a machine only while they cost less than the full bundle, and only if a machine is there.
+ * The first generation whose steps stay: those after the full bundle complete the path from 0;
+ * older ones serve a machine only while they cost less than the full bundle, and only if a machine
+ * is there.
  */
 static int steps_from(struct listing *l, const struct head_bundle *full, uint64_t *ret,
 		      struct err *err)
@@ -189,8 +193,8 @@ static int epochs_drop(struct publishing *p, struct err *err)
 	while (rc == 0 && (rc = db_step(p->s->db, st, err)) > 0)
 		rc = publish_retire(p->s, db_text(st, 0), err);
 	if (rc == 0)
-		rc = db_run(p->s->db, err, "DELETE FROM bundle WHERE channel = ?1 AND epoch < ?2", "ti",
-			    p->c->name, (int64_t)p->epoch);
+		rc = db_run(p->s->db, err, "DELETE FROM bundle WHERE channel = ?1 AND epoch < ?2",
+			    "ti", p->c->name, (int64_t)p->epoch);
 	return rc;
 }
 

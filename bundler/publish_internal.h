@@ -15,25 +15,25 @@ struct publishing {
 	struct site *s;               /* borrowed */
 	const struct site_channel *c; /* borrowed */
 	enum publish_flags flags;
-	int rootfd;           /* owned: the source */
-	int storefd;          /* owned */
-	struct index *index;  /* owned: the tree that was published last */
-	struct spool *diff;   /* owned: struct pack_item, what the scan found */
-	struct pack *pack;    /* owned */
-	uint64_t epoch;       /* of the publish role */
-	uint64_t base;        /* generation that is there; 0: none in this epoch */
-	struct digest tree;   /* of the base; then of the new generation */
+	int rootfd;          /* owned: the source */
+	int storefd;         /* owned */
+	struct index *index; /* owned: the tree that was published last */
+	struct spool *diff;  /* owned: struct pack_item, what the scan found */
+	struct pack *pack;   /* owned */
+	uint64_t epoch;      /* of the publish role */
+	uint64_t base;       /* generation that is there; 0: none in this epoch */
+	struct digest tree;  /* of the base; then of the new generation */
 	struct digest base_tree;
-	int64_t hashed;       /* ns: files changed from here on may have changed unseen (scan.h) */
-	int64_t hashed_now;   /* that of this run */
-	int64_t created;      /* seconds: of the new generation */
-	uint64_t number;      /* of the pack */
+	int64_t hashed;     /* ns: files changed from here on may have changed unseen (scan.h) */
+	int64_t hashed_now; /* that of this run */
+	int64_t created;    /* seconds: of the new generation */
+	uint64_t number;    /* of the pack */
 	struct pack_result packed;
 	/* From the scan. */
 	struct scan_counts seen;
 	uint64_t was_entries, files, bytes, rows; /* rows: items of any kind */
 	uint64_t skipped;
-	uint64_t renamed; /* copies whose source is gone */
+	uint64_t renamed;              /* copies whose source is gone */
 	struct publish_counts *counts; /* borrowed */
 };
 
@@ -44,9 +44,9 @@ struct publish_bundle {
 	uint64_t epoch, base, generation;
 	uint64_t pack;
 	struct depot_piece piece[PUBLISH_PIECES];
-	struct buf prefix; /* owned */
+	struct buf prefix;                     /* owned */
 	struct digest prefix_digest, manifest; /* of the prefix; identity of the manifest */
-	uint64_t payload, size; /* bytes */
+	uint64_t payload, size;                /* bytes */
 };
 
 /* publish_scan.c */
@@ -60,10 +60,10 @@ int publish_store(struct publishing *p, struct err *err);
 /* publish_bundle.c */
 int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct buf *ret,
 		   struct err *err);
-/** publish_manifest(s, m, blocks, ret_prefix, ret_identity, err): sign ${m} (its digest of blocks is
- * filled in) and make the prefix of the file. */
-int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks, struct buf *ret_prefix,
-		     struct digest *ret_identity, struct err *err);
+/** publish_manifest(s, m, blocks, ret_prefix, ret_identity, err): sign ${m} (its digest of blocks
+ * is filled in) and make the prefix of the file. */
+int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks,
+		     struct buf *ret_prefix, struct digest *ret_identity, struct err *err);
 /** publish_sign(s, role, inner, what, ret, ret_identity, err): a signed document, verified by the
  * site's own trust before anybody else sees it. */
 int publish_sign(struct site *s, enum role role, struct bytes inner, const char *what,

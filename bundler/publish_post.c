@@ -57,7 +57,8 @@ static int bundle_post(struct post *p, sqlite3_stmt *st, struct err *err)
 	OWNED(fd_closep) int fd = -1;
 
 	if (pieces.n != PUBLISH_PIECES * 16)
-		return err_set(err, RC_STATE, "the registry is damaged: %s has no pieces", db_text(st, 0));
+		return err_set(err, RC_STATE, "the registry is damaged: %s has no pieces",
+			       db_text(st, 0));
 	for (size_t i = 0; i < PUBLISH_PIECES; i++) {
 		piece[i].offset = get_u64(pieces.p + 16 * i);
 		piece[i].length = get_u64(pieces.p + 16 * i + 8);
@@ -74,9 +75,10 @@ static int bundles_post(struct post *p, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	uint64_t before = p->posted;
-	int rc = db_query(p->s->db,
-			  "SELECT path, pack, pieces, prefix FROM bundle WHERE posted = 0 ORDER BY path",
-			  &st, err);
+	int rc =
+	    db_query(p->s->db,
+		     "SELECT path, pack, pieces, prefix FROM bundle WHERE posted = 0 ORDER BY path",
+		     &st, err);
 
 	while (rc == 0 && (rc = db_step(p->s->db, st, err)) > 0) {
 		rc = bundle_post(p, st, err);
@@ -113,8 +115,8 @@ static int retired_remove(struct post *p, struct err *err)
 	int rc = db_int(p->s->db, err, &oldest, "SELECT coalesce(min(sequence), 0) FROM beat", "");
 
 	if (rc >= 0)
-		rc = db_query(p->s->db, "SELECT path FROM retired WHERE beat < ?1 ORDER BY path", &st,
-			      err);
+		rc = db_query(p->s->db, "SELECT path FROM retired WHERE beat < ?1 ORDER BY path",
+			      &st, err);
 	if (rc == 0)
 		rc = db_bind(st, err, "i", oldest);
 	while (rc == 0 && (rc = db_step(p->s->db, st, err)) > 0) {

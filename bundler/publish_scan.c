@@ -44,7 +44,8 @@ static int source_check(const struct publishing *p, const char *source, const ch
 	n = strcmp(real, "/") == 0 ? 0 : strlen(real);
 	if (strncmp(inside, real, n) != 0 || (inside[n] != '/' && inside[n] != '\0'))
 		return 0;
-	return err_set(err, RC_POLICY, "the source %s of channel %s holds %s (%s): choose another source",
+	return err_set(err, RC_POLICY,
+		       "the source %s of channel %s holds %s (%s): choose another source",
 		       p->c->source, p->c->name, what, path);
 }
 
@@ -68,8 +69,8 @@ int publish_source_open(struct publishing *p, struct err *err)
  * systems stamp with the kernel's tick; others have another machine's clock or steps of 2 s. */
 static int64_t stamp_margin(int fd)
 {
-	static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
-					 TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+	static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
+					 TMPFS_MAGIC,      OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) == 0)
@@ -102,10 +103,11 @@ static int owner_text(const struct publishing *p, const struct scan_item *it, ch
 	group = getgrgid(it->st->st_gid);
 	if (user == NULL || group == NULL ||
 	    (size_t)snprintf(dst, OWNER_MAX, "%s:%s", user->pw_name, group->gr_name) >= OWNER_MAX)
-		return err_set(err, RC_POLICY,
-			       "%s of channel %s belongs to user %u, group %u, which have no name here: "
-			       "give it an owner with a name, or set `owners: false`",
-			       it->path, p->c->name, it->st->st_uid, it->st->st_gid);
+		return err_set(
+		    err, RC_POLICY,
+		    "%s of channel %s belongs to user %u, group %u, which have no name here: "
+		    "give it an owner with a name, or set `owners: false`",
+		    it->path, p->c->name, it->st->st_uid, it->st->st_gid);
 	return 0;
 }
 
@@ -164,16 +166,18 @@ static unsigned op_of(const struct pack_item *it)
 static bool needless(const struct publishing *p, const struct scan_item *it,
 		     const struct pack_item *to)
 {
-	return !(p->flags & PUBLISH_REREAD) && it->kind == ENTRY_FILE && it->old != NULL && it->old->kind == ENTRY_FILE &&
-	       to->ctime < p->hashed && to->ctime == it->old->ctime && to->ino == it->old->ino &&
-	       to->dev == it->old->dev && to->now.mtime == it->old->disk_mtime &&
-	       to->now.size == it->old->size && meta_same(to);
+	return !(p->flags & PUBLISH_REREAD) && it->kind == ENTRY_FILE && it->old != NULL &&
+	       it->old->kind == ENTRY_FILE && to->ctime < p->hashed &&
+	       to->ctime == it->old->ctime && to->ino == it->old->ino && to->dev == it->old->dev &&
+	       to->now.mtime == it->old->disk_mtime && to->now.size == it->old->size &&
+	       meta_same(to);
 }
 
 static void skipped(struct publishing *p, const struct scan_item *it)
 {
 	if (p->skipped++ < SKIPPED_SAID)
-		say_warning(p->s->say, "channel %s leaves out %s: %s", p->c->name, it->path, it->why);
+		say_warning(p->s->say, "channel %s leaves out %s: %s", p->c->name, it->path,
+			    it->why);
 }
 
 static int difference(void *arg, const struct scan_item *it, struct err *err)
@@ -227,8 +231,8 @@ static int loss_check(const struct publishing *p, struct err *err)
 			       p->c->source, p->c->name, p->base, was);
 	if (was >= LOSS_ENTRIES && now < was - now)
 		return err_set(err, RC_POLICY,
-			       "source %s of channel %s holds %" PRIu64 " entries but generation %" PRIu64
-			       " holds %" PRIu64
+			       "source %s of channel %s holds %" PRIu64
+			       " entries but generation %" PRIu64 " holds %" PRIu64
 			       ": is all of it mounted? publish --allow-empty says it is meant",
 			       p->c->source, p->c->name, now, p->base, was);
 	return 0;

@@ -14,7 +14,8 @@
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
-/* One content may lie in several packs: those of two channels, or of an old and a new full bundle. */
+/* One content may lie in several packs: those of two channels, or of an old and a new full bundle.
+ */
 const char store_schema_sql[] =
     "CREATE TABLE pack(number INTEGER PRIMARY KEY, channel TEXT NOT NULL, epoch INTEGER NOT NULL,"
     " base INTEGER NOT NULL, generation INTEGER NOT NULL, size INTEGER NOT NULL) STRICT;"
@@ -46,8 +47,7 @@ int store_open(struct site *s, uint64_t pack, struct err *err)
 	return fd >= 0 ? fd : err_prefix(err, "content store");
 }
 
-int store_find(struct db *db, const struct digest *digest, struct store_where *ret,
-	       struct err *err)
+int store_find(struct db *db, const struct digest *digest, struct store_where *ret, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	int rc = db_query(db,
@@ -126,7 +126,8 @@ static int frame_read(struct reading *r, uint64_t at, uint64_t *ret_length, stru
 		rc = fd_pread(r->fd, r->in.p, (size_t)*ret_length, at, err);
 	if (rc < 0)
 		return err_prefix(err, "content store");
-	got = ZSTD_decompressDCtx(r->zstd, r->out.p, (size_t)unpacked, r->in.p, (size_t)*ret_length);
+	got =
+	    ZSTD_decompressDCtx(r->zstd, r->out.p, (size_t)unpacked, r->in.p, (size_t)*ret_length);
 	if (ZSTD_isError(got) || got != unpacked)
 		return frame_bad(r, at, err);
 	r->out.n = got;

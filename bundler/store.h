@@ -44,7 +44,8 @@ int store_read(struct site *s, const struct digest *digest,
 	       int (*each)(void *arg, struct bytes piece, struct err *err), void *arg,
 	       struct err *err);
 
-/** store_sweep(s, err): remove what a killed run has left: packs that the registry does not know. */
+/** store_sweep(s, err): remove what a killed run has left: packs that the registry does not know.
+ */
 int store_sweep(struct site *s, struct err *err);
 
 /** store_prune(s, err): remove packs that no kept generation needs. */
