@@ -157,7 +157,7 @@ static int bundles_choose(struct listing *l, struct err *err)
 {
 	const struct head_bundle *full = newest_full(l);
 	struct head_bundle keep_full;
-	uint64_t from;
+	uint64_t from = 0;
 	size_t n = 0;
 	int rc;
 
