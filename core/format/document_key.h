@@ -12,7 +12,6 @@ int node_public_key(const struct node *n, enum key_kind kind, struct key_public 
 		    struct err *err);
 /** node_any_key(n, ret, err): of either kind. */
 int node_any_key(const struct node *n, struct key_public *ret, struct err *err);
-int yaml_public_key(struct yaml_writer *w, const char *key, const struct key_public *value,
-		    struct err *err);
+void yaml_public_key(struct yaml_writer *w, const char *key, const struct key_public *value);
 
 #endif

@@ -78,6 +78,13 @@ static int head_check(const struct head *h, struct err *err)
 	return head_path(h, 0, path, &n, err);
 }
 
+static int head_again(struct bytes text, struct err *err)
+{
+	OWNED(head_clear) struct head same = {0};
+
+	return head_decode(text, &same, err);
+}
+
 int head_encode(const struct head *h, struct buf *ret, struct err *err)
 {
 	struct head_bundle sorted[LIMIT_HEAD_BUNDLES];
@@ -98,7 +105,7 @@ int head_encode(const struct head *h, struct buf *ret, struct err *err)
 		yaml_close(w);
 	}
 	yaml_close(w);
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, head_again, ret, err);
 }
 
 void head_clear(struct head *h)

@@ -121,6 +121,13 @@ static void manifest_sealing_encode(struct yaml_writer *w, const struct manifest
 	yaml_close(w);
 }
 
+static int manifest_again(struct bytes text, struct err *err)
+{
+	struct manifest same;
+
+	return manifest_decode(text, &same, err);
+}
+
 int manifest_encode(const struct manifest *m, struct buf *ret, struct err *err)
 {
 	struct yaml_writer *w = NULL;
@@ -145,5 +152,5 @@ int manifest_encode(const struct manifest *m, struct buf *ret, struct err *err)
 	members_encode(w, changes_members, ARRAY_LEN(changes_members), m);
 	yaml_close(w);
 	manifest_sealing_encode(w, m);
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, manifest_again, ret, err);
 }

@@ -1,6 +1,5 @@
 #include "core/format/member.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static int member_decode(const struct node *n, const struct member *m, void *at, struct err *err)
@@ -94,6 +93,17 @@ int document_write(const char *type, struct yaml_writer **ret, struct err *err)
 	if (rc == 0)
 		yaml_text(*ret, "satchel", type);
 	return rc;
+}
+
+int document_end(struct yaml_writer *w, int (*again)(struct bytes text, struct err *err),
+		 struct buf *ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	int rc = yaml_writer_end(w, &text, err);
+
+	if (rc == 0)
+		rc = again(bytes_in(&text), err);
+	return rc < 0 ? rc : buf_add(ret, text.p, text.n, err);
 }
 
 int items_new(size_t n, size_t size, void **ret, struct err *err)

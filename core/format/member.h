@@ -46,6 +46,14 @@ int document_read(struct bytes in, size_t max, const char *type, const char *fil
 /** document_write(type, ret, err): a writer that has written the first line. */
 int document_write(const char *type, struct yaml_writer **ret, struct err *err);
 
+/**
+ * document_end(w, again, ret, err):
+ * End the document, read it ${again} as its reader will, and append it.  What its own reader would
+ * refuse must not be signed.  Frees ${w} in every case.
+ */
+int document_end(struct yaml_writer *w, int (*again)(struct bytes text, struct err *err),
+		 struct buf *ret, struct err *err);
+
 /** items_new(n, size, ret, err): room for ${n} zeroed structs; NULL for none. */
 int items_new(size_t n, size_t size, void **ret, struct err *err);
 

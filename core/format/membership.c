@@ -27,6 +27,13 @@ int membership_decode(struct bytes in, const char *file, struct membership *ret,
 	return 0;
 }
 
+static int membership_again(struct bytes text, struct err *err)
+{
+	struct membership same;
+
+	return membership_decode(text, NULL, &same, err);
+}
+
 int membership_encode(const struct membership *m, struct buf *ret, struct err *err)
 {
 	struct yaml_writer *w = NULL;
@@ -38,5 +45,5 @@ int membership_encode(const struct membership *m, struct buf *ret, struct err *e
 	hex_encode(salt, m->salt, sizeof(m->salt));
 	members_encode(w, membership_members, ARRAY_LEN(membership_members), m);
 	yaml_text(w, "salt", salt);
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, membership_again, ret, err);
 }

@@ -189,12 +189,15 @@ int receipt_encode(const struct receipt *r, struct buf *ret, struct err *err)
 
 	for (;;) {
 		OWNED(buf_clear) struct buf text = BUF_INIT;
+		OWNED(receipt_clear) struct receipt again = {0};
 		int rc = receipt_encode_with(r, skip, reason, &text, err);
 
 		if (rc < 0)
 			return rc;
-		if (text.n <= LIMIT_RECEIPT - RECEIPT_ENVELOPE)
-			return buf_add(ret, text.p, text.n, err);
+		if (text.n <= LIMIT_RECEIPT - RECEIPT_ENVELOPE) {
+			rc = receipt_decode(bytes_in(&text), &again, err);
+			return rc < 0 ? rc : buf_add(ret, text.p, text.n, err);
+		}
 		if (skip < r->events)
 			skip += (r->events - skip + 1) / 2;
 		else if (reason > 32)

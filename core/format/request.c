@@ -84,6 +84,13 @@ int request_decode(struct bytes in, struct request *ret, struct err *err)
 	return 0;
 }
 
+static int request_again(struct bytes text, struct err *err)
+{
+	struct request same;
+
+	return request_decode(text, &same, err);
+}
+
 int request_encode(const struct request *r, struct buf *ret, struct err *err)
 {
 	struct yaml_writer *w = NULL;
@@ -93,13 +100,8 @@ int request_encode(const struct request *r, struct buf *ret, struct err *err)
 		return rc;
 	members_encode(w, request_members, ARRAY_LEN(request_members), r);
 	if (strcmp(r->kind, "enrol") == 0) {
-		rc = yaml_public_key(w, "sign", &r->sign, err);
-		if (rc == 0)
-			rc = yaml_public_key(w, "seal", &r->seal, err);
+		yaml_public_key(w, "sign", &r->sign);
+		yaml_public_key(w, "seal", &r->seal);
 	}
-	if (rc < 0) {
-		yaml_writer_freep(&w);
-		return rc;
-	}
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, request_again, ret, err);
 }

@@ -96,6 +96,13 @@ int shard_decode(struct bytes in, struct shard *ret, struct err *err)
 	return 0;
 }
 
+static int shard_again(struct bytes text, struct err *err)
+{
+	OWNED(shard_clear) struct shard same = {0};
+
+	return shard_decode(text, &same, err);
+}
+
 int shard_encode(const struct shard *s, struct buf *ret, struct err *err)
 {
 	struct yaml_writer *w = NULL;
@@ -122,7 +129,7 @@ int shard_encode(const struct shard *s, struct buf *ret, struct err *err)
 		yaml_close(w);
 	}
 	yaml_close(w);
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, shard_again, ret, err);
 }
 
 void shard_clear(struct shard *s)

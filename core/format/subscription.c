@@ -27,6 +27,13 @@ int subscription_decode(struct bytes in, const char *file, struct subscription *
 	return 0;
 }
 
+static int subscription_again(struct bytes text, struct err *err)
+{
+	struct subscription same;
+
+	return subscription_decode(text, NULL, &same, err);
+}
+
 int subscription_encode(const struct subscription *s, struct buf *ret, struct err *err)
 {
 	struct yaml_writer *w = NULL;
@@ -35,5 +42,5 @@ int subscription_encode(const struct subscription *s, struct buf *ret, struct er
 	if (rc < 0)
 		return rc;
 	members_encode(w, subscription_members, ARRAY_LEN(subscription_members), s);
-	return yaml_writer_end(w, ret, err);
+	return document_end(w, subscription_again, ret, err);
 }
