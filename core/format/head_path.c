@@ -24,7 +24,8 @@ static void walk_on(const struct head *h, struct walk *w, uint64_t generation, u
 
 		if (h->bundle[i].base != generation || h->bundle[i].generation <= generation)
 			continue;
-		if (__builtin_add_overflow(cost, h->bundle[i].size, &total))
+		/* A lie about sizes may cost a detour, never the way. */
+		if (__builtin_add_overflow(cost, h->bundle[i].size, &total) || total == UINT64_MAX)
 			total = UINT64_MAX - 1;
 		if (total < w->cost[i]) {
 			w->cost[i] = total;
