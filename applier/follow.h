@@ -27,7 +27,6 @@ struct follow {
 
 int follow_open(struct station *s, const char *path, struct follow *ret, struct err *err);
 void follow_close(struct follow *f);
-void follow_closep(struct follow **list); /* NULL is fine */
 
 /** follow_trust(f, err): walk on from the version held, keep what is accepted (own transaction).
  * Returns how many versions were accepted, or a negative code. */

@@ -5,6 +5,7 @@
 
 #include "applier/station_internal.h"
 #include "core/base/own.h"
+#include "core/format/trustchain.h"
 
 void follow_chain_clear(struct follow_chain *c)
 {
@@ -60,7 +61,7 @@ static int chain_step(struct depot *d, const struct listing *l, struct follow_ch
 		(*tries)--;
 		rc = trust_read(d, &l->row[i], &raw, &bad);
 		if (rc == 0)
-			rc = station_trust_next(&c->trust, bytes_in(&raw), &next, &bad);
+			rc = trustchain_next(&c->trust, bytes_in(&raw), &next, &bad);
 		if (rc == 0) {
 			rc = chain_add(c, &raw, &next, err);
 			return rc < 0 ? rc : 1;
@@ -219,7 +220,7 @@ static int first_find(struct depot *d, const struct listing *l, const struct inv
 			(*ret_others)++;
 			continue;
 		}
-		rc = station_trust_first(bytes_in(&raw), &doc.identity, &first, err);
+		rc = trustchain_first(bytes_in(&raw), &doc.identity, &first, err);
 		if (rc == 0)
 			rc = chain_add(c, &raw, &first, err);
 		return rc < 0 ? rc : 1;

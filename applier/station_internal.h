@@ -15,11 +15,7 @@ int station_config_create(const struct station *s, const char *root, struct err 
 /** station_config_depot(s, path, err): remember a depot; the rest of the text stays as it is. */
 int station_config_depot(struct station *s, const char *path, struct err *err);
 
-/* Trust (station_trust.c): pure checks of raw documents, and the chain in the database. */
-int station_trust_first(struct bytes raw, const struct digest *site, struct trust *ret,
-			struct err *err);
-int station_trust_next(const struct trust *cur, struct bytes raw, struct trust *ret,
-		       struct err *err);
+/* Trust (station_trust.c): the chain in the database. */
 /** station_trust_load(s, err): every version from 1, verified again against the pinned site id. */
 int station_trust_load(struct station *s, struct err *err);
 /** station_trust_keep(s, version, raw, err): in the caller's transaction. */
@@ -38,6 +34,7 @@ int station_beat_current(struct station *s, struct beat *ret, struct digest *ret
 int station_next(struct station *s, const char *counter, uint64_t *ret, struct err *err);
 int station_fact_get(struct station *s, const char *name, struct buf *ret, struct err *err);
 int station_fact_put(struct station *s, const char *name, struct bytes value, struct err *err);
+int station_fact_drop(struct station *s, const char *name, struct err *err);
 
 /**
  * The floor file STATE/floor says how far this machine ever came, outside the database, so that a

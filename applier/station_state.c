@@ -51,7 +51,8 @@ const char station_schema_sql[] =
     " path TEXT NOT NULL," /* on this machine */
     " owners INTEGER NOT NULL,"
     " special_modes INTEGER NOT NULL,"
-    " on_leave TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    " on_leave TEXT NOT NULL,"
+    " head BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE outcome (" /* of the last try, for the receipt */
     " tree TEXT PRIMARY KEY,"
     " result TEXT NOT NULL,"
@@ -193,6 +194,11 @@ int station_fact_put(struct station *s, const char *name, struct bytes value, st
 {
 	return db_run(s->db, err, "INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", "tb",
 		      name, value);
+}
+
+int station_fact_drop(struct station *s, const char *name, struct err *err)
+{
+	return db_run(s->db, err, "DELETE FROM fact WHERE name = ?", "t", name);
 }
 
 int station_event(struct station *s, const char *kind, const char *text, struct err *err)

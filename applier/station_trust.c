@@ -1,66 +1,9 @@
 #include "applier/station_internal.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "core/base/own.h"
-
-/*
- * A trust document may be parsed once it is known whose it is: version 1 by the digest that the
- * site id is, every later one by the signatures of its predecessor's root keys.
- */
-static int trust_split(struct bytes raw, struct signed_doc *ret, struct err *err)
-{
-	int rc = signed_split(raw, LIMIT_LAYERS, ret, err);
-
-	if (rc < 0)
-		return rc;
-	if (!signed_type(ret->inner, "trust/1"))
-		return err_set(err, RC_MALFORMED, "not a trust document of a format known here");
-	return 0;
-}
-
-int station_trust_first(struct bytes raw, const struct digest *site, struct trust *ret,
-			struct err *err)
-{
-	struct trust first = {0};
-	struct signed_doc doc;
-	int rc = trust_split(raw, &doc, err);
-
-	if (rc < 0)
-		return rc;
-	if (!digest_equal(&doc.identity, site))
-		return err_set(err, RC_ADDRESSEE, "trust version 1 of another site");
-	rc = trustdoc_decode(doc.inner, &first, err);
-	if (rc == 0)
-		rc = trust_first(&first, &doc, site, err);
-	if (rc < 0)
-		return rc;
-	first.site = *site;
-	*ret = first;
-	return 0;
-}
-
-int station_trust_next(const struct trust *cur, struct bytes raw, struct trust *ret,
-		       struct err *err)
-{
-	struct trust next = {0};
-	struct signed_doc doc;
-	int rc = trust_split(raw, &doc, err);
-
-	if (rc == 0)
-		rc = trust_role(cur, ROLE_ROOT, &doc, "trust document", err);
-	if (rc == 0)
-		rc = trustdoc_decode(doc.inner, &next, err);
-	if (rc < 0)
-		return rc;
-	next.site = cur->site;
-	rc = trust_next(cur, &next, &doc, err);
-	if (rc < 0)
-		return rc;
-	*ret = next;
-	return 0;
-}
+#include "core/format/trustchain.h"
 
 static int trust_load_rows(struct station *s, sqlite3_stmt *st, struct trust *ret, struct err *err)
 {
@@ -78,8 +21,8 @@ static int trust_load_rows(struct station *s, sqlite3_stmt *st, struct trust *re
 				       "the database holds no trust version %" PRIu64
 				       ": restore it, or move %s away and enrol anew",
 				       version, s->state);
-		rc = version == 1 ? station_trust_first(raw, &s->site, &next, err)
-				  : station_trust_next(&cur, raw, &next, err);
+		rc = version == 1 ? trustchain_first(raw, &s->site, &next, err)
+				  : trustchain_next(&cur, raw, &next, err);
 		if (rc < 0)
 			return err_set(err, RC_STATE,
 				       "trust version %" PRIu64

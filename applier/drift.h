@@ -1,0 +1,25 @@
+/*
+ * Drift: where the disk differs from the index, and no bundle made it so.  Only asked for by a
+ * person: it looks at every entry, though it reads only files whose stat has changed.
+ */
+#ifndef SATCHEL_APPLIER_DRIFT_H
+#define SATCHEL_APPLIER_DRIFT_H
+
+#include "applier/station.h"
+
+struct drift_item {
+	const char *channel;
+	const char *path; /* below the channel's target */
+	const char *what; /* "missing", "changed", "replaced", "metadata", "unreadable" */
+};
+
+/**
+ * station_drift(s, each, arg, ret, err): compare every channel's target with its index; ${ret}
+ * counts the differences, ${each} (may be NULL) is told them.  The counts go into the next
+ * receipt.  A channel that cannot be looked at is an error, after the others.  Needs STATION_LOCK.
+ */
+int station_drift(struct station *s,
+		  int (*each)(void *arg, const struct drift_item *item, struct err *err), void *arg,
+		  uint64_t *ret, struct err *err);
+
+#endif

@@ -1,0 +1,163 @@
+#include "applier/follow_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/own.h"
+
+int follow_open(struct station *s, const char *path, struct follow *ret, struct err *err)
+{
+	struct depot *depot = NULL;
+	int rc = depot_open(path, DEPOT_WRITE | DEPOT_VERIFY, LIMIT_DEPOT_SILENCE, &depot, err);
+
+	if (rc < 0)
+		return rc;
+	memset(ret, 0, sizeof(*ret));
+	ret->s = s;
+	ret->depot = depot;
+	ret->tries = FOLLOW_TRIES;
+	return 0;
+}
+
+void follow_close(struct follow *f)
+{
+	f->depot = depot_free(f->depot);
+}
+
+/* A document that another one names by its identity. */
+struct wanted {
+	const char *what; /* for messages: "shard 4f", "head 7 of channel office" */
+	const char *type;
+	enum role role;
+	const struct digest *identity;
+	void (*path)(char dst[DEPOT_NAME], const struct wanted *w, const struct listed *row);
+	uint8_t xx;          /* shards */
+	const char *channel; /* heads */
+};
+
+static void shard_path(char dst[DEPOT_NAME], const struct wanted *w, const struct listed *row)
+{
+	struct digest digest = listed_digest(row);
+
+	name_shard(dst, w->xx, &digest);
+}
+
+static void head_path_name(char dst[DEPOT_NAME], const struct wanted *w, const struct listed *row)
+{
+	struct digest digest = listed_digest(row);
+
+	name_head(dst, w->channel, row->epoch, row->number, &digest);
+}
+
+/* The identity says which of the files it is; the signature is checked all the same, since what
+ * was named may have been signed with a key that was revoked since. */
+static int wanted_check(const struct follow *f, const struct wanted *w, struct bytes raw,
+			struct signed_doc *ret, struct err *err)
+{
+	if (signed_split(raw, 1, ret, NULL) < 0 || !digest_equal(&ret->identity, w->identity))
+		return 0;
+	if (!signed_type(ret->inner, w->type))
+		return err_set(err, RC_MALFORMED, "%s is not of a format known here", w->what);
+	if (trust_role_named(&f->s->trust, w->role, ret, w->what, err) < 0)
+		return err->rc;
+	return 1;
+}
+
+/* Fills ${ret_raw}, which ${ret} borrows from. */
+static int wanted_find(struct follow *f, const struct listing *l, const struct wanted *w,
+		       struct buf *ret_raw, struct signed_doc *ret, struct err *err)
+{
+	for (size_t i = 0; i < l->rows && f->tries > 0; i++) {
+		char path[DEPOT_NAME];
+		struct err bad = {0};
+		int rc;
+
+		f->tries--;
+		w->path(path, w, &l->row[i]);
+		buf_reset(ret_raw);
+		rc = depot_read(f->depot, path, LIMIT_DOCUMENT, ret_raw, &bad);
+		if (follow_fatal(rc)) {
+			*err = bad;
+			return rc;
+		}
+		if (rc < 0)
+			continue;
+		rc = wanted_check(f, w, bytes_in(ret_raw), ret, err);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+	}
+	return err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", w->what,
+		       depot_path(f->depot));
+}
+
+int follow_shard(struct follow *f, uint8_t xx, const struct digest *identity, struct shard *ret,
+		 struct err *err)
+{
+	struct listing_filter filter = {.kind = NAME_SHARD, .xx = xx};
+	OWNED(listing_clear) struct listing l = {0};
+	OWNED(buf_clear) struct buf raw = BUF_INIT;
+	struct signed_doc doc;
+	struct shard shard = {0};
+	char what[32];
+	struct wanted w = {.what = what,
+			   .type = "shard/1",
+			   .role = ROLE_BEAT,
+			   .identity = identity,
+			   .path = shard_path,
+			   .xx = xx};
+	int rc = listing_read(f->depot, "shards", &filter, &l, err);
+
+	snprintf(what, sizeof(what), "shard %02x", xx);
+	if (rc == 0)
+		rc = wanted_find(f, &l, &w, &raw, &doc, err);
+	if (rc == 0)
+		rc = shard_decode(doc.inner, &shard, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&shard.site, &f->s->site) || shard.xx != xx) {
+		shard_clear(&shard);
+		return err_set(err, RC_ADDRESSEE, "%s is made for another site or place", what);
+	}
+	*ret = shard;
+	return 0;
+}
+
+int follow_head(struct follow *f, const struct shard_channel *row, struct head *ret,
+		struct err *err)
+{
+	struct listing_filter filter = {.kind = NAME_HEAD,
+					.epoch = row->epoch,
+					.above = row->generation - 1,
+					.until = row->generation};
+	OWNED(listing_clear) struct listing l = {0};
+	OWNED(buf_clear) struct buf raw = BUF_INIT;
+	char dir[DEPOT_NAME], what[128];
+	struct signed_doc doc;
+	struct head head = {0};
+	struct wanted w = {.what = what,
+			   .type = "head/1",
+			   .role = ROLE_PUBLISH,
+			   .identity = &row->head,
+			   .path = head_path_name,
+			   .channel = row->name};
+	int rc;
+
+	snprintf(dir, sizeof(dir), "channels/%s", row->name);
+	snprintf(what, sizeof(what), "head %" PRIu64 " of channel %s", row->generation, row->name);
+	rc = listing_read(f->depot, dir, &filter, &l, err);
+	if (rc == 0)
+		rc = wanted_find(f, &l, &w, &raw, &doc, err);
+	if (rc == 0)
+		rc = head_decode(doc.inner, &head, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&head.site, &f->s->site) || strcmp(head.channel, row->name) != 0 ||
+	    head.epoch != row->epoch || head.generation != row->generation) {
+		head_clear(&head);
+		return err_set(err, RC_ADDRESSEE,
+			       "%s is made for another site, channel or generation", what);
+	}
+	*ret = head;
+	return 0;
+}

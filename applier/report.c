@@ -1,0 +1,306 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "applier/outbox.h"
+#include "applier/station_internal.h"
+#include "applier/sync_internal.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+/* With nothing new, one receipt a day says that this machine is alive. */
+#define RECEIPT_EVERY 86400
+/* Our own receipts that stay in a depot. */
+#define RECEIPTS_KEPT 8
+/* What signature and seal add to a receipt, generously. */
+#define RECEIPT_WRAP 1024
+
+static int channel_add(void *arg, const struct station_channel *c, struct err *err)
+{
+	struct receipt *r = arg;
+	struct receipt_channel *grown, *to;
+
+	if (c->name[0] == '\0') {
+		r->private_epoch = c->epoch;
+		r->private_generation = c->generation;
+		r->private_tree = c->tree;
+		return 0;
+	}
+	grown = reallocarray(r->channel, r->channels + 1, sizeof(*grown));
+	if (grown == NULL)
+		return err_memory(err);
+	r->channel = grown;
+	to = memset(&grown[r->channels++], 0, sizeof(*to));
+	memcpy(to->name, c->name, sizeof(to->name));
+	memcpy(to->result, c->result, sizeof(to->result));
+	memcpy(to->reason, c->reason, sizeof(to->reason));
+	to->epoch = c->epoch;
+	to->generation = c->generation;
+	to->tree = c->tree;
+	to->wanted = c->wanted;
+	to->deviations = c->deviations;
+	to->adaptations = c->adaptations;
+	to->drift = c->drift;
+	to->at = c->at;
+	to->milliseconds = c->milliseconds;
+	return 0;
+}
+
+static int event_add(void *arg, const struct receipt_event *e, struct err *err)
+{
+	struct receipt *r = arg;
+	struct receipt_event *grown = reallocarray(r->event, r->events + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		return err_memory(err);
+	r->event = grown;
+	r->event[r->events++] = *e;
+	return 0;
+}
+
+static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
+{
+	int rc;
+
+	r->site = s->site;
+	memcpy(r->workstation, s->id, sizeof(r->workstation));
+	r->trust = s->trust.version;
+	snprintf(r->version, sizeof(r->version), "%s", SATCHEL_VERSION);
+	r->formats = 1;
+	rc = station_channels(s, channel_add, r, err);
+	return rc < 0 ? rc : station_events(s, false, event_add, r, err);
+}
+
+/* The oldest events go first, then what the reasons say; what is held always fits. */
+static int receipt_text(struct receipt *r, struct buf *ret, struct err *err)
+{
+	size_t all = r->events;
+	int rc;
+
+	for (;;) {
+		buf_reset(ret);
+		rc = receipt_encode(r, ret, err);
+		if (rc < 0 || ret->n + RECEIPT_WRAP <= LIMIT_RECEIPT)
+			break;
+		if (r->events > 0) {
+			size_t keep = r->events / 2;
+
+			memmove(r->event, r->event + r->events - keep, keep * sizeof(*r->event));
+			r->events = keep;
+			continue;
+		}
+		if (r->channels == 0 || all == SIZE_MAX)
+			break;
+		all = SIZE_MAX;
+		for (size_t i = 0; i < r->channels; i++)
+			r->channel[i].reason[0] = '\0';
+	}
+	return rc;
+}
+
+/*
+ * What a receipt says apart from when and how often it is said.  Of the events the newest number
+ * ever counts, so that an acknowledgement, which takes events out, is not itself news.
+ */
+static int receipt_content(struct station *s, const struct receipt *r, struct digest *ret,
+			   struct err *err)
+{
+	OWNED(freep) struct receipt_channel *channel = calloc(r->channels + 1, sizeof(*channel));
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct receipt bare = *r;
+	int64_t events = 0;
+	int rc;
+
+	if (channel == NULL)
+		return err_memory(err);
+	if (r->channels > 0)
+		memcpy(channel, r->channel, r->channels * sizeof(*channel));
+	for (size_t i = 0; i < r->channels; i++)
+		channel[i].milliseconds = 0;
+	bare.channel = channel;
+	bare.sequence = 1;
+	bare.written = 0;
+	bare.free_bytes = bare.beat_epoch = bare.beat = 0;
+	bare.events = 0;
+	rc = receipt_encode(&bare, &text, err);
+	if (rc == 0)
+		rc = db_int(s->db, err, &events, "SELECT value FROM counter WHERE name = 'event'",
+			    "");
+	if (rc >= 0)
+		rc = buf_printf(&text, err, "%" PRId64, events);
+	if (rc == 0)
+		*ret = digest_of(bytes_in(&text));
+	return rc;
+}
+
+/* 1: nothing changed, and the last one is younger than a day. */
+static int receipt_fresh(struct station *s, const struct digest *content, int64_t now,
+			 struct err *err)
+{
+	OWNED(buf_clear) struct buf was = BUF_INIT;
+	int64_t written;
+	int rc = station_fact_get(s, "receipt", &was, err);
+
+	if (rc <= 0 || was.n != DIGEST_BYTES + 8)
+		return rc < 0 ? rc : 0;
+	written = (int64_t)get_u64(was.p + DIGEST_BYTES);
+	return memcmp(was.p, content->b, DIGEST_BYTES) == 0 && now - written < RECEIPT_EVERY &&
+	       written - now < RECEIPT_EVERY;
+}
+
+static int receipt_times(struct station *s, struct receipt *r, int64_t now, struct err *err)
+{
+	struct statvfs vfs;
+	OWNED(buf_clear) struct buf by_hand = BUF_INIT;
+	int rc = station_fact_get(s, "by-hand", &by_hand, err);
+
+	r->written = now;
+	if (rc == 0) { /* else freshness is unknown */
+		r->beat_epoch = s->beat_epoch;
+		r->beat = s->beat;
+	}
+	if (rc >= 0)
+		rc = station_next(s, "receipt", &r->sequence, err);
+	if (fstatvfs(s->statefd, &vfs) == 0)
+		r->free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	return rc;
+}
+
+/* Number, content, events carried and outbox change together or not at all. */
+static int receipt_put(struct station *s, struct receipt *r, const struct digest *content,
+		       const struct key_secret *sign, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	uint8_t fact[DIGEST_BYTES + 8];
+	int64_t now = clock_now();
+	int rc = receipt_times(s, r, now, err);
+
+	if (rc == 0)
+		rc = receipt_text(r, &text, err);
+	if (rc == 0)
+		rc = outbox_put(s, OUTBOX_RECEIPT, r->sequence, bytes_in(&text), sign, s->id,
+				trust_collect(&s->trust), err);
+	memcpy(fact, content->b, DIGEST_BYTES);
+	put_u64(fact + DIGEST_BYTES, (uint64_t)now);
+	if (rc == 0)
+		rc = station_fact_put(s, "receipt", (struct bytes){fact, sizeof(fact)}, err);
+	if (rc == 0 && r->events > 0)
+		rc = db_run(s->db, err,
+			    "UPDATE event SET receipt = ? WHERE receipt = 0 AND done = 0 AND "
+			    "number >= ?",
+			    "ii", (int64_t)r->sequence, (int64_t)r->event[0].number);
+	return rc;
+}
+
+static int receipt_commit(struct station *s, struct receipt *r, const struct digest *content,
+			  struct err *err)
+{
+	OWNED(key_freep) struct key_secret *sign = NULL;
+	int rc;
+
+	if (trust_collect(&s->trust) == NULL)
+		return err_set(err, RC_MALFORMED, "the site %s has no collect key", s->trust.name);
+	rc = station_keys(s, 0, &sign, NULL, err);
+	if (rc == 0)
+		rc = db_begin(s->db, err);
+	if (rc == 0)
+		rc = receipt_put(s, r, content, sign, err);
+	if (rc == 0)
+		rc = db_commit(s->db, err);
+	if (rc < 0)
+		db_rollback(s->db);
+	return rc;
+}
+
+int report_write(struct station *s, struct err *err)
+{
+	OWNED(receipt_clear) struct receipt r = {0};
+	struct digest content;
+	int rc = receipt_fill(s, &r, err);
+
+	/* Before the private channel is here the server does not know who would be speaking. */
+	if (rc < 0 || r.private_generation == 0)
+		return rc;
+	rc = receipt_content(s, &r, &content, err);
+	if (rc == 0)
+		rc = receipt_fresh(s, &content, clock_now(), err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	return receipt_commit(s, &r, &content, err);
+}
+
+int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
+{
+	int64_t last = 0;
+	int rc = db_run(s->db, err,
+			"UPDATE event SET done = 1 WHERE done = 0 AND receipt > 0 AND receipt <= ?",
+			"i", (int64_t)sequence);
+
+	if (rc == 0)
+		rc = db_int(s->db, err, &last, "SELECT value FROM counter WHERE name = 'receipt'",
+			    "");
+	/* What was left has been told. */
+	if (rc >= 0 && last > 0 && (uint64_t)last <= sequence)
+		rc = db_run(s->db, err, "DELETE FROM outcome WHERE result = 'left'", "");
+	return rc < 0 ? rc : 0;
+}
+
+struct prune {
+	struct station *s;
+	struct depot *depot;
+	char dir[32];
+	uint64_t receipts, requests; /* up to these numbers they go */
+};
+
+static int prune_each(void *arg, const char *file, uint64_t size, struct err *err)
+{
+	struct prune *p = arg;
+	char path[DEPOT_NAME];
+	struct name name;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", p->dir, file) >= sizeof(path))
+		return 0;
+	name_parse(path, &name);
+	if (!(name.kind == NAME_RECEIPT && name.number <= p->receipts) &&
+	    !(name.kind == NAME_REQUEST && name.number <= p->requests))
+		return 0;
+	if (strcmp(name.id, p->s->id) != 0)
+		return 0;
+	/* One that cannot be removed (a read-only depot, somebody else's file) does no harm. */
+	depot_remove(p->depot, path, NULL);
+	return 0;
+}
+
+/* Requests are of no use once the private channel, which answers them, is here. */
+static int prune_until(struct prune *p, struct err *err)
+{
+	int64_t receipts = 0, requests = 0, waiting = 0;
+	int rc = db_int(p->s->db, err, &receipts,
+			"SELECT value FROM counter WHERE name = 'receipt'", "");
+
+	if (rc >= 0)
+		rc = db_int(p->s->db, err, &requests,
+			    "SELECT value FROM counter WHERE name = 'request'", "");
+	if (rc >= 0)
+		rc = db_int(p->s->db, err, &waiting,
+			    "SELECT count(*) FROM outbox WHERE kind = 'request'", "");
+	if (rc < 0)
+		return rc;
+	p->receipts = receipts > RECEIPTS_KEPT ? (uint64_t)receipts - RECEIPTS_KEPT : 0;
+	p->requests = waiting > 0 ? 0 : (uint64_t)requests;
+	return 0;
+}
+
+int report_post(struct station *s, struct depot *depot, struct err *err)
+{
+	struct prune p = {.s = s, .depot = depot};
+	int rc = outbox_post(s, depot, err);
+
+	if (rc >= 0)
+		rc = prune_until(&p, err);
+	if (rc < 0 || (p.receipts == 0 && p.requests == 0))
+		return rc;
+	snprintf(p.dir, sizeof(p.dir), "inbox/%02x", shard_of(s->id));
+	return depot_list(depot, p.dir, prune_each, &p, err);
+}

@@ -1,0 +1,426 @@
+#include "applier/sync_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "applier/follow_internal.h"
+#include "applier/outbox.h"
+#include "applier/station_internal.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+/* A clock this much behind the site's newest word is told: less is how clocks are. */
+#define CLOCK_DOUBT 300
+
+/* Of several things that went wrong in one run, the worst gives the exit class: what can wait
+ * counts least, what makes everything else doubtful counts most. */
+static int severity(int rc)
+{
+	static const int order[] = {[0] = 0, [7] = 1, [8] = 2, [6] = 3, [5] = 4,
+				    [2] = 5, [3] = 6, [4] = 7, [1] = 8, [9] = 9};
+
+	return order[rc_status(rc)];
+}
+
+void sync_note(struct sync *y, const struct err *bad)
+{
+	if (severity(bad->rc) > severity(y->worst.rc))
+		y->worst = *bad;
+}
+
+void sync_tell(struct sync *y, const struct err *bad)
+{
+	say_warning(y->s->say, "%s", bad->text);
+	sync_note(y, bad);
+}
+
+int sync_event(struct sync *y, const struct err *bad, struct err *err)
+{
+	int status = rc_status(bad->rc);
+
+	sync_tell(y, bad);
+	if (status == 7 || (y->flags & SYNC_DRY_RUN))
+		return 0;
+	return station_event(y->s, rc_slug(bad->rc), bad->text, err);
+}
+
+bool sync_later(uint64_t epoch, uint64_t generation, uint64_t than_epoch, uint64_t than_generation)
+{
+	return epoch > than_epoch || (epoch == than_epoch && generation > than_generation);
+}
+
+/* Sticks that are not plugged in are normal; a depot that a person named is not. */
+static int depot_add(struct sync *y, const char *path, struct err *err)
+{
+	struct follow *grown = reallocarray(y->depot, y->depots + 1, sizeof(*grown));
+	struct err bad = {0};
+	int rc;
+
+	if (grown == NULL)
+		return err_memory(err);
+	y->depot = grown;
+	rc = follow_open(y->s, path, &y->depot[y->depots], &bad);
+	if (rc == 0) {
+		y->depots++;
+		return 0;
+	}
+	if (y->by_hand) {
+		*err = bad;
+		return rc;
+	}
+	say_debug(y->s->say, "%s", bad.text);
+	return 0;
+}
+
+static int depots_open(struct sync *y, const char *only, struct err *err)
+{
+	int rc = 0;
+
+	if (only != NULL) {
+		OWNED(freep) char *path = NULL;
+
+		y->by_hand = true;
+		rc = station_absolute(only, &path, err);
+		return rc < 0 ? rc : depot_add(y, path, err);
+	}
+	for (size_t i = 0; rc == 0 && i < y->s->depots; i++)
+		rc = depot_add(y, y->s->depot[i], err);
+	return rc;
+}
+
+/* A depot that does not answer any more is left out of the rest of the run. */
+static void depot_drop(struct sync *y, size_t i)
+{
+	follow_close(&y->depot[i]);
+	y->depots--;
+	memmove(&y->depot[i], &y->depot[i + 1], (y->depots - i) * sizeof(*y->depot));
+}
+
+/*
+ * One kind of document from every depot, again while any of them brings something: one depot may
+ * hold what another's next document stands on.  Errors count only as they are in the last pass.
+ */
+static int depots_pass(struct sync *y, int (*step)(struct follow *f, struct err *err),
+		       struct err *err)
+{
+	for (bool more = true; more;) {
+		more = false;
+		for (size_t i = 0; i < y->depots; i++) {
+			struct err bad = {0};
+			int rc = step(&y->depot[i], &bad);
+
+			if (rc == RC_TIMEOUT) {
+				sync_tell(y, &bad);
+				depot_drop(y, i--);
+			} else if (rc < 0 && follow_fatal(rc)) {
+				*err = bad;
+				return rc;
+			}
+			more = more || rc > 0;
+		}
+	}
+	return 0;
+}
+
+static bool any_current(const struct sync *y)
+{
+	for (size_t i = 0; i < y->depots; i++)
+		if (y->depot[i].current)
+			return true;
+	return false;
+}
+
+/* What is torn or late in one depot does not matter while another one is up to date. */
+static int depots_errors(struct sync *y, int (*step)(struct follow *f, struct err *err),
+			 struct err *err)
+{
+	for (size_t i = 0; i < y->depots; i++) {
+		struct err bad = {0};
+
+		if (step(&y->depot[i], &bad) >= 0)
+			continue;
+		if (rc_status(bad.rc) == 7 && any_current(y))
+			say_debug(y->s->say, "%s", bad.text);
+		else if (sync_event(y, &bad, err) < 0)
+			return err->rc;
+	}
+	return 0;
+}
+
+/* Sequence decides order, time only staleness; the floor for now is the newest beat's issue. */
+static int freshness_check(struct sync *y, struct err *err)
+{
+	struct station *s = y->s;
+	char day[CLOCK_TEXT + 1];
+	struct err bad = {0};
+
+	if (y->beat.sequence == 0)
+		return 0;
+	if (clock_now() < y->beat.issued - CLOCK_DOUBT) {
+		clock_format(day, y->beat.issued);
+		err_set(&bad, RC_EXPIRED,
+			"this machine's clock is behind: the site's newest word (beat %" PRIu64
+			") was issued at %s",
+			y->beat.sequence, day);
+		say_warning(s->say, "%s", bad.text);
+		if (!(y->flags & SYNC_DRY_RUN) && station_event(s, "clock", bad.text, err) < 0)
+			return err->rc;
+	}
+	if (station_now(s) < y->beat.expires)
+		return 0;
+	clock_format(day, y->beat.expires);
+	err_set(&bad, RC_EXPIRED,
+		"nothing newer than beat %" PRIu64
+		" has arrived, and that was good until %s: what the depots offer may be old",
+		y->beat.sequence, day);
+	say_warning(s->say, "%s", bad.text);
+	if (y->worst.rc == 0)
+		y->worst = bad;
+	return y->flags & SYNC_DRY_RUN ? 0 : station_event(s, "stale", bad.text, err);
+}
+
+static int beat_take(struct sync *y, struct err *err)
+{
+	struct digest identity;
+	struct err bad = {0};
+	int rc = station_beat_current(y->s, &y->beat, &identity, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1)
+		return 1;
+	memset(&y->beat, 0, sizeof(y->beat));
+	if (y->worst.rc != 0)
+		return 0; /* told already */
+	if (y->depots == 0)
+		err_set(&bad, RC_AGAIN, "no depot is at hand");
+	else if (y->s->beat > 0)
+		err_set(&bad, RC_AGAIN,
+			"the newest beat was signed with a key that is no longer trusted: waiting "
+			"for the next one");
+	else
+		err_set(&bad, RC_INCOMPLETE,
+			"no depot at hand holds a beat of the site %s yet: has the server "
+			"published?",
+			y->s->trust.name);
+	sync_tell(y, &bad);
+	return 0;
+}
+
+static int sync_follow(struct sync *y, struct err *err)
+{
+	int rc = depots_pass(y, follow_trust, err);
+
+	if (rc == 0)
+		rc = depots_pass(y, follow_beat, err);
+	if (rc == 0)
+		rc = depots_errors(y, follow_trust, err);
+	if (rc == 0)
+		rc = depots_errors(y, follow_beat, err);
+	if (rc == 0)
+		rc = beat_take(y, err);
+	if (rc == 1)
+		rc = freshness_check(y, err);
+	return rc;
+}
+
+int sync_shard_of(struct sync *y, const char *name, const struct shard **ret, struct err *err)
+{
+	static const struct shard empty;
+	uint8_t xx = shard_of(name);
+	struct sync_shard *slot = y->shard[xx];
+	const struct digest *identity = NULL;
+
+	*ret = &empty;
+	for (size_t i = 0; i < y->beat.shards; i++)
+		if (y->beat.shard[i].xx == xx)
+			identity = &y->beat.shard[i].digest;
+	if (identity == NULL)
+		return 0;
+	if (slot == NULL)
+		slot = y->shard[xx] = calloc(1, sizeof(*slot));
+	if (slot == NULL)
+		return err_memory(err);
+	if (!slot->tried) {
+		slot->tried = true;
+		err_set(&slot->err, RC_INCOMPLETE,
+			"shard %02x has not arrived: no depot is at hand", xx);
+		for (size_t i = 0; slot->err.rc != 0 && i < y->depots; i++)
+			if (follow_shard(&y->depot[i], xx, identity, &slot->shard, &slot->err) == 0)
+				slot->err.rc = 0;
+	}
+	if (slot->err.rc < 0) {
+		*err = slot->err;
+		return slot->err.rc;
+	}
+	*ret = &slot->shard;
+	return 0;
+}
+
+/* Our own row: 1 found, 0 not listed. */
+static int row_find(struct sync *y, const struct shard_workstation **ret, struct err *err)
+{
+	const struct shard *shard;
+	int rc = sync_shard_of(y, y->s->id, &shard, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < shard->workstations; i++)
+		if (strcmp(shard->workstation[i].id, y->s->id) == 0) {
+			*ret = &shard->workstation[i];
+			return 1;
+		}
+	return 0;
+}
+
+static int row_missing(struct sync *y, struct err *err)
+{
+	uint64_t epoch, generation;
+	struct digest tree;
+	struct err bad = {0};
+	int rc = apply_held(y->s, TREE_PRIVATE, &epoch, &generation, &tree, err);
+
+	if (rc < 0)
+		return rc;
+	if (generation > 0)
+		err_set(&bad, RC_ADDRESSEE,
+			"the site %s does not list this workstation any more: nothing is applied",
+			y->s->trust.name);
+	else
+		err_set(&bad, RC_AGAIN,
+			"the site %s has not approved this workstation yet: waiting for the server "
+			"to collect and publish",
+			y->s->trust.name);
+	return sync_event(y, &bad, err);
+}
+
+static int sync_apply(struct sync *y, struct err *err)
+{
+	OWNED(sync_policy_clear) struct sync_policy policy = {0};
+	const struct shard_workstation *row = NULL;
+	struct err bad = {0};
+	int rc = row_find(y, &row, &bad);
+
+	if (rc < 0)
+		return sync_event(y, &bad, err);
+	if (rc == 0)
+		return row_missing(y, err);
+	if (!(y->flags & SYNC_DRY_RUN)) {
+		rc = report_acknowledge(y->s, row->receipt, err);
+		if (rc < 0)
+			return rc;
+	}
+	rc = sync_private(y, row, err);
+	if (rc <= 0)
+		return rc;
+	rc = outbox_drop(y->s, OUTBOX_REQUEST, err); /* answered */
+	if (rc < 0)
+		return rc;
+	if (sync_policy_read(y->s, &policy, &bad) < 0)
+		return sync_event(y, &bad, err);
+	return sync_channels(y, &policy, err);
+}
+
+/* A depot that cannot take the receipt leaves it queued; that fails the run only when no depot
+ * at all could take it. */
+int sync_report(struct sync *y, struct err *err)
+{
+	struct station *s = y->s;
+	struct err bad = {0};
+	uint64_t waiting = 0;
+	int rc = report_write(s, err);
+
+	for (size_t i = 0; rc == 0 && i < y->depots; i++)
+		if (y->depot[i].ours && report_post(s, y->depot[i].depot, &bad) < 0) {
+			err_prefix(&bad, "the receipt stays queued");
+			say_warning(s->say, "%s", bad.text);
+		}
+	if (rc == 0)
+		rc = outbox_waiting(s, &waiting, err);
+	if (rc < 0)
+		return rc;
+	if (waiting > 0 && bad.rc < 0)
+		sync_note(y, &bad);
+	return station_floor_write(s, err);
+}
+
+int sync_end(struct sync *y, int rc, struct err *err)
+{
+	if (rc == 0 && y->worst.rc < 0) {
+		*err = y->worst;
+		rc = y->worst.rc;
+	}
+	for (size_t i = 0; i < y->depots; i++)
+		follow_close(&y->depot[i]);
+	free(y->depot);
+	for (size_t i = 0; i < ARRAY_LEN(y->shard); i++) {
+		if (y->shard[i] != NULL)
+			shard_clear(&y->shard[i]->shard);
+		free(y->shard[i]);
+	}
+	key_free(y->seal);
+	free(y);
+	return rc;
+}
+
+int sync_begin(struct station *s, enum sync_flags flags,
+	       void (*each)(void *arg, const struct sync_channel *c), void *arg, struct sync **ret,
+	       struct err *err)
+{
+	struct sync *y;
+
+	if (!s->enrolled)
+		return err_set(err, RC_STATE,
+			       "this workstation has not been enrolled: join a site with "
+			       "satchel enrol CODE --depot DIR");
+	y = calloc(1, sizeof(*y));
+	if (y == NULL)
+		return err_memory(err);
+	y->s = s;
+	y->flags = flags;
+	y->each = each;
+	y->arg = arg;
+	*ret = y;
+	return 0;
+}
+
+static int sync_run(struct sync *y, const char *only, struct err *err)
+{
+	bool dry = y->flags & SYNC_DRY_RUN;
+	struct err bad = {0};
+	int rc = dry ? 0 : sync_recover(y, err);
+
+	if (rc == 0)
+		rc = depots_open(y, only, err);
+	if (rc == 0)
+		rc = sync_follow(y, err);
+	if (rc == 0 && y->beat.sequence > 0)
+		rc = sync_apply(y, err);
+	if (rc < 0)
+		return rc;
+	if (y->beat.sequence > 0 && !dry)
+		rc = station_fact_drop(y->s, "by-hand", err);
+	if (rc < 0)
+		return rc;
+	if (y->by_hand && y->depots == 1 && y->depot[0].behind && !y->applied) {
+		err_set(&bad, RC_REPLAY,
+			"the depot %s is behind: beat %" PRIu64 " is known here already",
+			depot_path(y->depot[0].depot), y->s->beat);
+		sync_tell(y, &bad);
+	}
+	return dry ? 0 : sync_report(y, err);
+}
+
+int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,
+		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err)
+{
+	struct err own = {0};
+	struct sync *y = NULL;
+	int rc;
+
+	if (err == NULL)
+		err = &own;
+	rc = sync_begin(s, flags, each, arg, &y, err);
+	return rc < 0 ? rc : sync_end(y, sync_run(y, only_depot, err), err);
+}
