@@ -1,0 +1,341 @@
+/*
+ * The index's new rows.  The same walk over the lines is done twice: before anything is renamed, in
+ * a transaction that is rolled back, to see that the tree would be the one that was signed; and
+ * after everything is in place, with what stat says about the inodes that were hashed.
+ *
+ * A line that makes a directory vanish comes before the lines for what was in it, so such lines
+ * wait until the list has left the directory.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "applier/apply_internal.h"
+#include "core/base/own.h"
+
+#define NS       1000000000ll
+#define COARSE_S 2 /* seconds: the coarsest file times in use, FAT's */
+
+struct waiting {
+	char *path;      /* owned */
+	struct entry *e; /* owned; NULL: removed */
+};
+
+struct rows {
+	struct apply *a;
+	bool final; /* the lines are on the disk */
+	struct waiting waiting[LIMIT_DEPTH + 2];
+	size_t depth;
+	struct entry e;              /* being made */
+	struct entry old;            /* what the base has at the path */
+	char parent[LIMIT_PATH + 1]; /* known to be a directory */
+	bool parent_known;
+};
+
+static int waiting_end(struct rows *r, struct err *err)
+{
+	struct waiting *w = &r->waiting[--r->depth];
+	int rc = w->e == NULL ? index_remove(r->a->index, w->path, err)
+			      : index_put(r->a->index, w->path, w->e, err);
+
+	if (rc < 0 && !r->final)
+		rc = err_set(err, RC_MALFORMED, "%s: it vanishes, but what is in it does not",
+			     w->path);
+	free(w->path);
+	free(w->e);
+	return rc;
+}
+
+static int waiting_add(struct rows *r, const char *path, const struct entry *e, struct err *err)
+{
+	struct waiting *w = &r->waiting[r->depth];
+
+	if (r->depth + 1 >= ARRAY_LEN(r->waiting))
+		return err_set(err, RC_LIMIT, "%s: too deep", path);
+	*w = (struct waiting){.path = strdup(path)};
+	r->depth++;
+	if (w->path == NULL)
+		return err_memory(err);
+	if (e == NULL)
+		return 0;
+	w->e = malloc(sizeof(*e));
+	if (w->e == NULL)
+		return err_memory(err);
+	*w->e = *e;
+	return 0;
+}
+
+/** Every parent of a path is a directory of the resulting tree. */
+static int parent_check(struct rows *r, const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+	int rc;
+
+	if (n == 0 || (r->parent_known && strncmp(r->parent, path, n) == 0 && r->parent[n] == '\0'))
+		return 0;
+	memcpy(r->parent, path, n);
+	r->parent[n] = '\0';
+	rc = index_get(r->a->index, r->parent, &r->old, err);
+	if (rc < 0)
+		return rc;
+	/* A directory that vanishes is still there while its lines wait. */
+	for (size_t i = 0; rc > 0 && i < r->depth; i++)
+		if (path_below(r->parent, r->waiting[i].path))
+			rc = 0;
+	if (rc == 0 || r->old.kind != ENTRY_DIRECTORY)
+		return err_set(err, RC_MALFORMED, "%s: there is no directory to put it in", path);
+	r->parent_known = true;
+	return 0;
+}
+
+static void entry_of(struct entry *e, const struct change *c)
+{
+	e->kind = c->kind;
+	e->mode = c->kind == ENTRY_LINK ? 0 : c->mode;
+	memcpy(e->owner, c->owner, strlen(c->owner) + 1);
+	e->mtime = c->mtime;
+	e->size = c->kind == ENTRY_FILE ? c->size : 0;
+	e->target[0] = '\0';
+	if (c->kind == ENTRY_FILE)
+		e->digest = c->digest;
+	if (c->kind == ENTRY_LINK) {
+		e->size = strlen(c->target);
+		memcpy(e->target, c->target, e->size + 1);
+		e->digest = digest_of(bytes_of(c->target));
+	}
+	e->dev = e->ino = 0;
+	e->disk_mtime = e->ctime = 0;
+}
+
+static int64_t time_ns(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * NS + t->tv_nsec;
+}
+
+/** What the file system made of mode and time: named, not refused. */
+static bool adapt(struct apply *a, const struct entry *e, const struct stat *st)
+{
+	int64_t off = time_ns(&st->st_mtim) - e->mtime;
+
+	if (off > COARSE_S * NS || off < -COARSE_S * NS)
+		return false; /* not what we set: somebody wrote to it */
+	a->no_times |= off != 0;
+	a->no_modes |= e->kind != ENTRY_LINK && (st->st_mode & 07777) != e->mode;
+	return true;
+}
+
+/** Stat the path; its row gets what was seen only if it is the inode that was hashed.  */
+static int entry_seen(struct rows *r, const char *path, const struct line *l, struct entry *e)
+{
+	struct apply *a = r->a;
+	const char *name;
+	struct err quiet;
+	struct stat st;
+	int fd = dirs_parent(&a->dirs, path, &name, &quiet);
+
+	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if ((e->kind == ENTRY_DIRECTORY) != S_ISDIR(st.st_mode) ||
+	    (e->kind == ENTRY_FILE) != S_ISREG(st.st_mode))
+		return 0;
+	if (e->kind != ENTRY_DIRECTORY && (l->ino == 0 || l->ino != st.st_ino))
+		return 0;
+	if ((e->kind == ENTRY_FILE && (uint64_t)st.st_size != e->size) || !adapt(a, e, &st))
+		return 0;
+	e->dev = st.st_dev;
+	e->ino = st.st_ino;
+	e->disk_mtime = time_ns(&st.st_mtim);
+	e->ctime = time_ns(&st.st_ctim);
+	return 1;
+}
+
+static int deviation(struct rows *r, const struct change *c, const char *why, struct err *err)
+{
+	return db_run(r->a->s->db, err,
+		      "INSERT OR REPLACE INTO apply_deviation (tree, path, why) VALUES (?, ?, ?)",
+		      "ttt", r->a->t->tree, c->path, why);
+}
+
+static int settle(struct rows *r, const struct change *c, const struct line *l, struct entry *e,
+		  struct err *err)
+{
+	bool placed = l->action == LINE_PLACE || l->action == LINE_TREE;
+
+	if (!r->final)
+		return 0;
+	if (!r->a->fresh && l->action != LINE_KEEP &&
+	    db_run(r->a->s->db, err, "DELETE FROM apply_deviation WHERE tree = ? AND path = ?",
+		   "tt", r->a->t->tree, c->path) < 0)
+		return err->rc;
+	if (l->action == LINE_KEEP)
+		return deviation(r, c, "a local change was kept", err);
+	if (e != NULL && entry_seen(r, c->path, l, e) == 0 && placed)
+		return deviation(r, c, "it was changed here while the update was applied", err);
+	return 0;
+}
+
+static int row_delete(struct rows *r, const struct change *c, const struct line *l, struct err *err)
+{
+	int rc = index_get(r->a->index, c->path, &r->old, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || r->old.kind != c->kind)
+		return err_set(err, RC_MALFORMED, "%s: deletes what the base does not hold",
+			       c->path);
+	if (settle(r, c, l, NULL, err) < 0)
+		return err->rc;
+	return c->kind == ENTRY_DIRECTORY ? waiting_add(r, c->path, NULL, err)
+					  : index_remove(r->a->index, c->path, err);
+}
+
+static int row_meta(struct rows *r, const struct change *c, const struct line *l, struct err *err)
+{
+	int rc = index_get(r->a->index, c->path, &r->e, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || r->e.kind != c->kind)
+		return err_set(err, RC_MALFORMED,
+			       "%s: changes the metadata of what the base does not hold", c->path);
+	r->e.mode = c->kind == ENTRY_LINK ? 0 : c->mode;
+	memcpy(r->e.owner, c->owner, strlen(c->owner) + 1);
+	r->e.mtime = c->mtime;
+	r->e.dev = r->e.ino = 0;
+	r->e.disk_mtime = r->e.ctime = 0;
+	if (settle(r, c, l, &r->e, err) < 0)
+		return err->rc;
+	return index_put(r->a->index, c->path, &r->e, err);
+}
+
+static int row_put(struct rows *r, const struct change *c, const struct line *l, struct err *err)
+{
+	int rc = r->a->fresh ? 0 : index_get(r->a->index, c->path, &r->old, err);
+
+	if (rc < 0)
+		return rc;
+	entry_of(&r->e, c);
+	if (settle(r, c, l, &r->e, err) < 0)
+		return err->rc;
+	if (rc > 0 && r->old.kind == ENTRY_DIRECTORY && c->kind != ENTRY_DIRECTORY)
+		return waiting_add(r, c->path, &r->e, err);
+	return index_put(r->a->index, c->path, &r->e, err);
+}
+
+static int row_line(struct rows *r, const struct change *c, const struct line *l, struct err *err)
+{
+	int rc;
+
+	while (r->depth > 0 && !path_below(c->path, r->waiting[r->depth - 1].path)) {
+		r->parent_known = false;
+		if (waiting_end(r, err) < 0)
+			return err->rc;
+	}
+	if (c->op == CHANGE_DELETE)
+		return row_delete(r, c, l, err);
+	if (parent_check(r, c->path, err) < 0)
+		return err->rc;
+	rc = c->op == CHANGE_META ? row_meta(r, c, l, err) : row_put(r, c, l, err);
+	/* A copy names content of the base: what it names must be there. */
+	if (rc == 0 && !r->final && c->op == CHANGE_COPY && !c->source_new) {
+		rc = index_get(r->a->index, c->source, &r->old, err);
+		rc = rc < 0 ? rc : 0;
+	}
+	return rc;
+}
+
+static int rows_walk(struct rows *r, struct err *err)
+{
+	OWNED(feed_clear) struct feed feed = {0};
+	OWNED(freep) struct change *c = malloc(sizeof(*c));
+	static const struct line none;
+	int rc;
+
+	if (c == NULL)
+		return err_memory(err);
+	if (feed_open(&r->a->list, &feed, err) < 0)
+		return err->rc;
+	while ((rc = feed_next(&feed, c, err)) > 0)
+		if (row_line(r, c, r->final ? &r->a->line[feed.line - 1] : &none, err) < 0)
+			return err->rc;
+	while (rc == 0 && r->depth > 0)
+		rc = waiting_end(r, err);
+	return rc;
+}
+
+static int rows_run(struct apply *a, bool final, struct err *err)
+{
+	struct rows *r = calloc(1, sizeof(*r));
+	struct digest is;
+	int rc;
+
+	if (r == NULL)
+		return err_memory(err);
+	r->a = a;
+	r->final = final;
+	rc = rows_walk(r, err);
+	while (r->depth > 0) {
+		struct waiting *w = &r->waiting[--r->depth];
+
+		free(w->path);
+		free(w->e);
+	}
+	free(r);
+	if (rc == 0)
+		rc = index_seal(a->index, &is, err);
+	if (rc == 0 && !digest_equal(&is, &a->run.tree))
+		rc = err_set(err, final ? RC_STATE : RC_MALFORMED,
+			     "generation %" PRIu64
+			     " would not be the tree that was signed: the list of changes and the "
+			     "tree's digest do not belong together",
+			     a->run.generation);
+	return rc;
+}
+
+int rows_verify(struct apply *a, struct err *err)
+{
+	return rows_run(a, false, err);
+}
+
+/** Directories whose entries came or went have a new ctime. */
+static int touched(struct apply *a, const struct op *op, struct err *err)
+{
+	OWNED(freep) struct entry *e = malloc(sizeof(*e));
+	struct rows r = {.a = a};
+	int rc;
+
+	if (e == NULL)
+		return err_memory(err);
+	if (op->old.kind != ENTRY_DIRECTORY && op->old.kind != 0)
+		return 0;
+	rc = index_get(a->index, op->path, e, err);
+	if (rc <= 0 || e->kind != ENTRY_DIRECTORY)
+		return rc < 0 ? rc : 0;
+	e->dev = e->ino = 0;
+	e->disk_mtime = e->ctime = 0;
+	entry_seen(&r, op->path, &(struct line){0}, e);
+	return index_put(a->index, op->path, e, err);
+}
+
+static int adaptation(struct apply *a, bool is, const char *what, struct err *err)
+{
+	if (!is)
+		return 0;
+	a->preview.adaptations++;
+	return db_run(a->s->db, err, "INSERT OR IGNORE INTO apply_adaptation VALUES (?, ?)", "tt",
+		      a->t->tree, what);
+}
+
+int rows_finish(struct apply *a, struct err *err)
+{
+	dirs_clear(&a->dirs);
+	a->preview.adaptations = 0;
+	if (rows_run(a, true, err) < 0 || journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
+	    adaptation(a, a->no_owner, "owners: only root can set them", err) < 0 ||
+	    adaptation(a, a->no_times, "times: the file system keeps them coarser", err) < 0 ||
+	    adaptation(a, a->no_modes, "modes: the file system does not keep them", err) < 0)
+		return err->rc;
+	return index_seal(a->index, &(struct digest){0}, err);
+}
