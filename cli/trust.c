@@ -157,7 +157,7 @@ int cmd_trust_rotate(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	struct key_ask ask;
-	enum role role;
+	enum role role = ROLE_ROOT;
 	int rc = role_of(args->rest[0], &role, err);
 
 	if (rc == 0)
@@ -175,7 +175,7 @@ int cmd_trust_epoch(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	struct key_ask ask;
-	enum role role;
+	enum role role = ROLE_ROOT;
 	int rc = role_of(args->rest[0], &role, err);
 
 	if (rc == 0)
@@ -236,7 +236,7 @@ int cmd_trust_threshold(struct cli *cli, const struct args *args, struct err *er
 {
 	OWNED(site_freep) struct site *s = NULL;
 	struct key_ask ask;
-	enum role role;
+	enum role role = ROLE_ROOT;
 	uint64_t n = 0;
 	int rc = role_of(args->rest[0], &role, err);
 
