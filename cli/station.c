@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "applier/drift.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "core/base/clock.h"
@@ -174,30 +175,40 @@ int cmd_sync(struct cli *cli, const struct args *args, struct err *err)
 	return rc < 0 ? rc : server_publish(cli, s, args, err);
 }
 
-/* The rows of `held`, one for each tree; see applier/apply.h. */
-static int each_held(struct station *s, struct json *j, struct err *err)
+struct held_print {
+	struct json *json; /* NULL: text */
+};
+
+static int each_held(void *arg, const struct station_channel *c, struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc =
-	    db_query(s->db, "SELECT tree, epoch, generation FROM held ORDER BY tree", &st, err);
+	struct held_print *p = arg;
+	bool private_channel = c->target[0] == '\0';
+	const char *name = private_channel ? "private channel" : c->name;
+	char reason[4 * sizeof(c->reason)];
 
-	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
-		const char *tree = db_text(st, 0);
-
-		rc = 0;
-		if (j != NULL) {
-			json_open(j, NULL, '{');
-			json_text(j, "name", tree);
-			json_i64(j, "epoch", db_i64(st, 1));
-			json_i64(j, "generation", db_i64(st, 2));
-			json_close(j, '}');
-		} else {
-			printf("  holds     %s generation %lld\n",
-			       tree[0] == '@' ? "private channel" : tree, (long long)db_i64(st, 2));
-		}
+	(void)err;
+	if (p->json != NULL) {
+		json_open(p->json, NULL, '{');
+		json_text(p->json, "name", private_channel ? "" : c->name);
+		json_text(p->json, "target", c->target);
+		json_u64(p->json, "epoch", c->epoch);
+		json_u64(p->json, "generation", c->generation);
+		json_u64(p->json, "wanted", c->wanted);
+		json_text(p->json, "result", c->result);
+		json_text(p->json, "reason", c->reason);
+		json_time(p->json, "at", c->at);
+		json_u64(p->json, "deviations", c->deviations);
+		json_u64(p->json, "adaptations", c->adaptations);
+		json_u64(p->json, "drift", c->drift);
+		json_close(p->json, '}');
+		return 0;
 	}
-	db_done(&st);
-	return rc;
+	err_escape(reason, sizeof(reason), c->reason);
+	printf("  holds     %s generation %llu%s%s: %s%s%s\n", name,
+	       (unsigned long long)c->generation, private_channel ? "" : " in ", c->target,
+	       c->result[0] != '\0' ? c->result : "not tried yet", reason[0] != '\0' ? ", " : "",
+	       reason);
+	return 0;
 }
 
 int station_status(struct cli *cli, struct err *err)
@@ -221,7 +232,7 @@ int station_status(struct cli *cli, struct err *err)
 			json_text(&j, NULL, s->depot[i]);
 		json_close(&j, ']');
 		json_open(&j, "channels", '[');
-		rc = each_held(s, &j, err);
+		rc = station_channels(s, each_held, &(struct held_print){&j}, err);
 		json_close(&j, ']');
 		json_close(&j, '}');
 		putchar('\n');
@@ -235,5 +246,54 @@ int station_status(struct cli *cli, struct err *err)
 	for (size_t i = 0; i < s->depots; i++)
 		printf("  depot     %s\n", s->depot[i]);
 	printf("  root      %s\n", s->root);
-	return each_held(s, NULL, err);
+	return station_channels(s, each_held, &(struct held_print){NULL}, err);
+}
+
+struct drift_print {
+	struct json *json; /* NULL: text */
+};
+
+static int each_drift(void *arg, const struct drift_item *item, struct err *err)
+{
+	struct drift_print *p = arg;
+	char path[4 * LIMIT_PATH];
+
+	(void)err;
+	if (p->json != NULL) {
+		json_open(p->json, NULL, '{');
+		json_text(p->json, "channel", item->channel);
+		json_text(p->json, "path", item->path);
+		json_text(p->json, "what", item->what);
+		json_close(p->json, '}');
+		return 0;
+	}
+	err_escape(path, sizeof(path), item->path);
+	printf("%s: %s %s\n", item->channel, item->what, path);
+	return 0;
+}
+
+int cmd_drift(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	struct json j = {stdout, false};
+	struct drift_print p = {cli->json ? &j : NULL};
+	uint64_t n = 0;
+	int rc = station_open(cli->station, STATION_LOCK, cli->say, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		json_open(&j, NULL, '[');
+	rc = station_drift(s, each_drift, &p, &n, err);
+	if (cli->json) {
+		json_close(&j, ']');
+		putchar('\n');
+	} else if (rc == 0 && n == 0) {
+		puts("nothing differs from what was applied");
+	}
+	if (rc == 0 && n > 0)
+		return err_set(err, RC_CONFLICT,
+			       "%llu entries differ on disk from what was applied",
+			       (unsigned long long)n);
+	return rc;
 }
