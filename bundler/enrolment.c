@@ -327,19 +327,24 @@ static int proof_check(struct site *s, const struct request *r, const struct inv
 				in->name);
 }
 
+/* request_check(...): what no request that this site could grant would be. */
 static int request_check(struct site *s, const struct request *r, struct err *err)
 {
 	char id[WORKSTATION_ID + 1];
+	struct err why = {0};
+	int rc;
 
-	if (!digest_equal(&r->site, &s->id))
-		return err_set(err, RC_ADDRESSEE, "a request for another site");
-	if (strcmp(r->kind, "enrol") != 0)
-		return err_set(err, RC_MALFORMED, "not a request to be enrolled");
 	workstation_id(id, &r->sign);
-	if (strcmp(id, r->workstation) != 0)
-		return err_set(err, RC_UNTRUSTED,
-			       "a request under an id that is not the one of its key");
-	return 0;
+	if (!digest_equal(&r->site, &s->id))
+		err_set(&why, RC_ADDRESSEE, "a request for another site");
+	else if (strcmp(r->kind, "enrol") != 0)
+		err_set(&why, RC_MALFORMED, "not a request to be enrolled");
+	else if (strcmp(id, r->workstation) != 0)
+		err_set(&why, RC_UNTRUSTED, "a request under an id that is not the one of its key");
+	if (why.rc == 0)
+		return 0;
+	rc = event_many(s, err, "request", "strangers", "%s", why.text);
+	return rc < 0 ? rc : err_set(err, why.rc, "%s", why.text);
 }
 
 int enrolment_request(struct site *s, const struct request *r, enum enrolment_flags flags,

@@ -19,7 +19,8 @@ int enrolment_invite(struct site *s, const char *name, unsigned days, char dst[I
  * held for a person (0), nothing new (0), or refused (RC_EXPIRED, RC_REPLAY, RC_UNTRUSTED,
  * RC_ADDRESSEE).  The same keys again change nothing.  ENROLMENT_EXACT: what was signed is exactly
  * what is in ${r}; only then may a request without proof be held (see enrolment.c).
- * In the caller's transaction, which is to be committed also after a refusal, because of its event.
+ * Every refusal made its event; the caller's transaction is to be committed also then.  RC_LIMIT:
+ * too many requests wait; this one may be offered again.
  */
 enum enrolment_flags { ENROLMENT_EXACT = 1 << 0 };
 int enrolment_request(struct site *s, const struct request *r, enum enrolment_flags flags,

@@ -1,0 +1,346 @@
+/*
+ * Believing and recording.  A receipt is decoded after the registered key of the workstation has
+ * verified it; a request carries its own key, and enrolment decides what that is worth.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bundler/collect_internal.h"
+#include "bundler/enrolment.h"
+#include "bundler/registry.h"
+#include "core/base/own.h"
+
+/* Sequences of a workstation that are remembered below the newest, to tell a late copy from a
+ * clone; a workstation leaves its last 8 on a depot. */
+#define SEEN_KEPT 256
+/* Events of one workstation that are kept. */
+#define EVENTS_KEPT 200
+
+#define STRANGERS "strangers"
+
+struct sender {
+	char name[WORKSTATION_NAME];
+	char state[16]; /* "enrolled", "replaced", "revoked" */
+	struct key_public sign;
+	int64_t last;       /* sequence of the newest receipt, 0: none */
+	int64_t last_event; /* number of the newest event recorded */
+};
+
+/* sender_find(s, id, ret, err): 1 when a workstation with this id was ever enrolled. */
+static int sender_find(struct site *s, const char *id, struct sender *ret, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct bytes sign;
+	int rc;
+
+	rc = db_query(
+	    s->db,
+	    "SELECT w.name, w.state, w.sign, ifnull(r.sequence, 0),"
+	    " ifnull(r.last_event, 0) FROM workstation w LEFT JOIN receipt r ON r.id = w.id"
+	    " WHERE w.id = ?1",
+	    &st, err);
+	if (rc == 0)
+		rc = db_bind(st, err, "t", id);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc != 1)
+		return rc;
+	sign = db_bytes(st, 2);
+	if (sign.n != KEY_PUBLIC_BYTES)
+		return err_set(err, RC_STATE, "the registry is damaged: key of workstation %s", id);
+	snprintf(ret->name, sizeof(ret->name), "%s", db_text(st, 0));
+	snprintf(ret->state, sizeof(ret->state), "%s", db_text(st, 1));
+	ret->sign = (struct key_public){.kind = KEY_SIGN};
+	memcpy(ret->sign.b, sign.p, KEY_PUBLIC_BYTES);
+	ret->last = db_i64(st, 3);
+	ret->last_event = db_i64(st, 4);
+	return 1;
+}
+
+int record_refused(struct collect *c, const struct name *name, const char *kind, const char *text,
+		   struct err *err)
+{
+	struct sender from;
+	int rc = sender_find(c->s, name->id, &from, err);
+
+	if (rc < 0)
+		return rc;
+	return tally_add(&c->tally, kind, rc == 1 ? from.name : STRANGERS, text, err);
+}
+
+static int refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
+		  struct err *err, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+static int refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
+		  struct err *err, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	*ret = FATE_REFUSED;
+	return tally_add(&c->tally, kind, from == NULL ? STRANGERS : from->name, text, err);
+}
+
+int record_seen(struct collect *c, const struct name *name, struct err *err)
+{
+	int64_t one;
+
+	return db_int(c->s->db, err, &one,
+		      "SELECT 1 FROM receipt_seen WHERE id = ?1 AND sequence = ?2 AND file = ?3",
+		      "tit", name->id, (int64_t)name->number, name->digest);
+}
+
+static int seen_add(struct collect *c, const struct receipt *r, const struct name *name,
+		    const struct digest *identity, struct err *err)
+{
+	return db_run(c->s->db, err,
+		      "INSERT OR IGNORE INTO receipt_seen(id, sequence, file, identity)"
+		      " VALUES(?1, ?2, ?3, ?4)",
+		      "titd", r->workstation, (int64_t)r->sequence, name->digest, identity);
+}
+
+/* Rows of a receipt */
+
+static int receipt_put(struct collect *c, const struct receipt *r, int64_t last_event,
+		       struct err *err)
+{
+	return db_run(c->s->db, err,
+		      "INSERT OR REPLACE INTO receipt(id, sequence, recorded, written, beat_epoch,"
+		      " beat, trust, private_epoch, private_generation, private_tree, free_bytes,"
+		      " version, formats, last_event)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+		      "tiiiiiiiiditii", r->workstation, (int64_t)r->sequence, c->now, r->written,
+		      (int64_t)r->beat_epoch, (int64_t)r->beat, (int64_t)r->trust,
+		      (int64_t)r->private_epoch, (int64_t)r->private_generation, &r->private_tree,
+		      (int64_t)r->free_bytes, r->version, (int64_t)r->formats, last_event);
+}
+
+static int channels_put(struct collect *c, const struct receipt *r, struct err *err)
+{
+	int rc =
+	    db_run(c->s->db, err, "DELETE FROM receipt_channel WHERE id = ?1", "t", r->workstation);
+
+	for (size_t i = 0; rc == 0 && i < r->channels; i++) {
+		const struct receipt_channel *h = &r->channel[i];
+
+		rc = db_run(
+		    c->s->db, err,
+		    "INSERT INTO receipt_channel(id, channel, epoch, generation, tree, result,"
+		    " reason, wanted, deviations, adaptations, drift, at, milliseconds)"
+		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+		    "ttiidttiiiiii", r->workstation, h->name, (int64_t)h->epoch,
+		    (int64_t)h->generation, &h->tree, h->result, h->reason, (int64_t)h->wanted,
+		    (int64_t)h->deviations, (int64_t)h->adaptations, (int64_t)h->drift, h->at,
+		    (int64_t)h->milliseconds);
+	}
+	return rc;
+}
+
+/* events_put(...): each once, by its number; ${*last} becomes the highest. */
+static int events_put(struct collect *c, const struct receipt *r, int64_t *last, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->events; i++) {
+		const struct receipt_event *e = &r->event[i];
+
+		if ((int64_t)e->number <= *last)
+			continue;
+		rc = db_run(c->s->db, err,
+			    "INSERT OR IGNORE INTO receipt_event(id, number, recorded, at, kind,"
+			    " text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+			    "tiiitt", r->workstation, (int64_t)e->number, c->now, e->at, e->kind,
+			    e->text);
+		*last = (int64_t)e->number;
+	}
+	if (rc == 0)
+		rc = db_run(c->s->db, err,
+			    "DELETE FROM receipt_event WHERE id = ?1 AND number <= ?2", "ti",
+			    r->workstation, *last - EVENTS_KEPT);
+	return rc;
+}
+
+static int receipt_record(struct collect *c, const struct sender *from, const struct receipt *r,
+			  const struct name *name, const struct digest *identity, struct err *err)
+{
+	int64_t last_event = from->last_event;
+	int rc;
+
+	rc = events_put(c, r, &last_event, err);
+	if (rc == 0)
+		rc = receipt_put(c, r, last_event, err);
+	if (rc == 0)
+		rc = channels_put(c, r, err);
+	if (rc == 0)
+		rc = seen_add(c, r, name, identity, err);
+	if (rc == 0)
+		rc = db_run(c->s->db, err,
+			    "DELETE FROM receipt_seen WHERE id = ?1 AND sequence <= ?2", "ti",
+			    r->workstation, (int64_t)r->sequence - SEEN_KEPT);
+	return rc;
+}
+
+/*
+ * receipt_old(...): authentic, and not newer than what is recorded.  The same again is what a stick
+ * does; another content under one number means that two machines use one key.
+ */
+static int receipt_old(struct collect *c, const struct sender *from, const struct receipt *r,
+		       const struct name *name, const struct digest *identity, enum fate *ret,
+		       struct err *err)
+{
+	int64_t same = 0;
+	int rc;
+
+	rc = db_int(c->s->db, err, &same,
+		    "SELECT max(identity = ?3) FROM receipt_seen WHERE id = ?1 AND sequence = ?2"
+		    " HAVING count(*) > 0",
+		    "tid", r->workstation, (int64_t)r->sequence, identity);
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && same == 1) {
+		*ret = FATE_KNOWN;
+		return seen_add(c, r, name, identity, err);
+	}
+	if (rc == 1)
+		return refuse(c, from, "clone", ret, err,
+			      "clone suspected: %s sent two different receipts number %" PRIu64
+			      "; if its disk was copied, revoke it and invite each machine anew",
+			      from->name, r->sequence);
+	return refuse(c, from, "replay", ret, err,
+		      "receipt %" PRIu64 " of %s came after number %" PRIi64
+		      ": an old copy, which changes nothing",
+		      r->sequence, from->name, from->last);
+}
+
+/* receipt_judge(...): decoded and authentic. */
+static int receipt_judge(struct collect *c, const struct sender *from, const struct receipt *r,
+			 const struct name *name, const struct digest *identity, enum fate *ret,
+			 struct err *err)
+{
+	if (!digest_equal(&r->site, &c->s->id))
+		return refuse(c, from, "foreign", ret, err,
+			      "%s signed a receipt for another site: its key is used twice",
+			      from->name);
+	if (strcmp(r->workstation, name->id) != 0)
+		return refuse(c, from, "foreign", ret, err,
+			      "%s signed a receipt that names another workstation", from->name);
+	if (strcmp(from->state, "enrolled") != 0)
+		return refuse(c, from, from->state, ret, err,
+			      "%s still sends receipts under the id %.8s, which was %s", from->name,
+			      name->id, from->state);
+	if (r->sequence > INT64_MAX)
+		return refuse(c, from, "malformed", ret, err, "a sequence out of range");
+	if ((int64_t)r->sequence <= from->last)
+		return receipt_old(c, from, r, name, identity, ret, err);
+	*ret = FATE_RECORDED;
+	return receipt_record(c, from, r, name, identity, err);
+}
+
+int record_receipt(struct collect *c, const struct name *name, struct bytes doc, enum fate *ret,
+		   struct err *err)
+{
+	OWNED(receipt_clear) struct receipt r = {0};
+	struct signed_doc split;
+	struct sender from;
+	struct err why = {0};
+	int rc;
+
+	rc = sender_find(c->s, name->id, &from, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return refuse(c, NULL, "unknown-sender", ret, err,
+			      "a receipt of machine %.8s, which is not enrolled", name->id);
+	if (signed_split(doc, 1, &split, &why) < 0)
+		return refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s", from.name,
+			      why.text);
+	if (!signed_by(&split, &from.sign))
+		return refuse(c, &from, "forged", ret, err,
+			      "a receipt in the name of %s that its key did not sign", from.name);
+	if (!signed_type(split.inner, "receipt/1"))
+		return refuse(c, &from, "malformed", ret, err,
+			      "%s sent a receipt in a format that this version does not read",
+			      from.name);
+	if (receipt_decode(split.inner, &r, &why) < 0)
+		return refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s", from.name,
+			      why.text);
+	return receipt_judge(c, &from, &r, name, &split.identity, ret, err);
+}
+
+/* Requests */
+
+/* is_refusal(rc): enrolment said no, rather than failed. */
+static bool is_refusal(int rc)
+{
+	return rc == RC_EXPIRED || rc == RC_REPLAY || rc == RC_UNTRUSTED || rc == RC_ADDRESSEE ||
+	       rc == RC_MALFORMED;
+}
+
+static int request_enrol(struct collect *c, const struct request *r, bool exact, enum fate *ret,
+			 struct err *err)
+{
+	struct err why = {0};
+	int rc = enrolment_request(c->s, r, exact ? ENROLMENT_EXACT : 0, &why);
+
+	if (rc == 1)
+		c->counts.enrolled++;
+	*ret = rc == 1 ? FATE_RECORDED : FATE_KNOWN;
+	if (rc >= 0)
+		return 0;
+	*ret = FATE_REFUSED;
+	if (is_refusal(rc))
+		return 0;
+	if (rc == RC_LIMIT) { /* too many wait: it stays in the depot until some were answered */
+		*ret = FATE_LATER;
+		return tally_add(&c->tally, "held", STRANGERS, why.text, err);
+	}
+	return err_set(err, rc, "%s", why.text);
+}
+
+/* request_resend(...): signed by the registered key of who asks; publish looks at receipts, so this
+ * is only told. */
+static int request_resend(struct collect *c, const struct request *r, const struct name *name,
+			  const struct signed_doc *doc, enum fate *ret, struct err *err)
+{
+	struct sender from;
+	int rc = sender_find(c->s, name->id, &from, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || strcmp(from.state, "enrolled") != 0)
+		return refuse(c, NULL, "unknown-sender", ret, err,
+			      "a request of machine %.8s, which is not enrolled", name->id);
+	if (!signed_by(doc, &from.sign) || strcmp(r->workstation, name->id) != 0 ||
+	    !digest_equal(&r->site, &c->s->id))
+		return refuse(c, &from, "forged", ret, err,
+			      "a request in the name of %s that its key did not sign for this site",
+			      from.name);
+	*ret = FATE_RECORDED;
+	return tally_add(&c->tally, "resend", from.name,
+			 "asks for a channel again, from what it holds", err);
+}
+
+int record_request(struct collect *c, const struct name *name, const struct opened *o,
+		   enum fate *ret, struct err *err)
+{
+	struct signed_doc doc;
+	struct request r = {0};
+	struct err why = {0};
+	bool exact;
+
+	if (signed_split(bytes_in(&o->doc), 1, &doc, &why) < 0 || o->canonical.n > LIMIT_REQUEST ||
+	    request_decode(bytes_in(&o->canonical), &r, &why) < 0)
+		return refuse(c, NULL, "malformed", ret, err, "a request: %s", why.text);
+	if (strcmp(r.kind, "resend") == 0)
+		return request_resend(c, &r, name, &doc, ret, err);
+	if (!signed_by(&doc, &r.sign))
+		return refuse(c, NULL, "forged", ret, err,
+			      "a request of machine %.8s that its own key did not sign", name->id);
+	exact = bytes_equal(doc.inner, bytes_in(&o->canonical));
+	return request_enrol(c, &r, exact, ret, err);
+}
