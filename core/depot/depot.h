@@ -15,12 +15,17 @@ struct depot; /* owned: the helper and what it told */
 enum depot_flags {
 	DEPOT_WRITE = 1 << 0,
 	DEPOT_VERIFY = 1 << 1, /* read back past the page cache after writing */
-	DEPOT_CREATE =
-	    1 << 2, /* make the directory and its marker when it is empty or absent (server) */
+	DEPOT_CREATE = 1 << 2, /* make the directory (not its parents) when it is absent */
 };
 
-/** depot_open(path, flags, silence_s, ret, err): RC_IO, RC_TIMEOUT.  The marker is a hint and not
- * looked at here. */
+/**
+ * depot_open(path, flags, silence_s, ret, err): start the helper and let it open the directory.
+ * The marker is a hint: it is neither looked at nor made here.
+ * Every call on a depot may fail with RC_TIMEOUT, after ${silence_s} (0: LIMIT_DEPOT_SILENCE)
+ * without a sign of life; the helper is killed then, and every later call fails at once.  Sentences
+ * begin with the depot's path.  Paths are of names that depot_list gives; others are RC_PATH.
+ * Forks: only while the process has one thread.
+ */
 int depot_open(const char *path, enum depot_flags flags, int silence_s, struct depot **ret,
 	       struct err *err);
 struct depot *depot_free(struct depot *d);
@@ -28,10 +33,12 @@ void depot_freep(struct depot **d);
 const char *depot_path(const struct depot *d);
 
 /**
- * depot_list(d, dir, each, arg, err): the regular files of one directory whose names could be ours
- * ([a-z0-9._-], no dot first), in no order; size is what stat said.  An absent directory is an
- * empty one.  RC_LIMIT after LIMIT_DEPOT_FILES.
- * ${each} runs in this process and may call depot_read.
+ * depot_list(d, dir, each, arg, err): the regular files of one directory ("." for the top) whose
+ * names could be ours ([a-z0-9._-], no dot first), in no order; size is what stat said.  An absent
+ * directory is an empty one.  RC_LIMIT after LIMIT_DEPOT_FILES entries of any kind, which ${each}
+ * has seen by then; RC_TYPE when it is no directory.
+ * ${each} runs in this process and may call everything here (8 listings within each other); what it
+ * returns below 0 ends the listing and is returned.
  */
 int depot_list(struct depot *d, const char *dir,
 	       int (*each)(void *arg, const char *name, uint64_t size, struct err *err), void *arg,
@@ -60,8 +67,9 @@ int depot_fd(struct depot *d, const char *path, struct err *err);
 
 /**
  * depot_post(d, path, content, err): write a new file durably (dot-name, fsync, rename, fsync);
- * directories are made. The same name with the same size and digest is done already; a torn one is
- * replaced.  RC_SPACE with needed and free bytes.
+ * directories are made. When the name has the same bytes already (compared, past the page cache)
+ * nothing is written; anything else under the name is torn and replaced, a directory apart
+ * (RC_TYPE).  RC_SPACE with needed and free bytes.
  */
 int depot_post(struct depot *d, const char *path, struct bytes content, struct err *err);
 /** depot_post_file(d, path, prefix, fd, pieces, n, tail, say, err): as that, for a bundle:

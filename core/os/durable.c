@@ -147,20 +147,29 @@ int durable_commit(struct durable *d, const char *name, enum durable_flags flags
 	return rc < 0 ? rc : 0;
 }
 
+/* A source for content in memory. */
+static int next_of_bytes(void *arg, uint8_t *dst, size_t n, size_t *ret_n, struct err *err)
+{
+	struct bytes *left = arg;
+
+	*ret_n = n < left->n ? n : left->n;
+	if (*ret_n > 0)
+		memcpy(dst, left->p, *ret_n);
+	left->p += *ret_n;
+	left->n -= *ret_n;
+	return 0;
+}
+
 static int verify(int dirfd, const char *name, struct bytes content, struct err *err)
 {
-	struct digest want = digest_of(content);
-	struct digest got;
-	int rc = durable_reread(dirfd, name, &got, err);
+	int rc = durable_compare(dirfd, name, next_of_bytes, &content, err);
 
-	if (rc < 0)
-		return rc;
-	if (!digest_equal(&want, &got))
+	if (rc == 0)
 		return err_set(err, RC_IO,
 			       "\"%s\" reads back differently from what was written: the medium is "
 			       "failing; use another one",
 			       name);
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode,
@@ -203,30 +212,73 @@ static int drop_direct(int fd)
 	return 0;
 }
 
-int durable_reread(int dirfd, const char *name, struct digest *ret, struct err *err)
+/* As fd_read, where O_DIRECT may be refused only now. */
+static int read_past_cache(int fd, uint8_t *dst, size_t n, size_t *ret_n, struct err *err)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t done = read(fd, dst + got, n - got);
+
+		if (done == 0)
+			break;
+		if (done > 0)
+			got += (size_t)done;
+		/* A short read may have left us where O_DIRECT cannot go on. */
+		else if (errno != EINTR && (errno != EINVAL || drop_direct(fd) < 0))
+			return err_sys(err, RC_IO, "cannot read back");
+	}
+	*ret_n = got;
+	return 0;
+}
+
+int durable_compare(int dirfd, const char *name, durable_source *next, void *arg, struct err *err)
 {
 	OWNED(fd_closep) int fd = open_past_cache(dirfd, name, err);
-	OWNED(freep) uint8_t *chunk = NULL;
-	struct digest_stream stream;
+	OWNED(freep) uint8_t *there = NULL, *wanted = NULL;
 
 	if (fd < 0)
 		return fd;
-	chunk = aligned_alloc(DIRECT_ALIGN, COPY_BYTES);
-	if (chunk == NULL)
+	there = aligned_alloc(DIRECT_ALIGN, COPY_BYTES);
+	wanted = malloc(COPY_BYTES);
+	if (there == NULL || wanted == NULL)
 		return err_memory(err);
-	digest_start(&stream);
 	for (;;) {
-		ssize_t n = read(fd, chunk, COPY_BYTES);
+		size_t got = 0, want = 0;
+		int rc = next(arg, wanted, COPY_BYTES, &want, err);
 
-		if (n == 0)
-			break;
-		if (n > 0)
-			digest_more(&stream, chunk, (size_t)n);
-		else if (errno != EINTR && (errno != EINVAL || drop_direct(fd) < 0))
-			return err_sys(err, RC_IO, "cannot read \"%s\" back", name);
+		if (rc == 0)
+			rc = read_past_cache(fd, there, COPY_BYTES, &got, err);
+		if (rc < 0)
+			return err_prefix(err, "reading \"%s\" back", name);
+		if (got != want || memcmp(there, wanted, got) != 0)
+			return 0;
+		if (got < COPY_BYTES)
+			return 1;
 	}
-	*ret = digest_end(&stream);
-	return 0;
+}
+
+int durable_sweep(int dirfd, const char *name, struct err *err)
+{
+	int fd = beneath_dir(dirfd, ".", err);
+	OWNED(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char stem[LIMIT_NAME + 1];
+	struct dirent *entry;
+	size_t n;
+
+	if (fd < 0)
+		return fd;
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(err, RC_IO, "cannot read a directory");
+	}
+	snprintf(stem, sizeof(stem), ".%.*s-", (int)STEM_BYTES, name);
+	n = strlen(stem);
+	while (errno = 0, (entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, stem, n) == 0 && strlen(entry->d_name) == n + 16 &&
+		    strspn(entry->d_name + n, "0123456789abcdef") == 16)
+			unlinkat(dirfd, entry->d_name, 0);
+	return errno == 0 ? 0 : err_sys(err, RC_IO, "cannot read a directory");
 }
 
 int file_read(int dirfd, const char *path, size_t max, struct buf *ret, struct err *err)

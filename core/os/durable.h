@@ -25,7 +25,7 @@ int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode
  * The same in three steps, for content that does not fit into memory: durable_begin makes the
  * dot-name and opens it, the caller writes to ${d->fd} (fd_write, fd_copy), durable_commit gives it
  * its name.  durable_abort removes what was begun; fine on an empty or a committed one.
- * durable_commit does not verify: use durable_reread.
+ * durable_commit does not verify: use durable_compare.
  */
 struct durable {
 	int dirfd; /* borrowed */
@@ -42,9 +42,18 @@ int durable_begin(int dirfd, const char *name, mode_t mode, struct durable *ret,
 int durable_commit(struct durable *d, const char *name, enum durable_flags flags, struct err *err);
 void durable_abort(struct durable *d);
 
-/** durable_reread(dirfd, name, ret, err): the digest of a file as the medium has it, read past the
- * page cache where the file system allows that. */
-int durable_reread(int dirfd, const char *name, struct digest *ret, struct err *err);
+/**
+ * durable_compare(dirfd, name, next, arg, err):
+ * Does the file, as the medium has it (read past the page cache where the file system allows that),
+ * hold exactly the bytes that ${next} yields?  ${next} fills ${n} bytes and sets ${*ret_n} to less
+ * only at its end.  Returns 1 or 0, or a negative code (that of ${next}, RC_IO, RC_PATH).
+ */
+typedef int durable_source(void *arg, uint8_t *dst, size_t n, size_t *ret_n, struct err *err);
+int durable_compare(int dirfd, const char *name, durable_source *next, void *arg, struct err *err);
+
+/** durable_sweep(dirfd, name, err): remove the dot-names that writers of ${name} left when they
+ * were killed.  One that is being written meanwhile fails, and may be tried again. */
+int durable_sweep(int dirfd, const char *name, struct err *err);
 
 /**
  * rename_new(dirfd, from, to, err): rename within one directory without replacing anything; when

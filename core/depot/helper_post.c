@@ -1,0 +1,298 @@
+/*
+ * Posting: a file appears under its name whole or not at all, and stays there after the medium was
+ * pulled out.  What is there already is compared byte by byte, because a torn copy can have the
+ * right size.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/own.h"
+#include "core/depot/depot_internal.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+
+/* What was written is pushed to the medium in windows, so that the flush at the end is short enough
+ * for the deadline of silence, also on a stick of 1 MB/s. */
+#define WINDOW_BYTES (8u << 20)
+/* Others may write the same file at the same moment; after so many rounds it is said. */
+#define ATTEMPTS 3
+
+/* The bytes of the new file, section by section: prefix, pieces, zeros. */
+struct source {
+	struct helper *h;
+	enum phase phase;
+	struct bytes prefix; /* borrowed */
+	int fd;              /* of the pieces; borrowed */
+	struct bytes pieces; /* offset and length of each, as they came; borrowed */
+	uint64_t tail;       /* zero bytes */
+	uint64_t total;      /* bytes */
+	uint64_t section;    /* 0 the prefix, 1 to n the pieces, n + 1 the tail */
+	uint64_t at;         /* bytes of it that were given */
+	uint64_t given;      /* bytes of all */
+};
+
+struct post {
+	const char *path;
+	int dir;          /* its parent; owned */
+	const char *name; /* its last component; within path */
+	bool verify;
+	struct source source;
+};
+
+static void source_rewind(struct source *s, enum phase phase)
+{
+	s->phase = phase;
+	s->section = s->at = s->given = 0;
+}
+
+static uint64_t source_sections(const struct source *s)
+{
+	return s->pieces.n / 16 + 2;
+}
+
+static uint64_t section_length(const struct source *s)
+{
+	if (s->section == 0)
+		return s->prefix.n;
+	if (s->section == source_sections(s) - 1)
+		return s->tail;
+	return get_u64(s->pieces.p + (s->section - 1) * 16 + 8);
+}
+
+static int section_copy(struct source *s, uint8_t *dst, size_t n, struct err *err)
+{
+	if (s->section == 0)
+		memcpy(dst, s->prefix.p + s->at, n);
+	else if (s->section == source_sections(s) - 1)
+		memset(dst, 0, n);
+	else
+		return fd_pread(s->fd, dst, n, get_u64(s->pieces.p + (s->section - 1) * 16) + s->at,
+				err);
+	return 0;
+}
+
+/* A durable_source, which also tells the other side that work goes on. */
+static int source_next(void *arg, uint8_t *dst, size_t n, size_t *ret_n, struct err *err)
+{
+	struct source *s = arg;
+	size_t got = 0;
+
+	while (got < n && s->section < source_sections(s)) {
+		uint64_t left = section_length(s) - s->at;
+		size_t some = left < n - got ? (size_t)left : n - got;
+		int rc = some > 0 ? section_copy(s, dst + got, some, err) : 0;
+
+		if (rc < 0)
+			return rc;
+		got += some;
+		s->at += some;
+		if (some == left) {
+			s->section++;
+			s->at = 0;
+		}
+	}
+	*ret_n = got;
+	s->given += got;
+	return helper_alive(s->h, s->phase, s->given, err);
+}
+
+static int source_total(struct source *s, struct err *err)
+{
+	uint64_t total = s->prefix.n;
+	bool too_long = __builtin_add_overflow(total, s->tail, &total);
+
+	for (size_t i = 0; i + 16 <= s->pieces.n && !too_long; i += 16)
+		too_long = __builtin_add_overflow(total, get_u64(s->pieces.p + i + 8), &total);
+	if (too_long || total > INT64_MAX)
+		return err_set(err, RC_LIMIT, "a file of more bytes than a file can have");
+	s->total = total;
+	return 0;
+}
+
+static int post_fields(struct post *p, char path[LIMIT_PATH + 1], struct bytes in, struct err *err)
+{
+	uint64_t verify, tail, pieces;
+
+	if (!field_number(&in, &verify) || !field_text(&in, path) || !field_number(&in, &tail) ||
+	    !field_number(&in, &pieces) || pieces > in.n / 16)
+		return helper_malformed(err);
+	p->path = path;
+	p->verify = verify != 0;
+	p->source.tail = tail;
+	p->source.pieces = (struct bytes){in.p, (size_t)pieces * 16};
+	p->source.prefix = (struct bytes){in.p + pieces * 16, in.n - (size_t)pieces * 16};
+	return source_total(&p->source, err);
+}
+
+/* The parents, and every one of them flushed: a name is only as durable as the way to it. */
+static int make_parents(struct helper *h, const char *path, struct err *err)
+{
+	char dir[LIMIT_PATH + 1];
+	int rc;
+
+	strcpy(dir, path);
+	*strrchr(dir, '/') = '\0';
+	rc = beneath_mkdirs(h->root, dir, 0777, err);
+	while (rc == 0) {
+		char *slash = strrchr(dir, '/');
+		OWNED(fd_closep) int fd = -1;
+
+		if (slash != NULL)
+			*slash = '\0';
+		fd = beneath_dir(h->root, slash != NULL ? dir : ".", err);
+		rc = fd < 0 ? fd : dir_sync(fd, err);
+		if (slash == NULL)
+			break;
+	}
+	return rc;
+}
+
+static int post_parent(struct helper *h, struct post *p, struct err *err)
+{
+	int rc;
+
+	p->dir = beneath_parent(h->root, p->path, &p->name, err);
+	if (p->dir >= 0 || errno != ENOENT)
+		return p->dir < 0 ? p->dir : 0;
+	rc = make_parents(h, p->path, err);
+	if (rc == 0)
+		p->dir = beneath_parent(h->root, p->path, &p->name, err);
+	return rc < 0 ? rc : p->dir < 0 ? p->dir : 0;
+}
+
+enum there { THERE_NOTHING, THERE_TORN, THERE_SAME };
+
+/* What has the name already?  A link or a FIFO is as good as a torn file: it is replaced, unread.
+ */
+static int post_there(struct post *p, struct err *err)
+{
+	struct stat st;
+	int rc;
+
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? THERE_NOTHING
+				       : err_sys(err, RC_IO, "cannot look at \"%s\"", p->path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, RC_TYPE, "\"%s\" is a directory; remove it from the depot",
+			       p->path);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != p->source.total)
+		return THERE_TORN;
+	source_rewind(&p->source, PHASE_CHECK);
+	rc = durable_compare(p->dir, p->name, source_next, &p->source, err);
+	return rc < 0 ? rc : rc == 1 ? THERE_SAME : THERE_TORN;
+}
+
+static int no_space(struct post *p, uint64_t bytes, struct err *err)
+{
+	return err_set(err, RC_SPACE,
+		       "not enough space for \"%s\": it needs %llu bytes, %llu are free", p->path,
+		       (unsigned long long)p->source.total, (unsigned long long)bytes);
+}
+
+static int post_write(struct helper *h, struct post *p, int fd, struct err *err)
+{
+	uint64_t pushed = 0;
+	size_t got = 0;
+	int rc;
+
+	source_rewind(&p->source, PHASE_POST);
+	do {
+		rc = source_next(&p->source, h->chunk, BLOCK_BYTES, &got, err);
+		if (rc == 0)
+			rc = fd_write(fd, h->chunk, got, err);
+		if (rc == RC_IO && errno == EFBIG)
+			return err_set(
+			    err, rc,
+			    "the file system takes no file of %llu bytes (FAT: less than 4 "
+			    "GiB); use a depot on another one, exFAT for a stick",
+			    (unsigned long long)p->source.total);
+		/* Only a push: whether it worked is told by the flush at the end. */
+		if (rc == 0 && p->source.given - pushed >= WINDOW_BYTES) {
+			sync_file_range(fd, (off_t)pushed, (off_t)(p->source.given - pushed),
+					SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					    SYNC_FILE_RANGE_WAIT_AFTER);
+			pushed = p->source.given;
+		}
+	} while (rc == 0 && got == BLOCK_BYTES);
+	return rc;
+}
+
+static int post_verify(struct post *p, struct err *err)
+{
+	int rc;
+
+	source_rewind(&p->source, PHASE_VERIFY);
+	rc = durable_compare(p->dir, p->name, source_next, &p->source, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	unlinkat(p->dir, p->name, 0);
+	return err_set(
+	    err, RC_IO,
+	    "\"%s\" reads back differently from what was written: the medium is failing; "
+	    "use another one",
+	    p->path);
+}
+
+/* One round: RC_CONFLICT when somebody else made the name meanwhile. */
+static int post_once(struct helper *h, struct post *p, enum there there, struct err *err)
+{
+	OWNED(durable_abort) struct durable d = DURABLE_INIT;
+	uint64_t bytes = 0;
+	int rc = helper_free_bytes(h, &bytes, err);
+
+	if (rc == 0 && bytes < p->source.total)
+		return no_space(p, bytes, err);
+	if (rc == 0)
+		rc = durable_begin(p->dir, p->name, 0644, &d, err);
+	if (rc == 0)
+		rc = post_write(h, p, d.fd, err);
+	if (rc == 0)
+		rc = durable_commit(&d, p->name, there == THERE_TORN ? DURABLE_REPLACE : 0, err);
+	if (rc == RC_SPACE) {
+		durable_abort(&d);
+		if (helper_free_bytes(h, &bytes, err) == 0)
+			return no_space(p, bytes, err);
+	}
+	if (rc == 0 && p->verify)
+		rc = post_verify(p, err);
+	return rc;
+}
+
+static int post_run(struct helper *h, struct post *p, struct err *err)
+{
+	int rc = post_parent(h, p, err);
+
+	/* Only where it pays: a bundle that was cut short may have left gigabytes. */
+	if (rc == 0 && p->source.pieces.n > 0)
+		rc = durable_sweep(p->dir, p->name, err);
+	for (int i = 0; rc == 0; i++) {
+		rc = post_there(p, err);
+		if (rc == THERE_SAME)
+			return dir_sync(p->dir, err);
+		if (rc < 0)
+			return rc;
+		rc = post_once(h, p, (enum there)rc, err);
+		if (rc == 0)
+			return 0;
+		if (rc == RC_CONFLICT && i < ATTEMPTS)
+			rc = 0;
+	}
+	return rc;
+}
+
+int helper_post(struct helper *h, struct bytes in, int passed, struct err *err)
+{
+	struct post p = {.dir = -1, .source = {.h = h, .fd = passed}};
+	char path[LIMIT_PATH + 1];
+	int rc = post_fields(&p, path, in, err);
+
+	if (rc == 0)
+		rc = post_run(h, &p, err);
+	fd_closep(&p.dir);
+	if (rc < 0)
+		return rc == RC_SPACE ? rc : err_prefix(err, "posting \"%s\"", path);
+	return frame_send(h->fd, TELL_DONE, (struct bytes){NULL, 0}, err);
+}

@@ -1,0 +1,835 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/depot/depot_internal.h"
+#include "tests/unit/scratch.h"
+
+#define ABC   "bddd813c634239723171ef3fee98579b" /* of "abc" */
+#define BEAT  "beats/1-" ABC ".beat"
+#define MEGA  ((size_t)1 << 20)
+#define WAITS 20 /* seconds of silence that no test here should need */
+
+static char dir[SCRATCH_PATH];
+
+static void run(const char *command)
+{
+	cr_assert_eq(scratch_run(dir, command), 0, "%s", command);
+}
+
+static void setup(void)
+{
+	scratch_make(dir);
+}
+
+static void teardown(void)
+{
+	scratch_remove(dir);
+}
+
+TestSuite(depot, .init = setup, .fini = teardown, .timeout = 60);
+
+static struct depot *opened(enum depot_flags flags)
+{
+	struct depot *d = NULL;
+	struct err err = {0};
+
+	cr_assert_eq(depot_open(dir, flags, WAITS, &d, &err), 0, "%s", err.text);
+	return d;
+}
+
+static void expect_content(const char *path, struct bytes want)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	cr_assert_eq(depot_read(d, path, 64 * MEGA, &b, &err), 0, "%s", err.text);
+	cr_assert(bytes_equal(bytes_in(&b), want));
+}
+
+static uint8_t *pattern(size_t n)
+{
+	uint8_t *p = malloc(n);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(i * 2654435761u >> 13);
+	return p;
+}
+
+/* Opening */
+
+Test(depot, is_opened_made_and_refused)
+{
+	struct depot *d = NULL;
+	struct err err = {0};
+	char path[SCRATCH_PATH + 16];
+
+	snprintf(path, sizeof(path), "%s/new/", dir);
+	cr_assert_eq(depot_open(path, 0, WAITS, &d, &err), RC_IO);
+	cr_assert_eq(errno, ENOENT);
+	cr_assert_null(d);
+	cr_assert_not_null(strstr(err.text, path), "%s", err.text);
+	cr_assert_eq(depot_open(path, DEPOT_WRITE | DEPOT_CREATE, WAITS, &d, &err), 0, "%s",
+		     err.text);
+	cr_assert_str_eq(depot_path(d), path);
+	d = depot_free(d);
+	cr_assert_eq(depot_open(path, DEPOT_WRITE | DEPOT_CREATE, WAITS, &d, &err), 0);
+	d = depot_free(d);
+	snprintf(path, sizeof(path), "%s/no/new", dir);
+	cr_assert_eq(depot_open(path, DEPOT_CREATE, WAITS, &d, &err), RC_IO);
+	run("echo x >file");
+	snprintf(path, sizeof(path), "%s/file", dir);
+	cr_assert_eq(depot_open(path, 0, WAITS, &d, &err), RC_IO);
+	cr_assert_eq(errno, ENOTDIR);
+	depot_freep(&d);
+}
+
+Test(depot, leaves_no_helper_behind)
+{
+	struct depot *d = opened(0);
+	pid_t pid = d->child.pid;
+
+	d = depot_free(d);
+	cr_assert_eq(kill(pid, 0), -1);
+	cr_assert_eq(errno, ESRCH);
+}
+
+/* Listing */
+
+struct seen {
+	struct depot *d;
+	unsigned int count, read, stop_at;
+	uint64_t bytes;
+	bool wrong;
+};
+
+static int count(void *arg, const char *name, uint64_t size, struct err *err)
+{
+	struct seen *s = arg;
+
+	s->count++;
+	s->bytes += size;
+	s->wrong = s->wrong || name[0] == '.' || strcspn(name, "/ABC~ \n") != strlen(name);
+	if (s->count == s->stop_at)
+		return err_set(err, RC_POLICY, "enough");
+	return 0;
+}
+
+static int count_dir(void *arg, const char *name, struct err *err)
+{
+	return count(arg, name, 0, err);
+}
+
+Test(depot, lists_what_could_be_ours_and_no_litter)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct seen files = {0}, dirs = {0}, none = {0}, top = {0};
+	struct err err = {0};
+
+	run("mkdir -p b/sub b/.hidden b/Upper && cd b && printf 12345 >good-1.x_y && : >2 && "
+	    ": >.DS_Store && : >._good && : >Thumbs.db && : >'a b' && : >\"$(printf 'a\\nb')\" && "
+	    ": >copy~ && mkfifo fifo && ln -s good-1.x_y link && ln -s sub linkdir");
+	cr_assert_eq(depot_list(d, "b", count, &files, &err), 0, "%s", err.text);
+	cr_assert_eq(files.count, 2);
+	cr_assert_eq(files.bytes, 5);
+	cr_assert_not(files.wrong);
+	cr_assert_eq(depot_dirs(d, "b", count_dir, &dirs, &err), 0, "%s", err.text);
+	cr_assert_eq(dirs.count, 1);
+	cr_assert_eq(depot_list(d, "absent/er", count, &none, &err), 0, "absent is empty");
+	cr_assert_eq(none.count, 0);
+	cr_assert_eq(depot_dirs(d, ".", count_dir, &top, &err), 0);
+	cr_assert_eq(top.count, 1);
+	cr_assert_eq(depot_list(d, "b/2", count, &none, &err), RC_TYPE);
+	cr_assert_eq(depot_list(d, "b/linkdir", count, &none, &err), RC_PATH);
+	cr_assert_eq(depot_list(d, "../x", count, &none, &err), RC_PATH);
+	cr_assert_eq(none.count, 0);
+}
+
+static int read_each(void *arg, const char *name, uint64_t size, struct err *err)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct seen *s = arg;
+	char path[300];
+	int rc;
+
+	snprintf(path, sizeof(path), "many/%s", name);
+	rc = depot_read(s->d, path, 99, &b, err);
+	s->read += rc == 0 && b.n == size;
+	s->count++;
+	return rc;
+}
+
+static int list_each(void *arg, const char *name, struct err *err)
+{
+	struct seen *s = arg;
+
+	return depot_list(s->d, "many", read_each, s, err);
+}
+
+/* More than one batch of 64 KiB, so that questions come between batches. */
+Test(depot, answers_other_questions_while_it_lists)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct seen s = {.d = d};
+	struct err err = {0};
+
+	run("mkdir -p many two/a two/b && cd many && for i in $(seq 3000); do echo $i >file-$i; done");
+	cr_assert_eq(depot_list(d, "many", read_each, &s, &err), 0, "%s", err.text);
+	cr_assert_eq(s.count, 3000);
+	cr_assert_eq(s.read, 3000);
+	cr_assert_eq(depot_dirs(d, "two", list_each, &s, &err), 0, "%s", err.text);
+	cr_assert_eq(s.read, 9000);
+}
+
+Test(depot, stops_a_listing_when_it_is_told_to)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct err err = {0};
+
+	run("mkdir many && cd many && for i in $(seq 3000); do : >file-$i; done");
+	for (int i = 0; i < 2 * LISTINGS; i++) {
+		struct seen s = {.stop_at = 10};
+
+		cr_assert_eq(depot_list(d, "many", count, &s, &err), RC_POLICY);
+		cr_assert_str_eq(err.text, "enough");
+		cr_assert_eq(s.count, 10);
+	}
+}
+
+Test(depot, ends_a_flooded_listing_at_the_limit)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct seen at = {0}, over = {0};
+	struct err err = {0};
+
+	run("mkdir many && cd many && for i in $(seq 60); do : >file-$i; done && "
+	    "for i in $(seq 40); do : >.litter-$i; done");
+	cr_assert_eq(depot_list_most(d, false, "many", 100, count, &at, &err), 0);
+	cr_assert_eq(at.count, 60);
+	cr_assert_eq(depot_list_most(d, false, "many", 99, count, &over, &err), RC_LIMIT);
+	cr_assert_eq(depot_list_most(d, false, "many", 100, count, &at, &err), 0, "it goes on");
+}
+
+static int nest(void *arg, const char *name, struct err *err)
+{
+	struct seen *s = arg;
+
+	s->count++;
+	return depot_dirs(s->d, "deep", nest, s, err);
+}
+
+Test(depot, lists_within_listings_to_a_depth)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct seen s = {.d = d};
+	struct err err = {0};
+
+	/* Two batches, else a listing is over before the next one begins. */
+	run("mkdir deep && cd deep && seq -f 'directory-with-a-long-name-%g' 2000 | xargs mkdir");
+	cr_assert_eq(depot_dirs(d, "deep", nest, &s, &err), RC_INTERNAL);
+	cr_assert_eq(s.count, LISTINGS);
+	s.count = 0;
+	cr_assert_eq(depot_dirs(d, "deep", nest, &s, &err), RC_INTERNAL, "all were given back");
+	cr_assert_eq(s.count, LISTINGS);
+}
+
+/* Reading */
+
+Test(depot, reads_a_file_whose_bytes_fit_its_name)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	run("mkdir -p beats && printf abc >" BEAT);
+	cr_assert_eq(depot_read(d, BEAT, 3, &b, &err), 0, "%s", err.text);
+	cr_assert(bytes_equal(bytes_in(&b), bytes_of("abc")));
+	cr_assert_eq(depot_read(d, BEAT, 2, &b, &err), RC_LIMIT);
+	cr_assert_eq(depot_read(d, "beats/2-" ABC ".beat", 3, &b, &err), RC_IO);
+	cr_assert_eq(errno, ENOENT);
+	cr_assert(bytes_equal(bytes_in(&b), bytes_of("abc")), "untouched on failure");
+}
+
+Test(depot, says_incomplete_for_a_torn_copy)
+{
+	static const char *const torn[] = {"", "ab", "abcd", "abd", "\\0\\0\\0"};
+	OWNED(depot_freep) struct depot *d = opened(0);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+	char command[100];
+
+	run("mkdir beats");
+	for (size_t i = 0; i < ARRAY_LEN(torn); i++) {
+		snprintf(command, sizeof(command), "printf '%s' >" BEAT, torn[i]);
+		run(command);
+		cr_assert_eq(depot_read(d, BEAT, 99, &b, &err), RC_INCOMPLETE, "%s", torn[i]);
+	}
+}
+
+Test(depot, does_not_ask_a_bundle_for_a_digest_of_all_of_it)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	run("mkdir -p channels/x && printf other >channels/x/1.0-1-" ABC ".bundle && "
+	    "printf 'any' >satchel.yaml");
+	cr_assert_eq(depot_read(d, "channels/x/1.0-1-" ABC ".bundle", 99, &b, &err), 0);
+	cr_assert_eq(depot_read(d, "satchel.yaml", 99, &b, &err), 0);
+}
+
+static void expect_refusal(struct depot *d, const char *path, int want)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+	uint8_t byte = 0;
+	uint64_t size;
+
+	cr_expect_eq(depot_read(d, path, 99999, &b, &err), want, "%s: %s", path, err.text);
+	cr_expect_null(strstr(err.text, "root:"), "no content is shown");
+	cr_expect_eq(depot_size(d, path, &size, &err), want, "%s", path);
+	cr_expect_eq(depot_fetch(d, path, 0, &byte, 1, &err), want, "%s", path);
+	cr_expect_eq(depot_fd(d, path, &err), want, "%s", path);
+	cr_expect_eq(byte, 0);
+}
+
+Test(depot, takes_regular_files_only_and_says_so_at_once)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "b/socket"};
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	run("mkdir b b/directory && mkfifo b/fifo && ln -s /etc/passwd b/link && ln -s b c");
+	cr_assert_eq(chdir(dir), 0);
+	cr_assert_eq(bind(s, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	expect_refusal(d, "b/socket", RC_TYPE);
+	close(s);
+	alarm(5);
+	expect_refusal(d, "b/fifo", RC_TYPE);
+	expect_refusal(d, "b/directory", RC_TYPE);
+	expect_refusal(d, "b/link", RC_TYPE);
+	expect_refusal(d, "c/fifo", RC_PATH);
+	expect_refusal(d, "b/absent", RC_IO);
+	if (geteuid() == 0 && scratch_run(dir, "mknod b/device c 1 3") == 0)
+		expect_refusal(d, "b/device", RC_TYPE);
+	alarm(0);
+}
+
+Test(depot, has_no_paths_but_those_of_its_names)
+{
+	static const char *const bad[] = {"",     ".",   "..",   "/etc/passwd", "a/../b",
+					  "a//b", "a/",  "a/.b", ".a/b",        "A",
+					  "a b",  "a\n", "a\\b", "a/..",        "\xc3\xa4"};
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		expect_refusal(d, bad[i], RC_PATH);
+		cr_expect_eq(depot_post(d, bad[i], bytes_of("x"), &err), RC_PATH, "%s", bad[i]);
+		cr_expect_eq(depot_remove(d, bad[i], &err), RC_PATH, "%s", bad[i]);
+	}
+	run("test -z \"$(ls -A)\"");
+}
+
+Test(depot, fetches_any_part_of_a_large_file)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	OWNED(freep) uint8_t *want = pattern(5 * MEGA + 7);
+	OWNED(freep) uint8_t *got = malloc(5 * MEGA + 7);
+	struct err err = {0};
+	uint64_t size = 0;
+
+	cr_assert_eq(depot_post(d, "big", (struct bytes){want, 5 * MEGA + 7}, &err), 0, "%s",
+		     err.text);
+	cr_assert_eq(depot_size(d, "big", &size, &err), 0);
+	cr_assert_eq(size, 5 * MEGA + 7);
+	cr_assert_eq(depot_fetch(d, "big", 0, got, 5 * MEGA + 7, &err), 0, "%s", err.text);
+	cr_assert_eq(memcmp(got, want, 5 * MEGA + 7), 0);
+	cr_assert_eq(depot_fetch(d, "big", 3 * MEGA - 1, got, MEGA + 2, &err), 0);
+	cr_assert_eq(memcmp(got, want + 3 * MEGA - 1, MEGA + 2), 0);
+	cr_assert_eq(depot_fetch(d, "big", 5 * MEGA, got, 7, &err), 0);
+	cr_assert_eq(depot_fetch(d, "big", 5 * MEGA, got, 8, &err), RC_INCOMPLETE);
+	cr_assert_eq(depot_fetch(d, "big", 4 * MEGA, got, 2 * MEGA, &err), RC_INCOMPLETE);
+	cr_assert_eq(depot_fetch(d, "big", UINT64_MAX - 3, got, 8, &err), RC_LIMIT);
+	cr_assert_eq(depot_fetch(d, "absent", 0, got, 0, &err), 0, "nothing is easily had");
+	cr_assert_eq(depot_fetch(d, "big", 0, got, 1, &err), 0, "and all of it goes on");
+	cr_assert_eq(got[0], want[0]);
+}
+
+Test(depot, sees_a_file_that_was_put_in_place_of_a_torn_one)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+	uint8_t got[3];
+
+	run("printf xyz >file");
+	cr_assert_eq(depot_fetch(d, "file", 0, got, 3, &err), 0);
+	cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), 0);
+	cr_assert_eq(depot_fetch(d, "file", 0, got, 3, &err), 0);
+	cr_assert_eq(memcmp(got, "abc", 3), 0);
+}
+
+Test(depot, hands_over_a_descriptor_for_reading)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct err err = {0};
+	char got[4] = "";
+	int fd;
+
+	run("printf abc >file");
+	fd = depot_fd(d, "file", &err);
+	cr_assert_geq(fd, 0, "%s", err.text);
+	d = depot_free(d);
+	cr_assert_eq(pread(fd, got, 3, 0), 3);
+	cr_assert_str_eq(got, "abc");
+	cr_assert_eq(write(fd, "x", 1), -1);
+	cr_assert_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	close(fd);
+}
+
+/* Posting */
+
+Test(depot, posts_into_directories_that_it_makes_and_leaves_no_litter)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	struct err err = {0};
+
+	umask(022);
+	cr_assert_eq(depot_post(d, "a/b/c/file", bytes_of("abc"), &err), 0, "%s", err.text);
+	cr_assert_eq(depot_post(d, "empty", bytes_of(""), &err), 0, "%s", err.text);
+	run("test \"$(cat a/b/c/file)\" = abc && test \"$(find . -type f | wc -l)\" = 2 && "
+	    "test \"$(stat -c %a a/b/c/file)\" = 644 && test \"$(stat -c %a a/b)\" = 755");
+	cr_assert_eq(depot_remove(d, "a/b/c/file", &err), 0);
+	cr_assert_eq(depot_remove(d, "a/b/c/file", &err), 0, "absent is fine");
+	cr_assert_eq(depot_remove(d, "x/y/z", &err), 0, "absent is fine");
+	run("test ! -e a/b/c/file");
+	cr_assert_eq(depot_remove(d, "a", &err), RC_IO, "a directory is not a file");
+}
+
+Test(depot, posts_nothing_when_it_is_there_already)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct stat one, two;
+	struct err err = {0};
+	char path[SCRATCH_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), 0);
+	cr_assert_eq(stat(path, &one), 0);
+	cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), 0);
+	cr_assert_eq(stat(path, &two), 0);
+	cr_assert_eq(one.st_ino, two.st_ino);
+	cr_assert_eq(one.st_ctim.tv_nsec, two.st_ctim.tv_nsec);
+}
+
+Test(depot, replaces_what_is_torn_and_follows_no_link)
+{
+	static const char *const torn[] = {
+	    ": >file",           "printf ab >file", "printf xyz >file",
+	    "printf abcd >file", "mkfifo file",     "printf keep >victim && ln -s victim file",
+	};
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(torn); i++) {
+		run("rm -f file");
+		run(torn[i]);
+		cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), 0, "%s: %s", torn[i],
+			     err.text);
+		run("test -f file && test ! -L file && test \"$(cat file)\" = abc");
+	}
+	run("test \"$(cat victim)\" = keep && rm file && mkdir file");
+	cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), RC_TYPE);
+	run("test \"$(ls -A | tr '\\n' ' ')\" = 'file victim '");
+}
+
+Test(depot, posts_through_no_link)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+
+	run("mkdir outside && ln -s outside link && ln -s /tmp far");
+	cr_assert_eq(depot_post(d, "link/file", bytes_of("abc"), &err), RC_PATH);
+	cr_assert_eq(depot_post(d, "link/new/file", bytes_of("abc"), &err), RC_PATH);
+	cr_assert_eq(depot_post(d, "far/file", bytes_of("abc"), &err), RC_PATH);
+	cr_assert_eq(depot_remove(d, "link/file", &err), RC_PATH);
+	run("test -z \"$(ls -A outside)\"");
+}
+
+Test(depot, opened_for_reading_changes_nothing)
+{
+	OWNED(depot_freep) struct depot *d = opened(0);
+	struct err err = {0};
+
+	run("printf abc >file");
+	cr_assert_eq(depot_post(d, "other", bytes_of("abc"), &err), RC_INTERNAL);
+	cr_assert_eq(depot_remove(d, "file", &err), RC_INTERNAL);
+	run("test \"$(ls -A)\" = file");
+}
+
+struct heard {
+	struct say say;
+	uint64_t done, total;
+	unsigned int posts, others;
+};
+
+static void hear(struct say *say, const char *phase, uint64_t done, uint64_t total, uint64_t items,
+		 uint64_t items_total)
+{
+	struct heard *h = (struct heard *)say;
+
+	h->done = done;
+	h->total = total;
+	if (strcmp(phase, "writing to the depot") == 0)
+		h->posts++;
+	else
+		h->others++;
+}
+
+static int store(const uint8_t *p, size_t n)
+{
+	int fd = memfd_create("store", MFD_CLOEXEC);
+
+	cr_assert_eq(write(fd, p, n), (ssize_t)n);
+	return fd;
+}
+
+Test(depot, posts_a_bundle_from_pieces)
+{
+	enum { TAIL = 1024 };
+	struct depot_piece pieces[] = {{MEGA, 2 * MEGA}, {0, 3}, {9 * MEGA, 0}, {10, 9 * MEGA}};
+	size_t total = 5 + 2 * MEGA + 3 + 9 * MEGA + TAIL;
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	OWNED(freep) uint8_t *bytes = pattern(10 * MEGA), *want = calloc(1, total);
+	struct heard h = {.say = {.progress = hear}};
+	struct err err = {0};
+	int fd = store(bytes, 10 * MEGA);
+
+	memcpy(want, "start", 5);
+	memcpy(want + 5, bytes + MEGA, 2 * MEGA);
+	memcpy(want + 5 + 2 * MEGA, bytes, 3);
+	memcpy(want + 8 + 2 * MEGA, bytes + 10, 9 * MEGA);
+	cr_assert_eq(
+	    depot_post_file(d, "x.bundle", bytes_of("start"), fd, pieces, 4, TAIL, &h.say, &err), 0,
+	    "%s", err.text);
+	expect_content("x.bundle", (struct bytes){want, total});
+	cr_assert_eq(h.total, total);
+	cr_assert_eq(h.done, total);
+	cr_assert_eq(h.posts, 12, "once for each MiB begun");
+	cr_assert_eq(h.others, 12, "read back");
+	/* Again: compared, not written.  Then torn in the last byte: written again. */
+	h.posts = 0;
+	cr_assert_eq(
+	    depot_post_file(d, "x.bundle", bytes_of("start"), fd, pieces, 4, TAIL, &h.say, &err),
+	    0);
+	cr_assert_eq(h.posts, 0);
+	run("printf x | dd of=x.bundle bs=1 seek=11535367 conv=notrunc status=none");
+	cr_assert_eq(
+	    depot_post_file(d, "x.bundle", bytes_of("start"), fd, pieces, 4, TAIL, NULL, &err), 0);
+	expect_content("x.bundle", (struct bytes){want, total});
+	run("test \"$(ls -A)\" = x.bundle");
+}
+
+Test(depot, a_source_that_ends_early_leaves_nothing)
+{
+	struct depot_piece piece = {0, 11};
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+	int fd = store((const uint8_t *)"0123456789", 10);
+
+	cr_assert_eq(depot_post_file(d, "x.bundle", bytes_of("a"), fd, &piece, 1, 0, NULL, &err),
+		     RC_INCOMPLETE);
+	piece.length = UINT64_MAX;
+	cr_assert_eq(depot_post_file(d, "x.bundle", bytes_of("a"), fd, &piece, 1, 0, NULL, &err),
+		     RC_LIMIT);
+	cr_assert_eq(depot_post_file(d, "x.bundle", bytes_of("a"), -1, &piece, 1, 0, NULL, &err),
+		     RC_LIMIT);
+	piece.length = 10;
+	cr_assert_eq(depot_post_file(d, "x.bundle", bytes_of("a"), fd, &piece, 1, 0, NULL, &err),
+		     0);
+	run("test \"$(ls -A)\" = x.bundle");
+}
+
+Test(depot, sweeps_what_a_killed_writer_of_the_bundle_left)
+{
+	struct depot_piece piece = {0, 3};
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+	int fd = store((const uint8_t *)"abc", 3);
+
+	run(": >.x.bundle-0123456789abcdef && : >.y.bundle-0123456789abcdef");
+	cr_assert_eq(depot_post_file(d, "x.bundle", bytes_of(""), fd, &piece, 1, 0, NULL, &err), 0);
+	run("test \"$(ls -A | tr '\\n' ' ')\" = '.y.bundle-0123456789abcdef x.bundle '");
+}
+
+/* Limits of media */
+
+static void mount_tmpfs(const char *options)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", dir, "tmpfs", 0, options) < 0)
+		cr_skip_test("mounting needs root");
+}
+
+Test(depot, says_how_much_space_is_needed_and_free)
+{
+	OWNED(freep) uint8_t *big = pattern(3 * MEGA);
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+	uint64_t bytes = 0;
+
+	mount_tmpfs("size=2m");
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_free_bytes(d, &bytes, &err), 0);
+	cr_assert_eq(bytes, 2 * MEGA);
+	cr_assert_eq(depot_post(d, "small", bytes_of("abc"), &err), 0);
+	cr_assert_eq(depot_post(d, "big", (struct bytes){big, 3 * MEGA}, &err), RC_SPACE);
+	cr_assert_not_null(strstr(err.text, "needs 3145728 bytes, 2093056 are free"), "%s",
+			   err.text);
+	run("test \"$(ls -A)\" = small");
+	cr_assert_eq(umount2(dir, MNT_DETACH), 0);
+}
+
+Test(depot, a_medium_without_inodes_is_full_too)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+	char path[16];
+	int rc = 0;
+
+	mount_tmpfs("size=2m,nr_inodes=5");
+	d = opened(DEPOT_WRITE);
+	for (int i = 0; i < 6 && rc == 0; i++) {
+		snprintf(path, sizeof(path), "file%d", i);
+		rc = depot_post(d, path, bytes_of("abc"), &err);
+	}
+	cr_assert_eq(rc, RC_SPACE, "%s", err.text);
+	run("test -z \"$(ls -A | grep '^\\.')\"");
+	cr_assert_eq(umount2(dir, MNT_DETACH), 0);
+}
+
+Test(depot, a_medium_for_reading_only_is_said)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	mount_tmpfs("size=2m");
+	run("printf abc >file");
+	cr_assert_eq(mount("none", dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_post(d, "other", bytes_of("abc"), &err), RC_IO);
+	cr_assert_eq(depot_post(d, "x/other", bytes_of("abc"), &err), RC_IO);
+	cr_assert_eq(errno, EROFS);
+	cr_assert_eq(depot_remove(d, "file", &err), RC_IO);
+	cr_assert_eq(depot_read(d, "file", 9, &b, &err), 0);
+	cr_assert_eq(umount2(dir, MNT_DETACH), 0);
+}
+
+/* FUSE, FAT, SMB: seccomp makes this kernel answer as theirs does, in the helper too. */
+static void forbid(int call, int error)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+	cr_assert_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO((unsigned int)error), call, 0), 0);
+	cr_assert_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+}
+
+Test(depot, posts_where_the_file_system_has_few_gifts)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct depot_piece piece = {0, 3};
+	struct err err = {0};
+	int fd = store((const uint8_t *)"abc", 3);
+
+	forbid(SCMP_SYS(renameat2), EINVAL);
+	forbid(SCMP_SYS(linkat), EPERM);
+	forbid(SCMP_SYS(sync_file_range), ESPIPE);
+	forbid(SCMP_SYS(fadvise64), EINVAL);
+	d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	cr_assert_eq(depot_post(d, "a/file", bytes_of("abc"), &err), 0, "%s", err.text);
+	run("printf x >a/file");
+	cr_assert_eq(depot_post(d, "a/file", bytes_of("abc"), &err), 0, "%s", err.text);
+	cr_assert_eq(depot_post_file(d, "a/x.bundle", bytes_of(""), fd, &piece, 1, 0, NULL, &err),
+		     0);
+	run("test \"$(cd a && ls -A | tr '\\n' ' ')\" = 'file x.bundle ' && test $(cat a/file) = abc");
+}
+
+Test(depot, an_error_of_the_medium_leaves_nothing_and_is_told)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+
+	forbid(SCMP_SYS(fsync), EIO);
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_post(d, "file", bytes_of("abc"), &err), RC_IO);
+	cr_assert_eq(errno, EIO);
+	cr_assert_not_null(strstr(err.text, dir), "%s", err.text);
+	run("test -z \"$(ls -A)\"");
+}
+
+/* Silence */
+
+static void expect_dead(struct depot *d, int want)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+	struct seen s = {0};
+	uint64_t n;
+	uint8_t byte;
+
+	cr_assert_eq(d->child.pid, 0);
+	cr_assert_eq(depot_read(d, BEAT, 99, &b, &err), want);
+	cr_assert_eq(depot_size(d, BEAT, &n, &err), want);
+	cr_assert_eq(depot_fetch(d, BEAT, 0, &byte, 1, &err), want);
+	cr_assert_eq(depot_fd(d, BEAT, &err), want);
+	cr_assert_eq(depot_list(d, "beats", count, &s, &err), want);
+	cr_assert_eq(depot_post(d, BEAT, bytes_of("abc"), &err), want);
+	cr_assert_eq(depot_remove(d, BEAT, &err), want);
+	cr_assert_eq(depot_free_bytes(d, &n, &err), want);
+}
+
+/* A depot whose helper hangs, as it does in the stat of a dead share. */
+static struct depot *hung(void)
+{
+	struct depot *d = opened(DEPOT_WRITE);
+
+	run("mkdir -p beats && printf abc >" BEAT);
+	d->silence_ms = 300;
+	cr_assert_eq(child_patience(&d->child, 300, NULL), 0);
+	cr_assert_eq(kill(d->child.pid, SIGSTOP), 0);
+	return d;
+}
+
+Test(depot, that_is_silent_is_given_up_and_stays_so)
+{
+	OWNED(depot_freep) struct depot *d = hung();
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+	pid_t pid = d->child.pid;
+
+	cr_assert_eq(depot_read(d, BEAT, 99, &b, &err), RC_TIMEOUT);
+	cr_assert_not_null(strstr(err.text, dir), "%s", err.text);
+	cr_assert_eq(kill(pid, 0), -1, "it was killed and waited for");
+	alarm(1);
+	expect_dead(d, RC_TIMEOUT);
+	alarm(0);
+}
+
+Test(depot, that_takes_nothing_is_given_up)
+{
+	OWNED(depot_freep) struct depot *d = hung();
+	OWNED(freep) uint8_t *big = pattern(16 * MEGA);
+	struct err err = {0};
+
+	cr_assert_eq(depot_post(d, "file", (struct bytes){big, 16 * MEGA}, &err), RC_TIMEOUT);
+	expect_dead(d, RC_TIMEOUT);
+	run("test ! -e file");
+}
+
+static int stop_helper(void *arg, const char *name, uint64_t size, struct err *err)
+{
+	struct seen *s = arg;
+
+	s->count++;
+	if (s->count == 1)
+		kill(s->d->child.pid, SIGSTOP);
+	return 0;
+}
+
+Test(depot, that_falls_silent_within_a_listing_is_given_up)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct seen s = {.d = d};
+	struct err err = {0};
+
+	run("mkdir many && cd many && seq -f 'file-with-a-long-name-%g' 2000 | xargs touch");
+	d->silence_ms = 300;
+	cr_assert_eq(depot_list(d, "many", stop_helper, &s, &err), RC_TIMEOUT);
+	cr_assert_lt(s.count, 2000);
+	expect_dead(d, RC_TIMEOUT);
+}
+
+Test(depot, whose_helper_dies_says_so_once_and_for_all)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct err err = {0};
+
+	cr_assert_eq(kill(d->child.pid, SIGKILL), 0);
+	cr_assert_eq(depot_read(d, BEAT, 99, &b, &err), RC_IO);
+	expect_dead(d, RC_IO);
+}
+
+Test(depot, freed_while_its_helper_hangs_does_not_wait_for_ever)
+{
+	struct depot *d = hung();
+	pid_t pid = d->child.pid;
+
+	d = depot_free(d);
+	cr_assert_eq(kill(pid, 0), -1);
+}
+
+/* A child that answers what no helper of ours answers. */
+static int liar(void *arg, int fd)
+{
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	const struct bytes *answer = arg;
+	struct err err = {0};
+	uint8_t type;
+
+	while (frame_receive(fd, ASK_MAX, -1, &type, &b, &err) > 0)
+		if (frame_send(fd, answer->p[0], (struct bytes){answer->p + 1, answer->n - 1},
+			       &err) < 0)
+			return 1;
+	return 0;
+}
+
+Test(depot, whose_helper_talks_nonsense_is_given_up)
+{
+	static const struct bytes answers[] = {
+	    {(const uint8_t *)"\x09", 1}, /* no such answer */
+	    {(const uint8_t *)"\x03", 1}, /* data of no bytes */
+	    {(const uint8_t *)"\x01"
+			      "abc",
+	     4}, /* half a failure */
+	    {(const uint8_t *)"\x01"
+			      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+	     17}, /* of code 0 */
+	    {(const uint8_t *)"\x00"
+			      "abc",
+	     4}, /* too short for a number or a listing */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+		struct bytes answer = answers[i];
+		struct err err = {0};
+		struct seen s = {0};
+		uint64_t n;
+
+		child_kill(&d->child);
+		cr_assert_eq(child_start(liar, &answer, NULL, 0, &d->child, &err), 0);
+		if (i % 2 == 0)
+			cr_assert_eq(depot_size(d, BEAT, &n, &err), RC_IO, "%zu", i);
+		else
+			cr_assert_eq(depot_list(d, "beats", count, &s, &err), RC_IO, "%zu", i);
+		expect_dead(d, RC_IO);
+	}
+}
