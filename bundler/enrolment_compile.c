@@ -11,6 +11,8 @@
 #include "core/base/own.h"
 #include "core/format/path.h"
 
+#define BATCH 100 /* private channels between two commits */
+
 void subscriptions_clear(struct subscriptions *l)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -237,19 +239,56 @@ static int member_compile(struct site *s, const struct subscriptions *l, const s
 	return 0;
 }
 
+/* member_try(...): in the caller's transaction, all of it or nothing. */
+static int member_try(struct site *s, const struct subscriptions *l, const struct member *m,
+		      struct err *err)
+{
+	int rc = db_exec(s->db, "SAVEPOINT member", err);
+
+	if (rc < 0)
+		return rc;
+	rc = member_compile(s, l, m, err);
+	/* A full disk has ended the transaction already; the commit says so. */
+	if (rc < 0 && sqlite3_get_autocommit(db_handle(s->db)) == 0)
+		db_exec(s->db, "ROLLBACK TO member; RELEASE member", NULL);
+	return rc < 0 ? rc : db_exec(s->db, "RELEASE member", err);
+}
+
+/* batch_compile(...): one commit for many, because each costs a flush of the disk.  One that cannot
+ * be made does not keep the others waiting: the first fault goes into ${first}. */
+static int batch_compile(struct site *s, const struct subscriptions *l, const struct member *m,
+			 size_t n, struct err *first, struct err *err)
+{
+	int rc = db_begin(s->db, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct err fault = {0};
+
+		if (member_try(s, l, &m[i], &fault) < 0 && first->rc == 0)
+			*first = fault;
+	}
+	if (rc == 0)
+		rc = db_commit(s->db, err);
+	if (rc < 0)
+		db_rollback(s->db);
+	return rc;
+}
+
 int enrolment_compile(struct site *s, bool dry_run, uint64_t *ret_changed, struct err *err)
 {
 	OWNED(subscriptions_clear) struct subscriptions l = {0};
 	OWNED(members_clear) struct members changed = {0};
+	struct err first = {0};
 	int rc;
 
 	rc = subscriptions_make(s, &l, err);
 	if (rc == 0)
 		rc = members_changed(s, &l, &changed, err);
-	for (size_t i = 0; rc == 0 && !dry_run && i < changed.n; i++)
-		rc = member_compile(s, &l, &changed.member[i], err);
+	for (size_t i = 0; rc == 0 && !dry_run && i < changed.n; i += BATCH)
+		rc = batch_compile(s, &l, &changed.member[i],
+				   changed.n - i < BATCH ? changed.n - i : BATCH, &first, err);
 	if (rc < 0)
 		return rc;
 	*ret_changed = changed.n;
-	return 0;
+	return first.rc == 0 ? 0 : err_set(err, first.rc, "%s", first.text);
 }
