@@ -10,7 +10,7 @@
  *	54	key number, 8 bytes; secret key, 64; checksum, 32
  *
  * The checksum is BLAKE2b-256 of algorithm, number and key; minisign 0.11 leaves it zero where
- *there is no passphrase.  From 54 on all is XORed with scrypt's output where there is one.
+ * there is no passphrase.  Where there is one, all from 54 on is XORed with scrypt's output.
  */
 #include <fcntl.h>
 #include <inttypes.h>

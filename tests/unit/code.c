@@ -1,0 +1,204 @@
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/trust/code.h"
+
+/* The example of docs/FORMAT.md section 9, computed without any code of ours. */
+#define EXAMPLE        "c4yvr-yb7nz-8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1r"
+#define EXAMPLE_SECRET 0x123456789abcdefull
+#define DAY            86400
+
+static struct digest example_site(void)
+{
+	return digest_of(bytes_of("satchel: trust/1\n"));
+}
+
+static int64_t at(const char *time)
+{
+	int64_t t = 0;
+
+	cr_assert_eq(clock_parse(time, &t, NULL), 0);
+	return t;
+}
+
+Test(code, the_example_of_the_format_is_read_and_written)
+{
+	struct digest site = example_site();
+	struct err err = {0};
+	struct invite in;
+	char text[INVITE_TEXT + 1];
+
+	cr_assert_eq(invite_parse(EXAMPLE, &in, &err), 0, "%s", err.text);
+	cr_expect(invite_fits(&in, &site));
+	cr_expect_eq(in.trust_floor, 7);
+	cr_expect_eq(in.last_day, at("2026-11-23T00:00:00Z"));
+	cr_expect_eq(in.secret, EXAMPLE_SECRET);
+	invite_text(text, &in);
+	cr_expect_str_eq(text, EXAMPLE);
+	cr_expect_eq(strlen(text), INVITE_TEXT);
+}
+
+Test(code, the_example_of_id_and_proof)
+{
+	struct digest site = example_site(), proof;
+	struct key_public sign = {.kind = KEY_SIGN}, seal = {.kind = KEY_SEAL};
+	char id[17], hex[DIGEST_HEX + 1];
+
+	for (uint8_t i = 0; i < 32; i++) {
+		sign.b[i] = i;
+		seal.b[i] = (uint8_t)(32 + i);
+	}
+	invite_id(id, EXAMPLE_SECRET);
+	cr_expect_str_eq(id, "5a543bf534ec11c7");
+	proof = invite_proof(EXAMPLE_SECRET, &site, &sign, &seal);
+	digest_hex(hex, &proof);
+	cr_expect_str_eq(hex, "71e9384b526f3331f4b900eea2d956b584602dda5d3d170dccb3ef27f3cc65ab");
+	for (int part = 0; part < 4; part++) {
+		struct digest other_site = site, other;
+		struct key_public other_sign = sign, other_seal = seal;
+
+		other_site.b[31] ^= part == 1;
+		other_sign.b[31] ^= part == 2;
+		other_seal.b[31] ^= part == 3;
+		other = invite_proof(EXAMPLE_SECRET ^ (part == 0), &other_site, &other_sign,
+				     &other_seal);
+		cr_expect_not(digest_equal(&proof, &other), "part %d counts", part);
+	}
+}
+
+Test(code, people_may_type_it_in_their_way)
+{
+	static const char *const same[] = {
+	    "C4YVR-YB7NZ-8C987-5M3SC-01S7A-H4D2P-F2DBS-QQZ1R",
+	    "c4yvryb7nz8c9875m3sc01s7ah4d2pf2dbsqqz1r",
+	    "  c4yvr yb7nz\t8c987 5m3sc 01s7a h4d2p f2dbs qqz1r ",
+	    "c4yvr-yb7nz-8c987-5m3sc-OIs7a-h4d2p-f2dbs-qqzLr",
+	    "c4yvr-yb7nz-8c987-5m3sc-ols7a-h4d2p-f2dbs-qqzir",
+	    "-c-4-y-v-r-yb7nz--8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1r-",
+	};
+	struct invite in;
+
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		char text[INVITE_TEXT + 1];
+		struct err err = {0};
+
+		cr_assert_eq(invite_parse(same[i], &in, &err), 0, "%s: %s", same[i], err.text);
+		invite_text(text, &in);
+		cr_expect_str_eq(text, EXAMPLE);
+	}
+}
+
+static void expect_refused(const char *text, const char *says)
+{
+	struct invite in = {.secret = 42};
+	struct err err = {0};
+
+	cr_expect_eq(invite_parse(text, &in, &err), RC_USAGE, "%s", text);
+	cr_expect(strstr(err.text, says) != NULL, "%s: %s", text, err.text);
+	cr_expect_eq(in.secret, 42, "untouched");
+}
+
+Test(code, what_is_wrong_with_a_code_is_said)
+{
+	expect_refused("", "0 characters, an invitation has 40");
+	expect_refused("c4yvr", "5 characters");
+	expect_refused("c4yvr-yb7nz-8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1", "39 characters");
+	expect_refused(EXAMPLE "0", "41 characters");
+	expect_refused(EXAMPLE EXAMPLE EXAMPLE, "120 characters");
+	expect_refused("u4yvr-yb7nz-8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1r",
+		       "character 1 of the code, \"u\"");
+	expect_refused("c4yvr-yb7nz-8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1!", "character 40");
+	expect_refused("c4yvr_yb7nz", "\"_\"");
+	expect_refused("c4yvr\xe2\x80\x93yb7nz", "character 6");
+	expect_refused("c4yvr-yb7nz-8c987-5m3sc-01s7a-h4d2p-f2dbs-qqz1\n", "character 40");
+}
+
+Test(code, a_wrong_character_or_two_exchanged_are_noticed)
+{
+	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	char text[] = EXAMPLE;
+
+	for (size_t i = 0; i < INVITE_TEXT; i++) {
+		char was = text[i];
+
+		if (was == '-')
+			continue;
+		for (const char *c = letters; *c != '\0'; c++) {
+			text[i] = *c;
+			if (*c != was)
+				expect_refused(text, "mistyped");
+		}
+		text[i] = was;
+		for (size_t j = i + 1; j < INVITE_TEXT && j <= i + 2; j++) {
+			if (text[j] == '-' || text[j] == was)
+				continue;
+			text[i] = text[j];
+			text[j] = was;
+			expect_refused(text, "mistyped");
+			text[j] = text[i];
+			text[i] = was;
+		}
+	}
+}
+
+Test(code, what_is_made_comes_back)
+{
+	struct digest site = example_site();
+	uint64_t secrets = 0;
+
+	for (int i = 0; i < 64; i++) {
+		struct invite in, back;
+		char text[INVITE_TEXT + 1];
+		struct err err = {0};
+
+		site.b[12] = (uint8_t)(i * 37);
+		cr_assert_eq(invite_make(&site, (uint64_t)i * 100, 1900000000, &in, &err), 0);
+		invite_text(text, &in);
+		cr_assert_eq(invite_parse(text, &back, &err), 0, "%s: %s", text, err.text);
+		cr_expect_eq(memcmp(in.site, back.site, sizeof(in.site)), 0);
+		cr_expect_eq(back.trust_floor, i * 100 < 4095 ? i * 100 : 4095);
+		cr_expect_eq(in.trust_floor, back.trust_floor);
+		cr_expect_eq(in.last_day, back.last_day);
+		cr_expect_eq(in.secret, back.secret);
+		cr_expect_eq(in.secret >> 60, 0);
+		cr_expect(invite_fits(&back, &site));
+		secrets |= in.secret;
+	}
+	cr_expect_eq(secrets, (1ull << 60) - 1, "every bit of the secret is random");
+}
+
+Test(code, a_hundred_bits_of_the_site_must_fit)
+{
+	struct digest site = example_site();
+	struct invite in;
+
+	cr_assert_eq(invite_make(&site, 1, 1900000000, &in, NULL), 0);
+	for (size_t bit = 0; bit < 256; bit++) {
+		struct digest other = site;
+
+		other.b[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		cr_expect_eq(invite_fits(&in, &other), bit >= 100, "bit %zu", bit);
+	}
+}
+
+Test(code, the_last_day_is_good_until_its_end)
+{
+	struct digest site = example_site();
+	struct invite in;
+
+	cr_assert_eq(invite_make(&site, 1, at("2026-11-22T00:00:00Z"), &in, NULL), 0);
+	cr_expect_eq(in.last_day, at("2026-11-23T00:00:00Z"));
+	cr_assert_eq(invite_make(&site, 1, at("2026-11-22T23:59:59Z"), &in, NULL), 0);
+	cr_expect_eq(in.last_day, at("2026-11-23T00:00:00Z"));
+	cr_assert_eq(invite_make(&site, 1, at("2020-01-01T00:00:00Z"), &in, NULL), 0);
+	cr_expect_eq(in.last_day, at("2020-01-02T00:00:00Z"));
+	cr_expect_eq(invite_make(&site, 1, at("2019-12-31T23:59:59Z"), &in, NULL), RC_USAGE);
+	cr_assert_eq(invite_make(&site, 1, at("2064-11-09T00:00:00Z") - 1, &in, NULL), 0);
+	cr_expect_eq(invite_make(&site, 1, at("2064-11-09T00:00:00Z"), &in, NULL), RC_USAGE);
+	cr_expect_eq(invite_make(&site, 1, INT64_MIN, &in, NULL), RC_USAGE);
+	cr_expect_eq(invite_make(&site, 1, INT64_MAX, &in, NULL), RC_USAGE);
+}
