@@ -187,7 +187,7 @@ int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc = db_query(x->db,
-			  "SELECT dir, name FROM tree_entry "
+			  "SELECT dir, name FROM tree_entry INDEXED BY tree_entry_content "
 			  "WHERE tree = ?1 AND content = ?2 AND digest = ?3 LIMIT 1",
 			  &st, err);
 
