@@ -10,6 +10,10 @@
 #include "core/base/say.h"
 #include "core/tree/index.h"
 
+/*
+ * When an entry changes its kind it is CHANGED, and what the old directory held is GONE; when
+ * something that is SKIPPED or excluded stands where the index has an entry, that is GONE as well.
+ */
 enum scan_what {
 	SCAN_NEW,     /* on disk only */
 	SCAN_CHANGED, /* on both; stat differs, so a file's content must be read */
@@ -29,9 +33,10 @@ struct scan_item {
 };
 
 enum scan_flags {
-	SCAN_OWNERS = 1 << 0,     /* owners are part of the tree */
-	SCAN_DISK_TIMES = 1 << 1, /* compare with disk_mtime instead of mtime (a target that cannot
-				     hold the published one) */
+	SCAN_OWNERS = 1 << 0,      /* owners are part of the tree */
+	SCAN_DISK_TIMES = 1 << 1,  /* compare with disk_mtime instead of mtime (a target that cannot
+				      hold the published one) */
+	SCAN_PLAIN_MODES = 1 << 2, /* set-id and sticky bits are not part of the tree */
 };
 
 struct scan_options {
@@ -50,8 +55,9 @@ struct scan_counts {
 /**
  * scan_tree(rootfd, x, options, each, arg, ret, err):
  * Ascending by path, one call for each difference; a directory before what it holds.  A directory
- * that could not be read is an error (RC_IO), never taken for empty.  The index must not be changed
- * by ${each}.
+ * that could not be read is an error (RC_IO), never taken for empty; RC_AGAIN when something
+ * changed its kind under our eyes.  ${each} must not change the index, nor walk it (index_get is
+ * fine). One descriptor is open for each directory on the way down.
  */
 int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	      int (*each)(void *arg, const struct scan_item *item, struct err *err), void *arg,

@@ -1,0 +1,418 @@
+#include "core/tree/scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/own.h"
+#include "core/tree/index_internal.h"
+#include "core/tree/scan_internal.h"
+
+/* The number of a directory that the index does not have. */
+#define NOWHERE (-1)
+/* A name of any length that readdir(3) gives, behind the longest path. */
+#define PATH_ROOM (LIMIT_PATH + 2 + LIMIT_NAME + 1)
+
+struct scan {
+	const struct scan_options *options;
+	int (*each)(void *arg, const struct scan_item *item, struct err *err);
+	void *arg;
+	struct scan_counts counts;
+	struct cursor c;      /* over the index, one directory at a time */
+	size_t depth;         /* directories above the current entry */
+	size_t end;           /* length of the current directory's path */
+	char path[PATH_ROOM]; /* of the current entry */
+	char target[LIMIT_LINK + 1];
+	struct listing level[LIMIT_DEPTH + 1];
+	uid_t uid; /* whose name is in ${owner} */
+	gid_t gid;
+	char owner[OWNER_MAX]; /* "" while there is none */
+};
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void entry_stat(struct entry *e, const struct stat *st)
+{
+	e->mode = (uint16_t)(st->st_mode & 07777);
+	e->size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size;
+	e->mtime = e->disk_mtime = nanoseconds(st->st_mtim);
+	e->ctime = nanoseconds(st->st_ctim);
+	e->dev = (uint64_t)st->st_dev;
+	e->ino = (uint64_t)st->st_ino;
+}
+
+/* Globs */
+
+static bool glob_fits(const char *const *globs, size_t n, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (fnmatch(globs[i], name, 0) == 0 || fnmatch(globs[i], path, FNM_PATHNAME) == 0)
+			return true;
+	return false;
+}
+
+bool scan_glob(const char *const *globs, size_t n, const char *path)
+{
+	char part[LIMIT_PATH + 1];
+	size_t length = strlen(path);
+
+	if (length > LIMIT_PATH)
+		return false;
+	/* A directory that is left out takes everything below with it. */
+	for (size_t i = 1; i <= length; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (glob_fits(globs, n, part))
+			return true;
+	}
+	return false;
+}
+
+/* The path of the current entry */
+
+/* The entry ${name} of the current directory; returns the length of its path. */
+static size_t path_entry(struct scan *s, const char *name)
+{
+	size_t at = s->end, n = strnlen(name, LIMIT_NAME + 1);
+
+	if (at > 0)
+		s->path[at++] = '/';
+	memcpy(s->path + at, name, n);
+	s->path[at + n] = '\0';
+	return at + n;
+}
+
+static const char *path_name(const struct scan *s)
+{
+	return s->path + (s->end == 0 ? 0 : s->end + 1);
+}
+
+/* Gone */
+
+static int gone_entry(struct scan *s, int64_t dir, struct err *err);
+
+static int gone_below(struct scan *s, int64_t dir, struct err *err)
+{
+	size_t end = s->end;
+	int rc;
+
+	if (s->depth == LIMIT_DEPTH)
+		return err_set(err, RC_STATE, "the index is deeper than %d directories",
+			       LIMIT_DEPTH);
+	s->end = strlen(s->path);
+	s->depth++;
+	rc = cursor_seek(&s->c, dir, "", err);
+	while (rc == 0 && s->c.row)
+		rc = gone_entry(s, dir, err);
+	s->depth--;
+	s->path[s->end] = '\0';
+	s->end = end;
+	return rc;
+}
+
+/* The cursor's entry is on disk no more, nor is what it holds.  The cursor moves on. */
+static int gone_entry(struct scan *s, int64_t dir, struct err *err)
+{
+	struct scan_item item = {SCAN_GONE, s->path, s->c.e.kind, NULL, &s->c.e, NULL, NULL};
+	int rc;
+
+	if (s->end + 1 + s->c.name_n > LIMIT_PATH)
+		return err_set(err, RC_STATE, "a path of the index is too long");
+	path_entry(s, s->c.name);
+	rc = s->each(s->arg, &item, err);
+	if (rc < 0)
+		return rc;
+	if (s->c.e.kind != ENTRY_DIRECTORY)
+		return cursor_next(&s->c, err);
+	rc = gone_below(s, s->c.number, err);
+	return rc < 0 ? rc : cursor_seek(&s->c, dir, path_name(s), err);
+}
+
+/* Comparing */
+
+/* The owner's names; asked once for a run of entries of the same owner. */
+static const char *owner_name(struct scan *s, const struct stat *st)
+{
+	const struct passwd *user;
+	const struct group *group;
+
+	if (s->owner[0] != '\0' && s->uid == st->st_uid && s->gid == st->st_gid)
+		return s->owner;
+	user = getpwuid(st->st_uid);
+	group = getgrgid(st->st_gid);
+	s->uid = st->st_uid;
+	s->gid = st->st_gid;
+	if (user == NULL || group == NULL ||
+	    (size_t)snprintf(s->owner, sizeof(s->owner), "%s:%s", user->pw_name, group->gr_name) >=
+		sizeof(s->owner))
+		strcpy(s->owner, "?"); /* never equal to an owner that was published */
+	return s->owner;
+}
+
+static bool owner_same(struct scan *s, const struct stat *st, const struct entry *e)
+{
+	if (!(s->options->flags & SCAN_OWNERS))
+		return true;
+	if (strcmp(e->owner, "-") != 0)
+		return strcmp(e->owner, owner_name(s, st)) == 0;
+	return (st->st_uid == 0 && st->st_gid == 0) ||
+	       (st->st_uid == geteuid() && st->st_gid == getegid());
+}
+
+static bool stat_same(struct scan *s, enum entry_kind kind, const struct stat *st,
+		      const struct entry *e)
+{
+	bool disk = (s->options->flags & SCAN_DISK_TIMES) && e->ino != 0;
+	unsigned mask = s->options->flags & SCAN_PLAIN_MODES ? 0777 : 07777;
+
+	if (kind != e->kind || nanoseconds(st->st_mtim) != (disk ? e->disk_mtime : e->mtime) ||
+	    !owner_same(s, st, e))
+		return false;
+	if (kind != ENTRY_LINK && ((st->st_mode ^ e->mode) & mask) != 0)
+		return false;
+	/* A directory's inode says nothing about what was published; its ctime moves with every
+	 * entry. */
+	if (kind == ENTRY_DIRECTORY)
+		return true;
+	return (uint64_t)st->st_size == e->size && nanoseconds(st->st_ctim) == e->ctime &&
+	       (uint64_t)st->st_ino == e->ino && (uint64_t)st->st_dev == e->dev;
+}
+
+/*
+ * Changed so shortly before it was looked at that it may have changed again within the same tick
+ * of the clock: an equal stat proves nothing ("racy git").
+ */
+static bool is_racy(const struct scan *s, enum entry_kind kind, const struct stat *st)
+{
+	return kind != ENTRY_DIRECTORY && (nanoseconds(st->st_mtim) >= s->options->racy_after ||
+					   nanoseconds(st->st_ctim) >= s->options->racy_after);
+}
+
+/* Entries on disk */
+
+/* Why an entry can never be part of a tree, or NULL. */
+static const char *skip_reason(const struct scan *s, const struct stat *st, bool mount)
+{
+	if (mount)
+		return "another file system is mounted here";
+	switch (st->st_mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFLNK:
+	case S_IFDIR:
+		break;
+	case S_IFIFO:
+		return "it is a fifo";
+	case S_IFSOCK:
+		return "it is a socket";
+	default:
+		return "it is a device";
+	}
+	return path_check(s->path, NULL) < 0 ? "its path is too long or too deep" : NULL;
+}
+
+static enum entry_kind kind_of(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode)   ? ENTRY_DIRECTORY
+	       : S_ISLNK(st->st_mode) ? ENTRY_LINK
+				      : ENTRY_FILE;
+}
+
+/* Where the current entry points, into s->target. */
+static int link_read(struct scan *s, int fd, const char *name, struct err *err)
+{
+	ssize_t n = readlinkat(fd, name, s->target, sizeof(s->target));
+
+	if (n < 0 && (errno == ENOENT || errno == EINVAL))
+		return err_set(err, RC_AGAIN, "\"%s\" changed while it was looked at; try again",
+			       s->path);
+	if (n < 0)
+		return err_sys(err, RC_IO, "cannot read the link \"%s\"", s->path);
+	if (n == 0 || n >= LIMIT_LINK)
+		return err_set(err, RC_LIMIT,
+			       "the link \"%s\" points to more than %d bytes: remove or exclude it",
+			       s->path, LIMIT_LINK - 1);
+	s->target[n] = '\0';
+	return 0;
+}
+
+static int scan_directory(struct scan *s, int fd, int64_t number, struct err *err);
+
+/* Into the directory that the current entry is. */
+static int scan_enter(struct scan *s, int dirfd, const char *name, int64_t number, struct err *err)
+{
+	OWNED(fd_closep)
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	size_t end = s->end;
+	int rc;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		return err_set(err, RC_AGAIN, "\"%s\" changed while it was looked at; try again",
+			       s->path);
+	if (fd < 0)
+		return err_sys(err, RC_IO, "cannot open the directory \"%s\"", s->path);
+	s->end = strlen(s->path);
+	s->depth++;
+	rc = scan_directory(s, fd, number, err);
+	s->depth--;
+	s->path[s->end] = '\0';
+	s->end = end;
+	return rc;
+}
+
+/* Report the current entry if it differs; ${old} is NULL when the index does not have it. */
+static int entry_report(struct scan *s, int fd, const char *name, const struct stat *st,
+			const struct entry *old, struct err *err)
+{
+	struct scan_item item = {.path = s->path, .kind = kind_of(st), .st = st, .old = old};
+	bool same = old != NULL && stat_same(s, item.kind, st, old);
+	int rc;
+
+	if (same && !is_racy(s, item.kind, st))
+		return 0;
+	item.what = old == NULL ? SCAN_NEW : SCAN_CHANGED;
+	if (item.kind == ENTRY_LINK) {
+		rc = link_read(s, fd, name, err);
+		if (rc < 0 || (same && strcmp(s->target, old->target) == 0))
+			return rc;
+		item.target = s->target;
+	}
+	return s->each(s->arg, &item, err);
+}
+
+/* Where the index is while an entry on disk is looked at. */
+struct beside {
+	int64_t dir; /* number of the directory in the index, or NOWHERE */
+	bool row;    /* the index has the entry as well: the cursor is at it */
+};
+
+/* What to do with an entry of the index once its like on disk was dealt with. */
+static int beside_next(struct scan *s, const struct beside *b, int64_t below, bool entered,
+		       struct err *err)
+{
+	int rc = 0;
+
+	if (!b->row)
+		return 0;
+	/* It was a directory and is none any more: what it held is gone. */
+	if (below != INDEX_ROOT && !entered)
+		rc = gone_below(s, below, err);
+	if (below == INDEX_ROOT)
+		return cursor_next(&s->c, err);
+	return rc < 0 ? rc : cursor_seek(&s->c, b->dir, path_name(s), err);
+}
+
+/* One name on disk, and its like in the index. */
+static int scan_entry(struct scan *s, int fd, const char *name, const struct beside *b,
+		      struct err *err)
+{
+	struct scan_item skip = {.what = SCAN_SKIPPED, .path = s->path, .kind = ENTRY_FILE};
+	int64_t below = b->row ? s->c.number : INDEX_ROOT;
+	bool mount = false, entered = false;
+	struct stat st;
+	int rc;
+
+	path_entry(s, name);
+	rc = glob_fits(s->options->exclude, s->options->excludes, s->path)
+		 ? 0
+		 : disk_stat(fd, name, &st, &mount, err);
+	if (rc < 0)
+		return err_prefix(err, "\"%s\"", s->path);
+	if (rc == 1 && (skip.why = skip_reason(s, &st, mount)) != NULL) {
+		skip.st = &st;
+		rc = s->each(s->arg, &skip, err);
+	}
+	if (rc <= 0) /* not there as far as the tree is concerned */
+		return rc < 0 || !b->row ? rc : gone_entry(s, b->dir, err);
+	s->counts.entries++;
+	s->counts.files += S_ISREG(st.st_mode);
+	s->counts.bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	rc = entry_report(s, fd, name, &st, b->row ? &s->c.e : NULL, err);
+	if (rc == 0 && S_ISDIR(st.st_mode)) {
+		entered = below != INDEX_ROOT;
+		rc = scan_enter(s, fd, name, entered ? below : NOWHERE, err);
+	}
+	return rc < 0 ? rc : beside_next(s, b, below, entered, err);
+}
+
+static int scan_directory(struct scan *s, int fd, int64_t number, struct err *err)
+{
+	struct listing *l = &s->level[s->depth];
+	int rc = listing_read(l, fd, err);
+
+	if (rc < 0)
+		return s->path[0] == '\0' ? rc : err_prefix(err, "\"%s\"", s->path);
+	if (number != NOWHERE)
+		rc = cursor_seek(&s->c, number, "", err);
+	for (size_t i = 0; rc == 0;) {
+		struct beside b = {number, number != NOWHERE && s->c.row};
+		int order;
+
+		if (i == l->n && !b.row)
+			break;
+		order = i == l->n ? 1 : !b.row ? -1 : strcmp(l->names[i], s->c.name);
+		if (order > 0) {
+			rc = gone_entry(s, number, err);
+			continue;
+		}
+		b.row = order == 0;
+		rc = scan_entry(s, fd, l->names[i++], &b, err);
+	}
+	return rc;
+}
+
+static struct scan *scan_free(struct scan *s)
+{
+	if (s == NULL)
+		return NULL;
+	cursor_close(&s->c);
+	for (size_t i = 0; i < ARRAY_LEN(s->level); i++)
+		listing_clear(&s->level[i]);
+	free(s);
+	return NULL;
+}
+
+static void scan_freep(struct scan **s)
+{
+	*s = scan_free(*s);
+}
+
+int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
+	      int (*each)(void *arg, const struct scan_item *item, struct err *err), void *arg,
+	      struct scan_counts *ret, struct err *err)
+{
+	OWNED(scan_freep) struct scan *s = calloc(1, sizeof(*s));
+	OWNED(fd_closep) int fd = -1;
+	int rc;
+
+	if (s == NULL)
+		return err_memory(err);
+	s->options = options;
+	s->each = each;
+	s->arg = arg;
+	rc = cursor_open(&s->c, x, err);
+	if (rc < 0)
+		return rc;
+	/* A descriptor of our own: reading a directory moves the place in it. */
+	fd = openat(rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, RC_IO, "cannot open the directory to scan");
+	rc = scan_directory(s, fd, INDEX_ROOT, err);
+	if (rc < 0)
+		return rc;
+	*ret = s->counts;
+	return 0;
+}
