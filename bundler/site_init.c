@@ -311,7 +311,7 @@ static int marker_check(struct depot *d, const struct digest *site, struct err *
 	if (rc == 0)
 		rc = node_digest(node_get(yaml_root(y), "site"), &other, err);
 	if (rc < 0)
-		return err_prefix(err, "depot %s has a marker that is not ours", depot_path(d));
+		return err_prefix(err, "the marker " MARKER);
 	if (!digest_equal(&other, site))
 		return err_set(
 		    err, RC_CONFLICT,
@@ -341,16 +341,23 @@ static int marker_post(struct depot *d, const struct digest *site, struct err *e
 	return depot_post(d, MARKER, bytes_in(&text), err);
 }
 
-/* depot_begin(p, err): the marker, and trust version 1 out of the outbox. */
+/* depot_begin(p, err): the marker, and trust version 1 out of the outbox; also when an interrupted
+ * run has posted it, because this run may have been given another depot. */
 static int depot_begin(struct plan *p, struct err *err)
 {
 	OWNED(depot_freep) struct depot *d = NULL;
+	OWNED(freep) char *above = strdup(p->depot);
 	OWNED(freep) char *path = NULL;
 	OWNED(db_freep) struct db *db = NULL;
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc;
 
-	rc = depot_open(p->depot, DEPOT_WRITE | DEPOT_CREATE, LIMIT_DEPOT_SILENCE, &d, err);
+	if (above == NULL)
+		return err_memory(err);
+	*strrchr(above, '/') = '\0';
+	rc = directory_make(above, 0755, err);
+	if (rc == 0)
+		rc = depot_open(p->depot, DEPOT_WRITE | DEPOT_CREATE, LIMIT_DEPOT_SILENCE, &d, err);
 	if (rc == 0)
 		rc = marker_post(d, &p->id, err);
 	if (rc == 0)
@@ -358,7 +365,7 @@ static int depot_begin(struct plan *p, struct err *err)
 	if (rc == 0)
 		rc = registry_open(path, &db, err);
 	if (rc == 0)
-		rc = db_query(db, "SELECT path, content FROM outbox WHERE posted = 0", &st, err);
+		rc = db_query(db, "SELECT path, content FROM outbox", &st, err);
 	if (rc < 0)
 		return rc;
 	while ((rc = db_step(db, st, err)) == 1) {
