@@ -102,7 +102,7 @@ static int large_decide(struct pack *p, struct pack_job *j, struct err *err)
 	struct pack_large *l = j->large;
 	struct pack_item *it = &j->item[0];
 	struct stat now;
-	bool put;
+	bool put = false;
 	int rc;
 
 	if (!j->written) {
@@ -122,9 +122,9 @@ static int large_decide(struct pack *p, struct pack_job *j, struct err *err)
 			return 0;
 		l->digest = digest_end(&l->hash);
 	}
-	pack_large_item(p, l, it);
-	it->now.digest = l->digest;
-	rc = file_decide(p, it, &put, err);
+	rc = pack_large_item(p, l, it, err);
+	if (rc == 0)
+		rc = file_decide(p, it, &put, err);
 	j->unwanted = !put;
 	return rc;
 }

@@ -43,8 +43,8 @@ struct pack_member {
 /* A file that is larger than a job: what its pieces share. */
 struct pack_large {
 	struct pack_large *next;   /* of struct pack */
-	int fd;                    /* owned */
-	struct stat st;            /* before the first piece was read */
+	int fd;                    /* owned; -1: its pieces come from the store */
+	struct stat st;            /* before the first piece was read; from the store: its size */
 	bool sparse;               /* it has holes: worth asking where */
 	bool torn;                 /* a piece ended early */
 	struct digest_stream hash; /* advanced in the decide step */
@@ -64,9 +64,11 @@ struct pack_job {
 	size_t items;
 	char *strings; /* owned; PACK_JOB_STRINGS */
 	size_t strings_n;
-	size_t estimate; /* bytes that its members will take */
-	struct buf tar;  /* owned */
-	struct buf out;  /* owned: the frame */
+	size_t estimate;         /* bytes that its members will take */
+	struct store_where from; /* of the last item, while it is filled */
+	struct buf tar;          /* owned */
+	struct buf out;          /* owned: the frame */
+	size_t whole; /* bytes of tar that `out` holds already, copied from the store; or 0 */
 	/* A piece of a large file; NULL for an ordinary job. */
 	struct pack_large *large;
 	uint64_t offset; /* of the piece's content */
@@ -88,6 +90,12 @@ struct pack_worker {
 	/* The directory of the last file, so that its neighbours are opened by name. */
 	int dirfd; /* owned */
 	char dir[LIMIT_PATH + 1];
+	/* The frame of the store that the last content came from, as it lies there and unpacked. */
+	int packfd; /* owned */
+	uint64_t packfd_number;
+	uint64_t frame_pack, frame_at; /* 0: none */
+	struct buf packed, frame;      /* owned */
+	ZSTD_DCtx *unzstd;             /* owned */
 };
 
 struct pack_seen; /* contents that this pack holds: pack_seen.c */
@@ -144,19 +152,41 @@ int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, s
 		       struct err *err);
 int pack_large_open(struct pack *p, const struct pack_item *it, struct pack_large **ret,
 		    struct err *err);
+/** pack_large_stored(size): one whose pieces come from the store; NULL: no memory. */
+struct pack_large *pack_large_stored(uint64_t size);
 struct pack_large *pack_large_free(struct pack_large *l);
 /** pack_large_reset(l, st): begin with what the file is now. */
 void pack_large_reset(struct pack_large *l, const struct stat *st);
 /** pack_large_changed(p, l, path, ret, err): 1 when it is not what it was at pack_large_reset. */
 int pack_large_changed(struct pack *p, struct pack_large *l, const char *path, struct stat *ret,
 		       struct err *err);
-/** pack_large_item(p, l, it): what stat said, into the item. */
-void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it);
+/** pack_large_item(p, l, it, err): what stat said and the digest, into the item. */
+int pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it,
+		    struct err *err);
 /** pack_large_piece(l, offset, n, ret, ret_torn, err): append ${n} bytes of it. */
 int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf *ret,
 		     bool *ret_torn, struct err *err);
 int pack_changed_error(const struct pack *p, const char *path, struct err *err);
 int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err);
+
+/* pack_stored.c: content that comes from the store. */
+int pack_stored_member(struct pack_worker *w, struct pack_job *j, size_t i, struct err *err);
+int pack_stored_piece(struct pack_worker *w, struct pack_job *j, struct err *err);
+/** pack_stored_whole(w, j, err): when the job's tar is a whole frame of the store, take that frame
+ * instead of compressing it again. */
+int pack_stored_whole(struct pack_worker *w, struct pack_job *j, struct err *err);
+
+/* pack_thread.c */
+int pack_threads_start(struct pack *p, unsigned n, struct err *err);
+void pack_threads_end(struct pack *p);
+/** pack_state(p, j, state): with the lock held. */
+void pack_state(struct pack *p, struct pack_job *j, enum pack_state state);
+struct pack_job *pack_job_at(struct pack *p, uint64_t ticket);
+void pack_large_drop(struct pack *p, struct pack_large *l);
+
+/* pack_add.c */
+void pack_flush(struct pack *p);
+void pack_progress(struct pack *p, uint64_t done);
 
 /* pack_decide.c */
 int pack_job_decide(struct pack *p, struct pack_job *j, struct err *err);

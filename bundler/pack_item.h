@@ -24,14 +24,22 @@ struct pack_side {
 	const char *owner;    /* borrowed; "-" or "user:group" */
 };
 
+/* Content that comes from the store instead of the source. */
+struct pack_from {
+	struct store_where where; /* pack 0: from the source */
+	uint64_t length;          /* of its first frame, compressed */
+	uint64_t unpacked;        /* bytes of that frame */
+};
+
 struct pack_item {
 	unsigned op; /* enum change_op or enum pack_op */
+	bool known;  /* the new digest is known before the content is read, and must come out */
 	struct pack_side now, old;
 	uint64_t dev, ino;
-	int64_t ctime;            /* nanoseconds */
-	struct store_where where; /* content comes from the store; pack 0: from the source */
-	const char *path;         /* borrowed */
-	const char *target;       /* borrowed; links, else "" */
+	int64_t ctime; /* nanoseconds */
+	struct pack_from from;
+	const char *path;   /* borrowed */
+	const char *target; /* borrowed; links, else "" */
 };
 
 /** item_add(s, it, ret_offset, err): append to a spool; ${ret_offset} may be NULL. */

@@ -112,6 +112,19 @@ int pack_member_header(struct pack_worker *w, const char *path, uint64_t size, s
 	return rc;
 }
 
+/* What was read.  Content that was known beforehand must be what it was. */
+static int content_note(struct pack_item *it, const struct pack *p, const struct stat *st,
+			struct digest digest, struct err *err)
+{
+	if (it->known)
+		return digest_equal(&it->now.digest, &digest)
+			   ? 0
+			   : pack_changed_error(p, it->path, err);
+	it->now.digest = digest;
+	item_stat(it, p, st);
+	return 0;
+}
+
 /* Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile.
  */
 static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int fd, struct err *err)
@@ -144,8 +157,10 @@ static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int 
 			       w->pack->o.channel);
 	if (got != size || !stat_same(&before, &after))
 		return 1;
-	it->now.digest = digest_of((struct bytes){j->tar.p + j->tar.n, size});
-	item_stat(it, w->pack, &before);
+	rc = content_note(it, w->pack, &before,
+			  digest_of((struct bytes){j->tar.p + j->tar.n, size}), err);
+	if (rc < 0)
+		return rc;
 	j->tar.n += size;
 	rc = tar_zeros(tar_padding(size), &j->tar, err);
 	m->length = j->tar.n - m->at;
@@ -156,6 +171,8 @@ static int item_read(struct pack_worker *w, struct pack_job *j, size_t i, struct
 {
 	size_t at = j->tar.n;
 
+	if (j->item[i].from.where.pack != 0)
+		return pack_stored_member(w, j, i, err);
 	for (unsigned n = 0; n < PACK_TRIES; n++) {
 		OWNED(fd_closep) int fd = file_open(w, j->item[i].path, err);
 		int rc = fd < 0 ? fd : member_read(w, j, i, fd, err);
@@ -188,6 +205,18 @@ int pack_large_open(struct pack *p, const struct pack_item *it, struct pack_larg
 	return 0;
 }
 
+struct pack_large *pack_large_stored(uint64_t size)
+{
+	struct pack_large *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->fd = -1;
+	l->st.st_size = (off_t)size;
+	digest_start(&l->hash);
+	return l;
+}
+
 struct pack_large *pack_large_free(struct pack_large *l)
 {
 	if (l != NULL)
@@ -207,14 +236,19 @@ void pack_large_reset(struct pack_large *l, const struct stat *st)
 int pack_large_changed(struct pack *p, struct pack_large *l, const char *path, struct stat *ret,
 		       struct err *err)
 {
-	int rc = file_stat(p, l->fd, path, ret, err);
+	int rc;
+
+	if (l->fd < 0)
+		return 0;
+	rc = file_stat(p, l->fd, path, ret, err);
 
 	return rc < 0 ? rc : !stat_same(&l->st, ret);
 }
 
-void pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it)
+int pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item *it,
+		    struct err *err)
 {
-	item_stat(it, p, &l->st);
+	return content_note(it, p, &l->st, l->digest, err);
 }
 
 /* Is there nothing but a hole from ${offset} to ${end}?  The position that lseek moves is not used.
@@ -271,18 +305,17 @@ static int large_read(struct pack_worker *w, struct pack_job *j, struct err *err
 		rc = pack_member_header(w, it->path, (uint64_t)j->large->st.st_size, &j->tar, err);
 		j->member[0].header = j->tar.n;
 	}
-	if (rc == 0)
+	if (rc == 0 && it->from.where.pack != 0)
+		rc = pack_stored_piece(w, j, err);
+	else if (rc == 0)
 		rc = pack_large_piece(j->large, j->offset, j->length, &j->tar, &j->torn, err);
 	if (rc == 0 && j->last)
 		rc = tar_zeros(tar_padding((uint64_t)j->large->st.st_size), &j->tar, err);
 	return rc < 0 ? err_prefix(err, "%s of channel %s", it->path, w->pack->o.channel) : 0;
 }
 
-int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err)
+static int small_read(struct pack_worker *w, struct pack_job *j, struct err *err)
 {
-	buf_reset(&j->tar);
-	if (j->large != NULL)
-		return large_read(w, j, err);
 	for (size_t i = 0; i < j->items; i++) {
 		int rc = 0;
 
@@ -293,4 +326,15 @@ int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err)
 			return rc;
 	}
 	return 0;
+}
+
+int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err)
+{
+	int rc;
+
+	buf_reset(&j->tar);
+	buf_reset(&j->out);
+	j->whole = 0;
+	rc = j->large != NULL ? large_read(w, j, err) : small_read(w, j, err);
+	return rc < 0 ? rc : pack_stored_whole(w, j, err);
 }

@@ -50,6 +50,8 @@ int pack_job_compress(struct pack_worker *w, struct pack_job *j, struct err *err
 		job_compact(j);
 	else if (j->unwanted || j->written)
 		buf_reset(&j->tar);
+	if (j->whole > 0 && j->whole == j->tar.n)
+		return 0; /* the frame was copied from the store */
 	buf_reset(&j->out);
 	return j->tar.n == 0 ? 0 : pack_compress(w->zstd, j->tar.p, j->tar.n, &j->out, err);
 }
