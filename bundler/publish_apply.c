@@ -101,7 +101,7 @@ static int item_apply(struct pass *a, const struct pack_item *it, struct err *er
 
 int publish_apply(struct publishing *p, struct err *err)
 {
-	struct item_reader reader = {.spool = pack_items(p->pack)};
+	struct item_reader reader = {.spool = pack_items(p->delta.pack)};
 	struct pass *a = calloc(1, sizeof(*a));
 	struct pack_item it;
 	int rc;
@@ -130,14 +130,14 @@ static int content_compare(const void *a, const void *b)
 		      ((const struct pack_content *)b)->digest.b, DIGEST_BYTES);
 }
 
-static int contents_insert(struct publishing *p, const struct pack_content *c, size_t n,
+static int contents_insert(struct db *db, uint64_t pack, const struct pack_content *c, size_t n,
 			   struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		int rc = db_run(p->s->db, err,
+		int rc = db_run(db, err,
 				"INSERT OR REPLACE INTO content(digest, pack, frame, skip, size)"
 				" VALUES(?1, ?2, ?3, ?4, ?5)",
-				"diiii", &c[i].digest, (int64_t)p->number, (int64_t)c[i].frame,
+				"diiii", &c[i].digest, (int64_t)pack, (int64_t)c[i].frame,
 				(int64_t)c[i].skip, (int64_t)c[i].size);
 
 		if (rc < 0)
@@ -146,9 +146,9 @@ static int contents_insert(struct publishing *p, const struct pack_content *c, s
 	return 0;
 }
 
-static int contents_store(struct publishing *p, struct err *err)
+static int contents_store(struct db *db, const struct packing *k, struct err *err)
 {
-	const struct spool *from = pack_contents(p->pack);
+	const struct spool *from = pack_contents(k->pack);
 	uint64_t left = spool_size(from) / sizeof(struct pack_content), at = 0;
 	size_t room = left < SORTED_CONTENTS ? (size_t)left : SORTED_CONTENTS;
 	OWNED(freep) struct pack_content *c = reallocarray(NULL, room + 1, sizeof(*c));
@@ -162,7 +162,7 @@ static int contents_store(struct publishing *p, struct err *err)
 		if (rc < 0)
 			return rc;
 		qsort(c, n, sizeof(*c), content_compare);
-		rc = contents_insert(p, c, n, err);
+		rc = contents_insert(db, k->number, c, n, err);
 		if (rc < 0)
 			return rc;
 		at += n * sizeof(*c);
@@ -171,20 +171,21 @@ static int contents_store(struct publishing *p, struct err *err)
 	return 0;
 }
 
-int publish_store(struct publishing *p, struct err *err)
+int publish_store(struct publishing *p, const struct packing *k, struct err *err)
 {
+	struct db *db = p->s->db;
 	size_t n;
-	const struct pack_frame *f = pack_frames(p->pack, &n);
-	int rc = db_run(p->s->db, err,
+	const struct pack_frame *f = pack_frames(k->pack, &n);
+	int rc = db_run(db, err,
 			"INSERT INTO pack(number, channel, epoch, base, generation, size)"
 			" VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-			"itiiii", (int64_t)p->number, p->c->name, (int64_t)p->epoch,
-			(int64_t)p->base, (int64_t)(p->base + 1), (int64_t)p->packed.size);
+			"itiiii", (int64_t)k->number, p->c->name, (int64_t)p->epoch,
+			(int64_t)k->base, (int64_t)p->generation, (int64_t)k->packed.size);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = db_run(p->s->db, err,
+		rc = db_run(db, err,
 			    "INSERT INTO frame(pack, at, length, unpacked) VALUES(?1, ?2, ?3, ?4)",
-			    "iiii", (int64_t)p->number, (int64_t)f[i].at, (int64_t)f[i].length,
+			    "iiii", (int64_t)k->number, (int64_t)f[i].at, (int64_t)f[i].length,
 			    (int64_t)f[i].unpacked);
-	return rc < 0 ? rc : contents_store(p, err);
+	return rc < 0 ? rc : contents_store(db, k, err);
 }

@@ -3,12 +3,10 @@
  * committed there is nothing but a pack file that nobody knows; afterwards the generation is whole.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bundler/publish_internal.h"
-#include "bundler/registry.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
@@ -23,20 +21,19 @@ static void publishing_free(struct publishing **at)
 	fd_closep(&p->storefd);
 	index_freep(&p->index);
 	spool_freep(&p->diff);
-	pack_freep(&p->pack);
+	pack_freep(&p->delta.pack);
+	pack_freep(&p->full.pack);
 	free(p);
 	*at = NULL;
 }
 
-/* The generation that is there, and when the files of its tree were hashed. */
-static int state_load(struct publishing *p, struct err *err)
+/* The generation that is there. */
+static int last_load(struct publishing *p, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	int rc;
 
 	p->epoch = p->s->trust.epoch[ROLE_PUBLISH];
-	p->tree = publish_empty_tree();
-	p->hashed = INT64_MIN;
 	rc = db_query(p->s->db,
 		      "SELECT generation, tree FROM generation WHERE channel = ?1 AND epoch = ?2"
 		      " ORDER BY generation DESC LIMIT 1",
@@ -45,28 +42,39 @@ static int state_load(struct publishing *p, struct err *err)
 		rc = db_bind(st, err, "ti", p->c->name, (int64_t)p->epoch);
 	if (rc == 0)
 		rc = db_step(p->s->db, st, err);
-	if (rc > 0) {
-		p->base = (uint64_t)db_i64(st, 0);
-		if (!db_digest(st, 1, &p->tree))
-			return err_set(err, RC_STATE,
-				       "the registry is damaged: generation %" PRIu64
-				       " of channel %s has no tree digest",
-				       p->base, p->c->name);
-		rc = db_int(p->s->db, err, &p->hashed,
-			    "SELECT hashed FROM scanned WHERE channel = ?1", "t", p->c->name);
-	}
-	p->base_tree = p->tree;
-	return rc < 0 ? rc : 0;
+	if (rc <= 0)
+		return rc;
+	p->last = (uint64_t)db_i64(st, 0);
+	return db_digest(st, 1, &p->last_tree)
+		   ? 0
+		   : err_set(err, RC_STATE,
+			     "the registry is damaged: generation %" PRIu64
+			     " of channel %s has no tree digest",
+			     p->last, p->c->name);
 }
 
-/* A new epoch begins with an empty tree, whatever the index still knows of the one before. */
-static int index_load(struct publishing *p, struct err *err)
+/*
+ * The index must hold exactly what was published last.  When it does not (a new epoch, a channel
+ * that was removed and came back), the new generation begins with nothing instead of with a lie.
+ */
+static int base_load(struct publishing *p, struct err *err)
 {
+	struct digest held;
 	int rc = index_open(p->s->db, p->c->name, &p->index, err);
 
-	if (rc == 0 && p->base == 0)
-		rc = index_clear(p->index, err);
-	return rc;
+	p->hashed = INT64_MIN;
+	p->delta.base_tree = publish_empty_tree();
+	if (rc == 0)
+		rc = index_seal(p->index, &held, err);
+	if (rc < 0)
+		return rc;
+	if (p->last == 0 || !digest_equal(&held, &p->last_tree))
+		return index_clear(p->index, err);
+	p->delta.base = p->last;
+	p->delta.base_tree = p->last_tree;
+	rc = db_int(p->s->db, err, &p->hashed, "SELECT hashed FROM scanned WHERE channel = ?1", "t",
+		    p->c->name);
+	return rc < 0 ? rc : 0;
 }
 
 static int scanned_row(struct publishing *p, struct err *err)
@@ -98,99 +106,24 @@ static int items_pack(struct publishing *p, struct err *err)
 	int rc;
 
 	while ((rc = item_next(&reader, &it, err)) > 0) {
-		rc = pack_add(p->pack, &it, err);
+		rc = pack_add(p->delta.pack, &it, err);
 		if (rc < 0)
 			break;
 	}
 	item_reader_clear(&reader);
-	return rc < 0 ? rc : pack_finish(p->pack, &p->packed, err);
+	return rc < 0 ? rc : pack_finish(p->delta.pack, &p->delta.packed, err);
 }
 
 static int differences_pack(struct publishing *p, struct err *err)
 {
-	char name[STORE_NAME];
 	struct pack_options o = {
-	    .spoolfd = p->s->statefd,
-	    .rootfd = p->rootfd,
-	    .mode_mask = p->c->special_modes ? 07777 : 0777,
 	    .files = p->files,
 	    .bytes = p->bytes,
-	    .channel = p->c->name,
-	    .say = p->s->say,
-	    .arg = p,
-	    .find_old = p->base > 0 ? find_old : NULL,
+	    .find_old = p->delta.base > 0 ? find_old : NULL,
 	};
-	int rc = store_sweep(p->s, err);
+	int rc = publish_pack_open(p, &p->delta, &o, err);
 
-	if (rc == 0)
-		rc = registry_next(p->s->db, "pack", &p->number, err);
-	if (rc < 0)
-		return rc;
-	p->storefd = store_dir(p->s, err);
-	if (p->storefd < 0)
-		return p->storefd;
-	store_name(name, p->number);
-	o.dirfd = p->storefd;
-	o.name = name;
-	rc = pack_open(&o, &p->pack, err);
 	return rc < 0 ? rc : items_pack(p, err);
-}
-
-static void manifest_fill(const struct publishing *p, const struct publish_bundle *b,
-			  struct manifest *m)
-{
-	const struct pack_result *r = &p->packed;
-
-	*m = (struct manifest){
-	    .site = p->s->id,
-	    .epoch = b->epoch,
-	    .base = b->base,
-	    .generation = b->generation,
-	    .base_tree = p->base_tree,
-	    .tree = p->tree,
-	    .created = p->created,
-	    .minimum = 1,
-	    .content = r->content,
-	    .unpacked = r->unpacked,
-	    .payload = b->payload,
-	    .changes = r->changes,
-	    .changes_size = r->changes_size,
-	};
-	memcpy(m->channel, p->c->name, sizeof(m->channel));
-	memcpy(m->count, r->count, sizeof(m->count));
-}
-
-/* The bundle of what was packed: its frames in the order of the payload. */
-static int bundle_make(struct publishing *p, struct err *err)
-{
-	const struct pack_result *r = &p->packed;
-	OWNED(buf_clear) struct buf blocks = BUF_INIT;
-	struct manifest m;
-	struct publish_bundle b = {
-	    .channel = p->c->name,
-	    .epoch = p->epoch,
-	    .base = p->base,
-	    .generation = p->base + 1,
-	    .pack = p->number,
-	    .piece = {{r->members, r->changes_end - r->members},
-		      {0, r->members},
-		      {r->changes_end, r->size - r->changes_end}},
-	    .payload = r->size,
-	};
-	int rc = publish_blocks(pack_fd(p->pack), b.piece, PUBLISH_PIECES, &blocks, err);
-
-	if (rc < 0)
-		return rc;
-	manifest_fill(p, &b, &m);
-	rc = publish_manifest(p->s, &m, bytes_in(&blocks), &b.prefix, &b.manifest, err);
-	if (rc == 0) {
-		b.prefix_digest = digest_of(bytes_in(&b.prefix));
-		b.size = bundle_size(b.prefix.n, b.payload);
-		p->counts->bundle += b.size;
-		rc = publish_bundle_row(p->s, &b, err);
-	}
-	buf_clear(&b.prefix);
-	return rc;
 }
 
 static int generation_row(struct publishing *p, struct err *err)
@@ -198,35 +131,54 @@ static int generation_row(struct publishing *p, struct err *err)
 	return db_run(p->s->db, err,
 		      "INSERT INTO generation(channel, epoch, generation, tree, created, entries)"
 		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-		      "tiidii", p->c->name, (int64_t)p->epoch, (int64_t)p->base + 1, &p->tree,
+		      "tiidii", p->c->name, (int64_t)p->epoch, (int64_t)p->generation, &p->tree,
 		      p->created, (int64_t)p->seen.entries);
 }
 
-static int generation_make(struct publishing *p, struct err *err)
+/* The rows of the new tree, and its bundle. */
+static int delta_make(struct publishing *p, struct err *err)
 {
-	int rc = pack_seal(p->pack, &p->packed, err);
+	int rc = pack_seal(p->delta.pack, &p->delta.packed, err);
 
-	p->created = clock_now();
 	if (rc == 0)
 		rc = publish_apply(p, err);
 	if (rc == 0)
 		rc = index_seal(p->index, &p->tree, err);
 	if (rc == 0)
-		rc = publish_store(p, err);
-	if (rc == 0)
-		rc = bundle_make(p, err);
+		rc = publish_pack_bundle(p, &p->delta, err);
+	p->counts->content = p->delta.packed.read;
+	p->delta.pack = pack_free(p->delta.pack); /* its memory; a full bundle may follow */
+	return rc;
+}
+
+/* A full bundle when it is time for one, and the head that lists what there is. */
+static int head_make(struct publishing *p, struct err *err)
+{
+	int rc = publish_full_wanted(p, err);
+
+	if (rc > 0)
+		rc = publish_full(p, err);
+	return rc < 0 ? rc : publish_head(p, err);
+}
+
+static int generation_make(struct publishing *p, struct err *err)
+{
+	int rc;
+
+	p->generation = p->last + 1;
+	p->created = clock_now();
+	rc = delta_make(p, err);
 	if (rc == 0)
 		rc = generation_row(p, err);
 	if (rc == 0)
-		rc = publish_head(p, p->base + 1, err);
+		rc = head_make(p, err);
 	if (rc == 0)
 		rc = scanned_row(p, err);
 	if (rc < 0)
 		return rc;
 	p->counts->made = true;
-	p->counts->generation = p->base + 1;
-	p->counts->content = p->packed.read;
-	return 0;
+	p->counts->generation = p->generation;
+	return 1;
 }
 
 /* Files that stat could not vouch for were read and are the same: only their rows move on. */
@@ -234,8 +186,51 @@ static int rows_update(struct publishing *p, struct err *err)
 {
 	int rc = publish_apply(p, err);
 
-	p->counts->content = p->packed.read;
-	return rc < 0 ? rc : scanned_row(p, err);
+	p->counts->content = p->delta.packed.read;
+	if (rc == 0)
+		rc = scanned_row(p, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* Another full bundle for the generation that is there, because somebody asked. */
+static int full_again(struct publishing *p, struct err *err)
+{
+	int64_t created = 0;
+	int rc;
+
+	p->generation = p->last;
+	p->tree = p->last_tree;
+	p->delta.pack = pack_free(p->delta.pack);
+	rc = publish_full_wanted(p, err);
+	if (rc <= 0)
+		return rc;
+	rc = db_int(p->s->db, err, &created,
+		    "SELECT created FROM generation WHERE channel = ?1 AND epoch = ?2"
+		    " AND generation = ?3",
+		    "tii", p->c->name, (int64_t)p->epoch, (int64_t)p->last);
+	p->created = created;
+	if (rc >= 0)
+		rc = head_make(p, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int differences_publish(struct publishing *p, struct err *err)
+{
+	bool same;
+	int rc = 0;
+
+	if (p->rows == 0 && p->delta.base > 0)
+		return p->flags & PUBLISH_FULL ? full_again(p, err) : 0;
+	rc = differences_pack(p, err);
+	if (rc < 0)
+		return rc;
+	same = p->delta.packed.lines == 0 && p->delta.base > 0;
+	if (!same)
+		return generation_make(p, err);
+	rc = rows_update(p, err);
+	if (rc >= 0 && (p->flags & PUBLISH_FULL) && full_again(p, err) < 0)
+		rc = err->rc;
+	return rc;
 }
 
 static void renames_count(struct publishing *p)
@@ -250,37 +245,13 @@ static void renames_count(struct publishing *p)
 	c->deleted -= n;
 }
 
-/* Without reading any content: what stat calls changed may still turn out to be the same. */
-static int differences_count(struct publishing *p, struct err *err)
-{
-	struct item_reader reader = {.spool = p->diff};
-	struct publish_counts *c = p->counts;
-	struct pack_item it;
-	int rc;
-
-	while ((rc = item_next(&reader, &it, err)) > 0) {
-		if (it.op == CHANGE_DELETE)
-			c->deleted++;
-		else if (it.op == CHANGE_META)
-			c->metadata++;
-		else if (it.op != PACK_ROW && it.old.kind == 0)
-			c->added++;
-		else if (it.op != PACK_ROW)
-			c->changed++;
-		if (it.op == PACK_CONTENT)
-			c->content += it.now.size;
-	}
-	item_reader_clear(&reader);
-	return rc;
-}
-
 /* 1: there is something to commit. */
 static int channel_run(struct publishing *p, struct err *err)
 {
-	int rc = state_load(p, err);
+	int rc = last_load(p, err);
 
 	if (rc == 0)
-		rc = index_load(p, err);
+		rc = base_load(p, err);
 	if (rc == 0)
 		rc = publish_source_open(p, err);
 	if (rc == 0)
@@ -288,28 +259,10 @@ static int channel_run(struct publishing *p, struct err *err)
 	if (rc < 0)
 		return rc;
 	p->counts->entries = p->seen.entries;
-	p->counts->generation = p->base;
-	if (p->flags & PUBLISH_DRY_RUN)
-		return differences_count(p, err);
-	if (p->rows == 0 && p->base > 0)
-		return 0;
-	rc = differences_pack(p, err);
-	if (rc == 0)
-		rc = p->packed.lines == 0 && p->base > 0 ? rows_update(p, err)
-							 : generation_make(p, err);
+	p->counts->generation = p->last;
+	rc = p->flags & PUBLISH_DRY_RUN ? publish_preview(p, err) : differences_publish(p, err);
 	renames_count(p);
-	return rc < 0 ? rc : 1;
-}
-
-/* What failed before the commit leaves no file either.  (After a kill, store_sweep finds it.) */
-static void pack_discard(struct publishing *p)
-{
-	char name[STORE_NAME];
-
-	p->pack = pack_free(p->pack);
-	store_name(name, p->number);
-	if (p->storefd >= 0)
-		unlinkat(p->storefd, name, 0);
+	return rc;
 }
 
 int publish_channel(struct site *s, const struct site_channel *c, enum publish_flags flags,
@@ -331,8 +284,10 @@ int publish_channel(struct site *s, const struct site_channel *c, enum publish_f
 	if (rc < 0)
 		return rc;
 	rc = channel_run(p, err);
-	if (rc < 0)
-		pack_discard(p);
+	if (rc < 0) {
+		publish_pack_discard(p, &p->delta);
+		publish_pack_discard(p, &p->full);
+	}
 	if (rc > 0) {
 		rc = db_commit(s->db, err);
 		committed = rc == 0;

@@ -198,24 +198,23 @@ static int epochs_drop(struct publishing *p, struct err *err)
 	return rc;
 }
 
-/* The heads before this one, once no kept beat names them. */
-static int heads_retire(struct publishing *p, uint64_t generation, struct err *err)
+/* The heads before this one, once no kept beat names them.  (Also one of the same generation.) */
+static int heads_retire(struct publishing *p, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	int rc = db_query(p->s->db,
 			  "SELECT path FROM generation WHERE channel = ?1 AND epoch = ?2"
-			  " AND generation < ?3 AND path IS NOT NULL",
+			  " AND path IS NOT NULL",
 			  &st, err);
 
 	if (rc == 0)
-		rc = db_bind(st, err, "tii", p->c->name, (int64_t)p->epoch, (int64_t)generation);
+		rc = db_bind(st, err, "ti", p->c->name, (int64_t)p->epoch);
 	while (rc == 0 && (rc = db_step(p->s->db, st, err)) > 0)
 		rc = publish_retire(p->s, db_text(st, 0), err);
 	if (rc == 0)
 		rc = db_run(p->s->db, err,
-			    "UPDATE generation SET path = NULL WHERE channel = ?1 AND epoch = ?2"
-			    " AND generation < ?3",
-			    "tii", p->c->name, (int64_t)p->epoch, (int64_t)generation);
+			    "UPDATE generation SET path = NULL WHERE channel = ?1 AND epoch = ?2",
+			    "ti", p->c->name, (int64_t)p->epoch);
 	return rc;
 }
 
@@ -245,15 +244,15 @@ static int head_sign(struct listing *l, struct err *err)
 	return rc;
 }
 
-int publish_head(struct publishing *p, uint64_t generation, struct err *err)
+int publish_head(struct publishing *p, struct err *err)
 {
-	struct listing l = {.p = p, .generation = generation};
+	struct listing l = {.p = p, .generation = p->generation};
 	int rc;
 
 	l.head.site = p->s->id;
 	memcpy(l.head.channel, p->c->name, sizeof(l.head.channel));
 	l.head.epoch = p->epoch;
-	l.head.generation = generation;
+	l.head.generation = p->generation;
 	l.head.tree = p->tree;
 	l.head.created = p->created;
 	rc = bundles_load(&l, err);
@@ -262,7 +261,7 @@ int publish_head(struct publishing *p, uint64_t generation, struct err *err)
 	if (rc == 0)
 		rc = epochs_drop(p, err);
 	if (rc == 0)
-		rc = heads_retire(p, generation, err);
+		rc = heads_retire(p, err);
 	if (rc == 0)
 		rc = head_sign(&l, err);
 	head_clear(&l.head);

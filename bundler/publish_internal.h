@@ -10,29 +10,39 @@
 #include "core/format/bundle.h"
 #include "core/tree/scan.h"
 
+/* One pack on its way: of the differences, or of the whole tree. */
+struct packing {
+	struct pack *pack;       /* owned */
+	uint64_t number;         /* of the pack file; 0: none yet */
+	uint64_t base;           /* generation that its bundle begins with */
+	struct digest base_tree; /* its tree */
+	struct pack_result packed;
+};
+
 /* One run of publish_channel. */
 struct publishing {
 	struct site *s;               /* borrowed */
 	const struct site_channel *c; /* borrowed */
 	enum publish_flags flags;
-	int rootfd;          /* owned: the source */
-	int storefd;         /* owned */
-	struct index *index; /* owned: the tree that was published last */
-	struct spool *diff;  /* owned: struct pack_item, what the scan found */
-	struct pack *pack;   /* owned */
-	uint64_t epoch;      /* of the publish role */
-	uint64_t base;       /* generation that is there; 0: none in this epoch */
-	struct digest tree;  /* of the base; then of the new generation */
-	struct digest base_tree;
-	int64_t hashed;     /* ns: files changed from here on may have changed unseen (scan.h) */
-	int64_t hashed_now; /* that of this run */
-	int64_t created;    /* seconds: of the new generation */
-	uint64_t number;    /* of the pack */
-	struct pack_result packed;
-	/* From the scan. */
-	struct scan_counts seen;
-	uint64_t was_entries, files, bytes, rows; /* rows: items of any kind */
-	uint64_t skipped;
+	int rootfd;                    /* owned: the source */
+	int storefd;                   /* owned */
+	struct index *index;           /* owned: the tree that was published last */
+	struct spool *diff;            /* owned: struct pack_item, what the scan found */
+	uint64_t epoch;                /* of the publish role */
+	uint64_t last;                 /* generation that is there; 0: none in this epoch */
+	struct digest last_tree;       /* its tree */
+	uint64_t generation;           /* that is being made, or is made */
+	struct digest tree;            /* its tree */
+	int64_t created;               /* seconds */
+	int64_t hashed;                /* ns: what changed from here on may have changed unseen */
+	int64_t hashed_now;            /* that of this run */
+	struct packing delta;          /* the differences; from 0 when there is no base for them */
+	struct packing full;           /* the whole tree again, when the chain grew long */
+	struct scan_counts seen;       /* from the scan, as what follows */
+	uint64_t was_entries;          /* in the index */
+	uint64_t files, bytes;         /* whose content may be new */
+	uint64_t rows;                 /* items of any kind */
+	uint64_t skipped;              /* devices and the like */
 	uint64_t renamed;              /* copies whose source is gone */
 	struct publish_counts *counts; /* borrowed */
 };
@@ -53,9 +63,29 @@ struct publish_bundle {
 int publish_source_open(struct publishing *p, struct err *err);
 int publish_scan(struct publishing *p, struct err *err);
 
+/* publish_preview.c */
+/** publish_preview(p, err): count what the differences are; nothing is written. */
+int publish_preview(struct publishing *p, struct err *err);
+
 /* publish_apply.c: rows of the index and the store from what was packed. */
 int publish_apply(struct publishing *p, struct err *err);
-int publish_store(struct publishing *p, struct err *err);
+int publish_store(struct publishing *p, const struct packing *k, struct err *err);
+
+/* publish_pack.c */
+/** publish_pack_open(p, k, o, err): the next pack file; ${o} has what is particular to it. */
+int publish_pack_open(struct publishing *p, struct packing *k, struct pack_options *o,
+		      struct err *err);
+/** publish_pack_bundle(p, k, err): its rows in the store, its signed bundle. */
+int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err);
+/** publish_pack_discard(p, k): what failed leaves no file. */
+void publish_pack_discard(struct publishing *p, struct packing *k);
+
+/* publish_full.c */
+/** publish_full_wanted(p, err): 1 when the steps since the last full bundle cost more than half of
+ * it, or somebody asked. */
+int publish_full_wanted(struct publishing *p, struct err *err);
+/** publish_full(p, err): a bundle of the whole tree as the index has it, from the store. */
+int publish_full(struct publishing *p, struct err *err);
 
 /* publish_bundle.c */
 int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct buf *ret,
@@ -72,7 +102,7 @@ int publish_bundle_row(struct site *s, const struct publish_bundle *b, struct er
 struct digest publish_empty_tree(void);
 
 /* publish_head.c: choose the bundles of the new head, sign it, put it into the outbox. */
-int publish_head(struct publishing *p, uint64_t generation, struct err *err);
+int publish_head(struct publishing *p, struct err *err);
 
 /* publish_post.c */
 /** publish_retire(s, path, err): remove a file from the depot when no kept beat leads to it. */

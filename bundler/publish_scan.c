@@ -228,13 +228,13 @@ static int loss_check(const struct publishing *p, struct err *err)
 			       "source %s of channel %s is empty but generation %" PRIu64
 			       " holds %" PRIu64
 			       " entries: is it mounted? publish --allow-empty says it is meant",
-			       p->c->source, p->c->name, p->base, was);
+			       p->c->source, p->c->name, p->last, was);
 	if (was >= LOSS_ENTRIES && now < was - now)
 		return err_set(err, RC_POLICY,
 			       "source %s of channel %s holds %" PRIu64
 			       " entries but generation %" PRIu64 " holds %" PRIu64
 			       ": is all of it mounted? publish --allow-empty says it is meant",
-			       p->c->source, p->c->name, now, p->base, was);
+			       p->c->source, p->c->name, now, p->last, was);
 	return 0;
 }
 
