@@ -243,7 +243,8 @@ int publish_scan(struct publishing *p, struct err *err)
 	struct scan_options o = {
 	    .exclude = (const char *const *)p->c->exclude,
 	    .excludes = p->c->excludes,
-	    .flags = p->c->owners ? SCAN_OWNERS : 0,
+	    .flags =
+		(p->c->owners ? SCAN_OWNERS : 0) | (p->c->special_modes ? 0 : SCAN_PLAIN_MODES),
 	    .racy_after = p->flags & PUBLISH_REREAD ? INT64_MIN : p->hashed,
 	};
 	uint64_t bytes;

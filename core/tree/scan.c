@@ -351,7 +351,7 @@ static int scan_entry(struct scan *s, int fd, const char *name, const struct bes
 static int scan_directory(struct scan *s, int fd, int64_t number, struct err *err)
 {
 	struct listing *l = &s->level[s->depth];
-	int rc = listing_read(l, fd, err);
+	int rc = scan_listing_read(l, fd, err);
 
 	if (rc < 0)
 		return s->path[0] == '\0' ? rc : err_prefix(err, "\"%s\"", s->path);
@@ -380,7 +380,7 @@ static struct scan *scan_free(struct scan *s)
 		return NULL;
 	cursor_close(&s->c);
 	for (size_t i = 0; i < ARRAY_LEN(s->level); i++)
-		listing_clear(&s->level[i]);
+		scan_listing_clear(&s->level[i]);
 	free(s);
 	return NULL;
 }

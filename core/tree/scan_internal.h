@@ -13,9 +13,9 @@ struct listing {
 	size_t n, room;     /* names */
 };
 
-/** listing_read(l, fd, err): errno is kept for the caller, who knows the path. */
-int listing_read(struct listing *l, int fd, struct err *err);
-void listing_clear(struct listing *l);
+/** scan_listing_read(l, fd, err): errno is kept for the caller, who knows the path. */
+int scan_listing_read(struct listing *l, int fd, struct err *err);
+void scan_listing_clear(struct listing *l);
 
 /**
  * disk_stat(dirfd, name, ret, ret_mount, err): of the entry itself; ${*ret_mount}: something is
