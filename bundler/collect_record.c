@@ -38,7 +38,7 @@ static int sender_find(struct site *s, const char *id, struct sender *ret, struc
 	rc = db_query(
 	    s->db,
 	    "SELECT w.name, w.state, w.sign, ifnull(r.sequence, 0),"
-	    " ifnull(r.last_event, 0) FROM workstation w LEFT JOIN receipt r ON r.id = w.id"
+	    " ifnull(r.last_event, 0), w.sign_number FROM workstation w LEFT JOIN receipt r ON r.id = w.id"
 	    " WHERE w.id = ?1",
 	    &st, err);
 	if (rc == 0)
@@ -52,7 +52,7 @@ static int sender_find(struct site *s, const char *id, struct sender *ret, struc
 		return err_set(err, RC_STATE, "the registry is damaged: key of workstation %s", id);
 	snprintf(ret->name, sizeof(ret->name), "%s", db_text(st, 0));
 	snprintf(ret->state, sizeof(ret->state), "%s", db_text(st, 1));
-	ret->sign = (struct key_public){.kind = KEY_SIGN};
+	ret->sign = (struct key_public){.kind = KEY_SIGN, .number = (uint64_t)db_i64(st, 5)};
 	memcpy(ret->sign.b, sign.p, KEY_PUBLIC_BYTES);
 	ret->last = db_i64(st, 3);
 	ret->last_event = db_i64(st, 4);
