@@ -240,6 +240,11 @@ int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 	if (rc == 0)
 		rc = db_int(s->db, err, &last, "SELECT value FROM counter WHERE name = 'receipt'",
 			    "");
+	/* The server has recorded it: posting it again would only be work for both sides. */
+	if (rc == 0 || rc == 1)
+		rc = db_run(s->db, err,
+			    "DELETE FROM outbox WHERE kind = 'receipt' AND sequence <= ?", "i",
+			    (int64_t)sequence);
 	/* What was left has been told. */
 	if (rc >= 0 && last > 0 && (uint64_t)last <= sequence)
 		rc = db_run(s->db, err, "DELETE FROM outcome WHERE result = 'left'", "");
