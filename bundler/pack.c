@@ -1,6 +1,7 @@
 #include "bundler/pack.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,8 @@ int pack_open(const struct pack_options *options, struct pack **ret, struct err 
 	if (p == NULL)
 		return err_memory(err);
 	p->o = *options;
+	snprintf(p->name, sizeof(p->name), "%s", options->name);
+	p->o.name = p->name;
 	p->fd = -1;
 	threads = threads > PACK_THREADS_MAX ? PACK_THREADS_MAX : threads;
 	p->job_bytes = threads > 4 ? JOB_BYTES_MANY : JOB_BYTES_FEW;

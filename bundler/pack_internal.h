@@ -101,7 +101,8 @@ struct pack_worker {
 struct pack_seen; /* contents that this pack holds: pack_seen.c */
 
 struct pack {
-	struct pack_options o;
+	struct pack_options o; /* o.name points to ${name} */
+	char name[STORE_NAME];
 	size_t job_bytes;     /* input of one frame */
 	size_t slots;         /* jobs */
 	struct pack_job *job; /* owned; the job with ticket t is job[t % slots] */
