@@ -21,8 +21,11 @@ struct follow {
 	struct depot *depot; /* owned */
 	unsigned tries;      /* left */
 	bool ours;           /* a trust document of our site lies here */
+	bool torn;           /* the next trust document is here, but not whole */
 	bool behind;         /* the newest beat here is older than the newest we know */
 	bool current;        /* the newest beat we know lies here */
+	struct err odd;      /* what is not good here, though something better is: told, no more */
+	struct err err;      /* of the last step that failed; rc 0: it did not */
 };
 
 int follow_open(struct station *s, const char *path, struct follow *ret, struct err *err);

@@ -25,8 +25,11 @@ static int beat_read(struct depot *d, const struct trust *t, const struct listed
 		rc = signed_split(bytes_in(ret_raw), 1, &doc, err);
 	if (rc == 0 && !signed_type(doc.inner, "beat/1"))
 		rc = err_set(err, RC_MALFORMED, "not a beat of a format known here");
-	if (rc == 0)
-		rc = trust_role(t, ROLE_BEAT, &doc, "beat", err);
+	if (rc == 0 && trust_role(t, ROLE_BEAT, &doc, "beat", err) < 0)
+		rc =
+		    trust_role_named(t, ROLE_BEAT, &doc, "beat", NULL) == 0
+			? err_set(err, RC_REPLAY, "a beat signed with a key that was retired since")
+			: err->rc;
 	if (rc == 0)
 		rc = beat_decode(doc.inner, ret, err);
 	if (rc < 0)
@@ -177,13 +180,22 @@ int follow_beat(struct follow *f, struct err *err)
 		    beat_search(f->depot, &s->trust, &l, restart ? 0 : s->beat, &f->tries, &b, err);
 	if (rc < 0)
 		return rc;
+	if (b.why.rc == RC_UNTRUSTED && f->torn) /* its key may be in what has not arrived */
+		err_set(&b.why, RC_INCOMPLETE,
+			"the depot %s: trust version %" PRIu64 " has not arrived whole",
+			depot_path(f->depot), s->trust.version + 1);
+	f->odd.rc = 0;
+	if (rc_status(b.why.rc) == 3 || rc_status(b.why.rc) == 4)
+		f->odd = b.why;
 	if (b.found)
 		return beat_accept(f, &b, err);
 	if (s->beat > 0 && !restart)
 		rc = beat_compare(f, &l, err);
 	if (rc < 0)
 		return rc;
-	if (b.why.rc < 0 && !f->current) {
+	if (b.why.rc == RC_REPLAY) /* from before the epoch or the key changed: behind, no more */
+		f->behind = !f->current;
+	else if (b.why.rc < 0 && !f->current) {
 		*err = b.why;
 		return b.why.rc;
 	}

@@ -129,6 +129,9 @@ static int bundle_read(struct depot *d, const char *path, const struct trust *t,
 	size_t doc = 0, size = 0;
 	int rc = prefix_fetch(d, path, TAR_RECORD, &b->prefix, err);
 
+	if (rc == RC_IO && errno == ENOENT)
+		return err_set(err, RC_INCOMPLETE, "%s has not arrived in the depot %s", x->what,
+			       depot_path(d));
 	if (rc == 0 && (rc = bundle_manifest_size(b->prefix.p, &doc, err)) < 0 &&
 	    x->identity != NULL)
 		rc = torn(x, d, err);
@@ -233,6 +236,8 @@ int follow_private_bundle(struct follow *f, const struct shard_workstation *row,
 	rc = listing_read(f->depot, dir, &filter, &l, err);
 	if (rc < 0)
 		return rc;
+	err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", what,
+		depot_path(f->depot));
 	for (size_t i = 0; i < l.rows && f->tries > 0; i++) {
 		OWNED(follow_bundle_clear) struct follow_bundle b = {0};
 		struct digest digest = listed_digest(&l.row[i]);
@@ -242,19 +247,20 @@ int follow_private_bundle(struct follow *f, const struct shard_workstation *row,
 		f->tries--;
 		name_private(path, f->s->id, l.row[i].epoch, l.row[i].number, &digest);
 		rc = bundle_take(f->depot, path, &f->s->trust, &x, &b, &bad);
-		if (rc == RC_INCOMPLETE || rc == RC_IO || rc == RC_TYPE)
-			continue;
-		if (rc < 0) {
+		if (rc == 0)
+			rc = private_check(f, row, &b.manifest, &bad);
+		if (follow_fatal(rc)) {
 			*err = bad;
 			return rc;
 		}
-		rc = private_check(f, row, &b.manifest, err);
-		if (rc < 0)
-			return rc;
+		if (rc < 0) {
+			if (err->rc == RC_INCOMPLETE)
+				*err = bad;
+			continue;
+		}
 		*ret = b;
 		memset(&b, 0, sizeof(b));
 		return 0;
 	}
-	return err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", what,
-		       depot_path(f->depot));
+	return err->rc;
 }

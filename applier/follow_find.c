@@ -64,10 +64,13 @@ static int wanted_check(const struct follow *f, const struct wanted *w, struct b
 	return 1;
 }
 
-/* Fills ${ret_raw}, which ${ret} borrows from. */
+/* Fills ${ret_raw}, which ${ret} borrows from.  Anybody can put the same bytes under another
+ * signature, so a bad one does not end the search. */
 static int wanted_find(struct follow *f, const struct listing *l, const struct wanted *w,
 		       struct buf *ret_raw, struct signed_doc *ret, struct err *err)
 {
+	err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", w->what,
+		depot_path(f->depot));
 	for (size_t i = 0; i < l->rows && f->tries > 0; i++) {
 		char path[DEPOT_NAME];
 		struct err bad = {0};
@@ -81,14 +84,14 @@ static int wanted_find(struct follow *f, const struct listing *l, const struct w
 			*err = bad;
 			return rc;
 		}
-		if (rc < 0)
-			continue;
-		rc = wanted_check(f, w, bytes_in(ret_raw), ret, err);
-		if (rc != 0)
-			return rc < 0 ? rc : 0;
+		if (rc == 0)
+			rc = wanted_check(f, w, bytes_in(ret_raw), ret, &bad);
+		if (rc == 1)
+			return 0;
+		if (rc_status(rc) == 3 || rc_status(rc) == 4)
+			*err = bad;
 	}
-	return err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", w->what,
-		       depot_path(f->depot));
+	return err->rc;
 }
 
 int follow_shard(struct follow *f, uint8_t xx, const struct digest *identity, struct shard *ret,

@@ -174,6 +174,7 @@ int follow_trust(struct follow *f, struct err *err)
 		rc = chain_walk(f->depot, &l, &c, &f->tries, &why, err);
 	if (rc == 0 && c.docs > 0) {
 		f->ours = true;
+		f->torn = why.rc == RC_INCOMPLETE;
 		rc = chain_keep(f->s, &c, err);
 		return rc < 0 ? rc : (int)c.docs;
 	}
@@ -181,6 +182,7 @@ int follow_trust(struct follow *f, struct err *err)
 		rc = trust_fork(f, &l, err);
 	if (rc < 0)
 		return rc;
+	f->torn = why.rc == RC_INCOMPLETE;
 	if (why.rc == RC_UNTRUSTED && f->ours) {
 		*err = why;
 		return err_prefix(err, "the depot %s, trust version %" PRIu64, depot_path(f->depot),
@@ -220,9 +222,9 @@ static int first_find(struct depot *d, const struct listing *l, const struct inv
 			(*ret_others)++;
 			continue;
 		}
-		rc = trustchain_first(bytes_in(&raw), &doc.identity, &first, err);
-		if (rc == 0)
-			rc = chain_add(c, &raw, &first, err);
+		if (trustchain_first(bytes_in(&raw), &doc.identity, &first, err) < 0)
+			continue; /* the same bytes under a signature that is not good */
+		rc = chain_add(c, &raw, &first, err);
 		return rc < 0 ? rc : 1;
 	}
 	return 0;

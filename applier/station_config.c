@@ -125,10 +125,9 @@ static int list_read(const struct node *list, char ***ret, size_t *ret_n, struct
 	return 0;
 }
 
-/* Is the absolute path ${path} ${dir} itself or below it? */
-static bool within(const char *path, const char *dir)
+bool station_within(const char *path, const char *dir)
 {
-	return path_below(path + 1, dir + 1);
+	return dir[1] == '\0' || path_below(path + 1, dir + 1);
 }
 
 static int config_fields(struct station *s, const struct node *root, struct err *err)
@@ -146,7 +145,7 @@ static int config_fields(struct station *s, const struct node *root, struct err 
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < s->allows; i++)
-		if (!within(s->allow[i], s->root))
+		if (!station_within(s->allow[i], s->root))
 			return err_set(err, RC_MALFORMED, "%s:%u: allow: %s is not below root: %s",
 				       s->config, node_line(node_at(node_get(root, "allow"), i)),
 				       s->allow[i], s->root);
@@ -192,9 +191,17 @@ static size_t depots_line(const struct buf *text)
 static int depots_indent(const struct buf *text, size_t at)
 {
 	const char *p = (const char *)text->p + at;
-	size_t blanks = strspn(p, " ");
 
-	return p[blanks] == '-' ? (int)blanks : 2;
+	for (;;) {
+		size_t blanks = strspn(p, " ");
+		const char *end = strchr(p, '\n');
+
+		if (p[blanks] == '-')
+			return (int)blanks;
+		if ((p[blanks] != '#' && p[blanks] != '\n') || end == NULL)
+			return 2;
+		p = end + 1;
+	}
 }
 
 static int depot_insert(const struct buf *old, const char *path, struct buf *ret, struct err *err)
@@ -251,7 +258,7 @@ static int target_allowed(const struct station *s, const char *target, const cha
 			  struct err *err)
 {
 	for (size_t i = 0; i < s->allows; i++)
-		if (within(full, s->allow[i]))
+		if (station_within(full, s->allow[i]))
 			return 0;
 	if (s->allows == 0 && strcmp(s->root, "/") != 0)
 		return 0;
@@ -285,7 +292,8 @@ static int target_apart(const struct station *s, const char *target, struct err 
 	full = joined(root, target);
 	if (full == NULL)
 		return err_memory(err);
-	if (within(full, s->state) || within(s->state, full) || within(s->config, full))
+	if (station_within(full, s->state) || station_within(s->state, full) ||
+	    station_within(s->config, full))
 		return err_set(err, RC_POLICY,
 			       "the channel wants to write in %s, where satchel's own state or "
 			       "configuration lies",

@@ -52,6 +52,9 @@ int station_keys(struct station *s, enum station_keys_flags flags, struct key_se
 int station_list_add(char ***list, size_t *n, const char *text, struct err *err);
 void station_list_free(char ***list, size_t *n);
 
+/** station_within(path, dir): is the absolute ${path} ${dir} itself or below it? */
+bool station_within(const char *path, const char *dir);
+
 /** station_absolute(path, ret, err): as the configuration spells paths: absolute, no ".", "..",
  * empty component, or "/" at the end. */
 int station_absolute(const char *path, char **ret, struct err *err);

@@ -63,6 +63,10 @@ const char station_schema_sql[] =
     " drift INTEGER NOT NULL,"
     " at INTEGER NOT NULL,"
     " milliseconds INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE torn (" /* what is waited for, and since when */
+    " what TEXT PRIMARY KEY,"
+    " first INTEGER NOT NULL,"
+    " last INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE outbox ("   /* receipts and requests not known to be read */
     " path TEXT PRIMARY KEY," /* in every depot */
     " kind TEXT NOT NULL,"    /* 'receipt' or 'request' */

@@ -99,7 +99,7 @@ static void depot_drop(struct sync *y, size_t i)
 
 /*
  * One kind of document from every depot, again while any of them brings something: one depot may
- * hold what another's next document stands on.  Errors count only as they are in the last pass.
+ * hold what another's next document stands on.  What failed counts as it is in the last pass.
  */
 static int depots_pass(struct sync *y, int (*step)(struct follow *f, struct err *err),
 		       struct err *err)
@@ -107,14 +107,18 @@ static int depots_pass(struct sync *y, int (*step)(struct follow *f, struct err 
 	for (bool more = true; more;) {
 		more = false;
 		for (size_t i = 0; i < y->depots; i++) {
-			struct err bad = {0};
-			int rc = step(&y->depot[i], &bad);
+			struct follow *f = &y->depot[i];
+			int rc;
 
+			f->err = (struct err){0};
+			rc = step(f, &f->err);
+			if (rc >= 0)
+				f->err.rc = 0;
 			if (rc == RC_TIMEOUT) {
-				sync_tell(y, &bad);
+				sync_tell(y, &f->err);
 				depot_drop(y, i--);
 			} else if (rc < 0 && follow_fatal(rc)) {
-				*err = bad;
+				*err = f->err;
 				return rc;
 			}
 			more = more || rc > 0;
@@ -131,19 +135,54 @@ static bool any_current(const struct sync *y)
 	return false;
 }
 
+/* What may be only on its way is told to the server when it stays the same, word for word, for an
+ * hour. */
+static int waiting_event(struct sync *y, const struct err *bad, struct err *err)
+{
+	int64_t now = clock_now(), first = now;
+	int rc;
+
+	if (y->flags & SYNC_DRY_RUN)
+		return 0;
+	rc = db_run(y->s->db, err, "DELETE FROM torn WHERE abs(? - last) > 86400", "i", now);
+	if (rc == 0)
+		rc = db_int(y->s->db, err, &first,
+			    "INSERT INTO torn (what, first, last) VALUES (?1, ?2, ?2) "
+			    "ON CONFLICT (what) DO UPDATE SET last = ?2 RETURNING first",
+			    "ti", bad->text, now);
+	if (rc < 0 || now - first < 3600)
+		return rc < 0 ? rc : 0;
+	return station_event(y->s, rc_slug(bad->rc), bad->text, err);
+}
+
 /* What is torn or late in one depot does not matter while another one is up to date. */
-static int depots_errors(struct sync *y, int (*step)(struct follow *f, struct err *err),
-			 struct err *err)
+static int depot_error(struct sync *y, const struct follow *f, struct err *err)
+{
+	if (f->odd.rc < 0 && f->err.rc == 0) {
+		say_warning(y->s->say, "%s", f->odd.text);
+		if (waiting_event(y, &f->odd, err) < 0)
+			return err->rc;
+	}
+	if (f->err.rc == 0)
+		return 0;
+	if (rc_status(f->err.rc) != 7)
+		return sync_event(y, &f->err, err);
+	if (any_current(y)) {
+		say_debug(y->s->say, "%s", f->err.text);
+		return 0;
+	}
+	sync_tell(y, &f->err);
+	return waiting_event(y, &f->err, err);
+}
+
+static int depots_errors(struct sync *y, struct err *err)
 {
 	for (size_t i = 0; i < y->depots; i++) {
-		struct err bad = {0};
+		int rc = depot_error(y, &y->depot[i], err);
 
-		if (step(&y->depot[i], &bad) >= 0)
-			continue;
-		if (rc_status(bad.rc) == 7 && any_current(y))
-			say_debug(y->s->say, "%s", bad.text);
-		else if (sync_event(y, &bad, err) < 0)
-			return err->rc;
+		if (rc < 0)
+			return rc;
+		y->depot[i].err.rc = y->depot[i].odd.rc = 0;
 	}
 	return 0;
 }
@@ -186,15 +225,16 @@ static int beat_take(struct sync *y, struct err *err)
 	struct err bad = {0};
 	int rc = station_beat_current(y->s, &y->beat, &identity, err);
 
-	if (rc < 0)
-		return rc;
-	if (rc == 1)
+	if (rc == 1 && y->depots > 0)
 		return 1;
-	memset(&y->beat, 0, sizeof(y->beat));
-	if (y->worst.rc != 0)
-		return 0; /* told already */
+	if (rc == 0)
+		memset(&y->beat, 0, sizeof(y->beat));
+	if (rc < 0 || y->worst.rc != 0)
+		return rc < 0 ? rc : 0; /* told already */
 	if (y->depots == 0)
-		err_set(&bad, RC_AGAIN, "no depot is at hand");
+		err_set(&bad, RC_AGAIN,
+			"no depot is at hand: plug one in, or name it in depots: of %s",
+			y->s->config);
 	else if (y->s->beat > 0)
 		err_set(&bad, RC_AGAIN,
 			"the newest beat was signed with a key that is no longer trusted: waiting "
@@ -213,11 +253,11 @@ static int sync_follow(struct sync *y, struct err *err)
 	int rc = depots_pass(y, follow_trust, err);
 
 	if (rc == 0)
+		rc = depots_errors(y, err);
+	if (rc == 0)
 		rc = depots_pass(y, follow_beat, err);
 	if (rc == 0)
-		rc = depots_errors(y, follow_trust, err);
-	if (rc == 0)
-		rc = depots_errors(y, follow_beat, err);
+		rc = depots_errors(y, err);
 	if (rc == 0)
 		rc = beat_take(y, err);
 	if (rc == 1)
@@ -302,8 +342,10 @@ static int sync_apply(struct sync *y, struct err *err)
 	struct err bad = {0};
 	int rc = row_find(y, &row, &bad);
 
-	if (rc < 0)
-		return sync_event(y, &bad, err);
+	if (rc < 0) {
+		sync_tell(y, &bad);
+		return waiting_event(y, &bad, err);
+	}
 	if (rc == 0)
 		return row_missing(y, err);
 	if (!(y->flags & SYNC_DRY_RUN)) {
@@ -395,7 +437,7 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 		rc = depots_open(y, only, err);
 	if (rc == 0)
 		rc = sync_follow(y, err);
-	if (rc == 0 && y->beat.sequence > 0)
+	if (rc == 0 && y->beat.sequence > 0 && y->depots > 0)
 		rc = sync_apply(y, err);
 	if (rc < 0)
 		return rc;

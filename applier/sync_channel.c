@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applier/station_internal.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
-#include "core/format/path.h"
 
 /* One channel on its way from what is held to what the shard names. */
 struct job {
@@ -304,9 +304,9 @@ static int channel_one(struct sync *y, const struct sync_policy *p, size_t i, st
 /* Two trees in one place would undo each other; the one that is there already stays. */
 static bool yields_to(const struct sync_policy *p, const bool *held, size_t i, size_t other)
 {
-	const char *a = p->target[i] + 1, *b = p->target[other] + 1;
+	const char *a = p->target[i], *b = p->target[other];
 
-	if (!path_below(a, b) && !path_below(b, a))
+	if (!station_within(a, b) && !station_within(b, a))
 		return false;
 	return held[other] != held[i] ? held[other] : other < i;
 }

@@ -6,7 +6,6 @@
 
 #include "applier/station_internal.h"
 #include "core/base/own.h"
-#include "core/format/path.h"
 #include "core/os/beneath.h"
 
 void sync_place_clear(struct sync_place *p)
@@ -55,11 +54,6 @@ int sync_place_keep(struct station *s, const struct sync_place *p, struct err *e
 		      p->on_leave, &p->head);
 }
 
-static bool dir_holds(const char *dir, const char *path)
-{
-	return path_below(path + 1, dir + 1);
-}
-
 /*
  * Below the descriptor that apply gets, neither a link nor another mount is entered.  What lies
  * above it is the owner's own word: the deepest directory of allow: that holds the path, else the
@@ -67,10 +61,10 @@ static bool dir_holds(const char *dir, const char *path)
  */
 static const char *place_base(const struct station *s, const char *path)
 {
-	const char *best = dir_holds(s->root, path) ? s->root : "/";
+	const char *best = station_within(path, s->root) ? s->root : "/";
 
 	for (size_t i = 0; i < s->allows; i++)
-		if (dir_holds(s->allow[i], path) && strlen(s->allow[i]) > strlen(best))
+		if (station_within(path, s->allow[i]) && strlen(s->allow[i]) > strlen(best))
 			best = s->allow[i];
 	return best;
 }
