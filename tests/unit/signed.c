@@ -267,6 +267,7 @@ Test(signed, a_signature_of_another_text_or_key_is_not_imported)
 	cr_expect(strstr(err.text, "another file") != NULL, "%s", err.text);
 	cr_expect_eq(signed_import(bytes_of(INNER), minisig, &public_other, &ret, &err),
 		     RC_UNTRUSTED);
+	cr_expect(strstr(err.text, ", not by key ") != NULL, "%s", err.text);
 	public_other.number = public.number;
 	cr_expect_eq(signed_import(bytes_of(INNER), minisig, &public_other, &ret, &err),
 		     RC_UNTRUSTED, "a number proves nothing");
