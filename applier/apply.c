@@ -175,18 +175,24 @@ static int target_make(struct apply *a, struct err *err)
 /** Up to here nothing happened that anybody could see; on failure nothing is left of it. */
 static int stage(struct apply *a, struct reader *r, struct err *err)
 {
-	if (target_make(a, err) < 0 || stage_open(a, err) < 0 || stage_fill(a, r, err) < 0 ||
-	    stage_flush(a, err) < 0 || journal_staged(a, err) < 0 ||
-	    changelist_keep(&a->list, a->s->statefd, a->t->tree, err) < 0 ||
-	    db_commit(a->s->db, err) < 0) {
-		db_rollback(a->s->db);
+	bool sure = true;
+
+	if (target_make(a, err) == 0 && stage_open(a, err) == 0 && stage_fill(a, r, err) == 0 &&
+	    stage_flush(a, err) == 0 && journal_staged(a, err) == 0 &&
+	    changelist_keep(&a->list, a->s->statefd, a->t->tree, err) == 0) {
+		if (db_commit(a->s->db, err) == 0)
+			return 0;
+		sure = journal_void(a);
+	}
+	db_rollback(a->s->db);
+	/* A commit that failed may still be on the disk: then the next run needs all of it. */
+	if (sure) {
 		stage_remove(a);
 		changelist_drop(a->s->statefd, a->t->tree);
 		if (a->made_target)
 			unlinkat(a->t->rootfd, a->t->path, AT_REMOVEDIR);
-		return err->rc;
 	}
-	return 0;
+	return err->rc;
 }
 
 static int run(struct apply *a, struct reader *r, struct err *err)

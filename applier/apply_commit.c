@@ -132,13 +132,14 @@ static int step_out(struct apply *a, const struct op *op, struct err *err)
 	struct seen there, gone;
 	bool doubt = false;
 	int fd = dirs_parent(&a->dirs, op->path, &name, err);
+	int absent = fd < 0 && errno == ENOENT; /* its directory went out before, with all in it */
 	int rc;
 
-	if (fd < 0)
+	if (fd < 0 && !absent)
 		return fd;
 	stage_slot(slot, 'o', op->n);
 	rc = seen_at(a->stage.fd, slot, &gone, err);
-	if (rc < 0)
+	if (rc < 0 || (rc == 0 && absent))
 		return rc;
 	if (rc == 0) {
 		rc = seen_at(fd, name, &there, err);

@@ -339,3 +339,40 @@ int rows_finish(struct apply *a, struct err *err)
 		return err->rc;
 	return index_seal(a->index, &(struct digest){0}, err);
 }
+
+/** An entry that was taken out and came back has another ctime, and is the same. */
+static int came_back(struct apply *a, const struct op *op, struct err *err)
+{
+	OWNED(freep) struct entry *e = NULL;
+	const char *name;
+	struct seen s;
+	int fd, rc;
+
+	if (op->old.kind == 0)
+		return 0;
+	e = malloc(sizeof(*e));
+	if (e == NULL)
+		return err_memory(err);
+	rc = index_get(a->index, op->path, e, err);
+	if (rc <= 0 || e->ino != op->old.ino || e->ctime != op->old.ctime)
+		return rc < 0 ? rc : 0;
+	fd = dirs_parent(&a->dirs, op->path, &name, err);
+	if (fd < 0 || seen_at(fd, name, &s, err) <= 0 || !seen_same(&s, &op->old))
+		return 0;
+	e->ctime = s.ctime;
+	return index_put(a->index, op->path, e, err);
+}
+
+int rows_undone(struct apply *a, struct err *err)
+{
+	struct digest d;
+	int rc;
+
+	dirs_clear(&a->dirs);
+	a->index = index_free(a->index);
+	rc = index_open(a->s->db, a->t->tree, &a->index, err);
+	if (rc == 0)
+		rc = journal_each(a, 1u << OP_OUT | 1u << OP_PLACE | 1u << OP_META, false,
+				  came_back, err);
+	return rc == 0 ? index_seal(a->index, &d, err) : rc;
+}

@@ -260,6 +260,9 @@ int stage_open(struct apply *a, struct err *err);
 /** stage_find(a, err): that of an interrupted run. */
 int stage_find(struct apply *a, struct err *err);
 void stage_remove(struct apply *a);
+/** stage_sweep(a): what a run left that could not clear away behind it, or was killed before its
+ * journal was written. */
+void stage_sweep(struct apply *a);
 /** stage_fill(a, r, err): everything that the plan asks for; inodes into the lines. */
 int stage_fill(struct apply *a, struct reader *r, struct err *err);
 int stage_flush(struct apply *a, struct err *err);
@@ -326,6 +329,9 @@ int journal_begin(struct apply *a, struct err *err);
 int journal_add(struct apply *a, struct op *op, struct err *err);
 /** journal_staged(a, err): the inodes of what was staged into the operations and lines. */
 int journal_staged(struct apply *a, struct err *err);
+/** journal_void(a): after a commit that failed: SQLite has rolled it back, but a flush that fails
+ * leaves open what the disk holds.  True when it is sure that the journal is not there. */
+bool journal_void(struct apply *a);
 /** journal_each(a, kinds, down, each, err): operations of these kinds (bits 1 << enum op_kind),
  * ascending or descending. */
 int journal_each(struct apply *a, unsigned kinds, bool down,
@@ -361,5 +367,7 @@ int move_entry(int fromfd, const char *from, int tofd, const char *to, unsigned 
 int rows_verify(struct apply *a, struct err *err);
 /** rows_finish(a, err): the rows of what lies there now. */
 int rows_finish(struct apply *a, struct err *err);
+/** rows_undone(a, err): after everything was put back. */
+int rows_undone(struct apply *a, struct err *err);
 
 #endif

@@ -136,13 +136,29 @@ static int lines_write(struct apply *a, struct err *err)
 int journal_staged(struct apply *a, struct err *err)
 {
 	for (uint64_t i = 0; i < a->list.lines; i++)
-		if (a->line[i].action == LINE_PLACE && op_inode(a, &a->line[i], err) < 0)
+		/* New directories have theirs already. */
+		if (a->line[i].action == LINE_PLACE && a->line[i].ino != 0 &&
+		    op_inode(a, &a->line[i], err) < 0)
 			return err->rc;
 	if (lines_write(a, err) < 0)
 		return err->rc;
 	a->run.state = RUN_COMMITTING;
 	return db_run(a->s->db, err, "UPDATE apply_run SET state = ?, inside = ? WHERE id = ?",
 		      "iii", (int64_t)RUN_COMMITTING, (int64_t)a->stage.inside, a->run.id);
+}
+
+bool journal_void(struct apply *a)
+{
+	struct db *db = a->s->db;
+	struct err quiet = {0};
+
+	/* The same pages again, so that what is written now lies over what was written before. */
+	if (db_begin(db, &quiet) == 0 && journal_begin(a, &quiet) == 0 &&
+	    db_run(db, &quiet, "DELETE FROM apply_run WHERE id = ?", "i", a->run.id) == 0 &&
+	    db_commit(db, &quiet) == 0)
+		return true;
+	db_rollback(db);
+	return false;
 }
 
 static void read_seen(sqlite3_stmt *st, int i, struct seen *s)

@@ -122,6 +122,23 @@ void stage_remove(struct apply *a)
 	fd_closep(&s->holderfd);
 }
 
+void stage_sweep(struct apply *a)
+{
+	char beside[sizeof(a->stage.name)];
+	const char *name;
+
+	snprintf(beside, sizeof(beside), STAGE_INSIDE "-%s", a->t->tree);
+	if (a->t->path[0] != '\0') {
+		OWNED(fd_closep) int fd = beneath_parent(a->t->rootfd, a->t->path, &name, NULL);
+
+		if (fd >= 0)
+			beneath_remove_tree(fd, beside, NULL);
+	}
+	if (a->targetfd >= 0)
+		beneath_remove_tree(a->targetfd, STAGE_INSIDE, NULL);
+	changelist_drop(a->s->statefd, a->t->tree);
+}
+
 /* What is made in it */
 
 struct fill {
