@@ -124,6 +124,13 @@ static int judge_out(struct apply *a, const struct op *op, const char *slot, boo
 
 /* Out */
 
+/** After a directory that could not be opened: because it went out itself, and perhaps a file or a
+ * link took its place? */
+static bool parent_gone(int fd)
+{
+	return fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+}
+
 static int step_out(struct apply *a, const struct op *op, struct err *err)
 {
 	const char *name;
@@ -132,7 +139,7 @@ static int step_out(struct apply *a, const struct op *op, struct err *err)
 	struct seen there, gone;
 	bool doubt = false;
 	int fd = dirs_parent(&a->dirs, op->path, &name, err);
-	int absent = fd < 0 && errno == ENOENT; /* its directory went out before, with all in it */
+	bool absent = parent_gone(fd);
 	int rc;
 
 	if (fd < 0 && !absent)
@@ -302,7 +309,7 @@ static int flush_one(struct apply *a, const struct op *op, struct err *err)
 	int fd = dirs_parent(&a->dirs, op->path, &name, err);
 
 	if (fd < 0)
-		return fd;
+		return parent_gone(fd) ? 0 : fd;
 	if (fsync(fd) < 0)
 		return err_sys(err, RC_IO, "%s: cannot flush its directory", op->path);
 	if (op->kind == OP_META) {

@@ -18,6 +18,7 @@
 
 enum where {
 	WHERE_DISK,    /* it is there */
+	WHERE_MISSING, /* the index knows it, the disk does not: made if something goes into it */
 	WHERE_STAGE,   /* it is new: staged, and placed as a whole */
 	WHERE_BLOCKED, /* something local stays in its place: nothing below is done */
 };
@@ -36,6 +37,7 @@ struct level {
 	uint32_t op; /* STAGE: the operation that places it */
 	struct meta want;
 	struct seen old;
+	bool old_keep; /* that is somebody's, and is kept */
 };
 
 struct plan {
@@ -76,6 +78,16 @@ static enum answer conflict(struct plan *p, const char *path)
 	if (p->a->preview.conflicts++ == 0)
 		memcpy(p->first, path, strlen(path) + 1);
 	return p->a->run.local == LOCAL_KEEP ? ANSWER_KEEP : ANSWER_GO;
+}
+
+/** The same, at one of the directories above. */
+static enum answer conflict_at(struct plan *p, size_t len)
+{
+	char path[LIMIT_PATH + 1];
+
+	memcpy(path, p->path, len);
+	path[len] = '\0';
+	return conflict(p, path);
 }
 
 static void keep_line(struct plan *p, uint64_t line)
@@ -166,22 +178,23 @@ static int push(struct plan *p, const char *path, size_t len, struct level **ret
 }
 
 /** A directory that gets staged: placed by itself when it is the first one on the way down. */
-static int stage_directory(struct plan *p, struct level *l, const struct seen *old, bool keep,
-			   struct err *err)
+static int stage_directory(struct plan *p, size_t depth, struct err *err)
 {
-	struct level *above = &p->level[p->depth - 1];
+	struct level *l = &p->level[depth], *above = l - 1;
 
 	l->where = WHERE_STAGE;
 	p->a->trees++;
 	p->a->preview.space_needed += 4096;
+	p->a->preview.inodes_needed++;
 	if (above->where == WHERE_STAGE) {
 		l->op = above->op;
 		return 0;
 	}
 	op_start(p, OP_PLACE, p->path);
+	p->op.path[l->len] = '\0';
 	p->op.now.kind = ENTRY_DIRECTORY;
-	p->op.old = *old;
-	p->op.keep = keep;
+	p->op.old = l->old;
+	p->op.keep = l->old_keep;
 	if (journal_add(p->a, &p->op, err) < 0)
 		return err->rc;
 	l->op = p->op.n;
@@ -209,7 +222,6 @@ static int disk_at(struct plan *p, const char *path, struct seen *ret, const cha
 static int enter_known(struct plan *p, const char *path, size_t len, struct err *err)
 {
 	struct level *l;
-	struct seen s;
 	const char *name;
 	int fd, rc;
 
@@ -227,19 +239,36 @@ static int enter_known(struct plan *p, const char *path, size_t len, struct err 
 	l->ours = true;
 	l->where = p->level[p->depth - 1].where;
 	if (l->where == WHERE_STAGE)
-		return stage_directory(p, l, &(struct seen){0}, false, err);
-	if (l->where == WHERE_BLOCKED)
+		return stage_directory(p, p->depth, err);
+	if (l->where != WHERE_DISK)
 		return 0;
-	if (disk_at(p, p->path, &s, &name, &fd, err) < 0)
+	if (disk_at(p, p->path, &l->old, &name, &fd, err) < 0)
 		return err->rc;
-	l->old = s;
-	if (s.kind == ENTRY_DIRECTORY)
-		return 0;
-	if (s.kind != 0 && conflict(p, p->path) == ANSWER_KEEP) {
-		l->where = WHERE_BLOCKED;
-		return 0;
+	if (l->old.kind != ENTRY_DIRECTORY)
+		l->where = WHERE_MISSING;
+	return 0;
+}
+
+/** Something goes into directories that are missing: they are made again. */
+static int enter_missing(struct plan *p, struct err *err)
+{
+	for (size_t i = 1; i <= p->depth; i++) {
+		struct level *l = &p->level[i];
+
+		if (l->where != WHERE_MISSING)
+			continue;
+		if (p->level[i - 1].where == WHERE_BLOCKED) {
+			l->where = WHERE_BLOCKED;
+			continue;
+		}
+		/* What lies there instead is somebody's. */
+		l->old_keep = l->old.kind != 0;
+		if (l->old_keep && conflict_at(p, l->len) == ANSWER_KEEP)
+			l->where = WHERE_BLOCKED;
+		else if (stage_directory(p, i, err) < 0)
+			return err->rc;
 	}
-	return stage_directory(p, l, &s, s.kind != 0, err);
+	return 0;
 }
 
 /** Leave what is not above ${path}, enter what is. */
@@ -476,11 +505,11 @@ static int plan_directory(struct plan *p, const struct change *c, uint64_t line,
 		keep_line(p, line);
 		return 0;
 	}
-	if (stage_directory(p, l, &s, s.kind != 0 && found == FOUND_LOCAL, err) < 0)
+	l->old_keep = s.kind != 0 && found == FOUND_LOCAL;
+	if (stage_directory(p, p->depth, err) < 0)
 		return err->rc;
 	l->ours = above == WHERE_DISK; /* those below it get theirs in the staging area */
 	decide(p, c->op, line, above == WHERE_DISK ? LINE_PLACE : LINE_TREE, l->op);
-	p->a->preview.inodes_needed++;
 	return 0;
 }
 
@@ -495,11 +524,10 @@ static int plan_meta(struct plan *p, const struct change *c, uint64_t line, stru
 	if (c->kind == ENTRY_DIRECTORY)
 		return plan_directory(p, c, line, err);
 	l = top(p);
-	if (l->where != WHERE_DISK) {
-		if (l->where == WHERE_BLOCKED)
-			keep_line(p, line);
+	if (l->where == WHERE_BLOCKED)
+		keep_line(p, line);
+	if (l->where != WHERE_DISK)
 		return 0;
-	}
 	rc = disk_at(p, c->path, &s, &name, &fd, err);
 	if (rc <= 0)
 		return rc;
@@ -552,6 +580,9 @@ static int plan_line(struct plan *p, const struct change *c, uint64_t line, stru
 	if (walk_to(p, c->path, err) < 0)
 		return err->rc;
 	p->have_row = false;
+	if (c->op != CHANGE_DELETE && (c->op != CHANGE_META || c->kind == ENTRY_DIRECTORY) &&
+	    enter_missing(p, err) < 0)
+		return err->rc;
 	if (!p->a->fresh && top(p)->where != WHERE_STAGE) {
 		rc = index_get(p->a->index, c->path, &p->row, err);
 		if (rc < 0)

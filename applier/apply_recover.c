@@ -10,8 +10,7 @@
 static int end_run(struct apply *a, bool undone, struct err *err)
 {
 	if (db_begin(a->s->db, err) < 0 || (undone && rows_undone(a, err) < 0) ||
-	    journal_end(a, true, err) < 0 ||
-	    db_commit(a->s->db, err) < 0) {
+	    journal_end(a, true, err) < 0 || db_commit(a->s->db, err) < 0) {
 		db_rollback(a->s->db);
 		return err->rc;
 	}

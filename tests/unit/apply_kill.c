@@ -1,0 +1,172 @@
+/*
+ * A run that is cut off: by SIGKILL before each call that writes, and by each of these calls
+ * failing.  Afterwards the tree is the old one or the new one, the index says the same as the disk,
+ * and the next run gets there.
+ */
+#include "tests/unit/fault.h"
+
+#include <sys/wait.h>
+
+#include "tests/unit/apply_tree.h"
+
+/** The two bundles, made once, and what the tree is after each. */
+struct pair {
+	struct world made;
+	struct made_bundle b[2];
+	struct digest tree[2];
+	struct db *model[2];
+};
+
+static void pair_make(struct pair *p)
+{
+	struct maker m = {0};
+	char path[SCRATCH_PATH + 32];
+
+	world_make(&p->made);
+	make_first(&m);
+	bundle_make(&p->made, &m, 0, 1, &p->b[0]);
+	p->tree[0] = p->made.tree;
+	OK(&p->made, db_exec(p->made.model, "PRAGMA wal_checkpoint(TRUNCATE)", &p->made.err));
+	cr_assert_eq(scratch_run(p->made.dir, "cp model.db model1.db"), 0);
+	snprintf(path, sizeof(path), "%s/model1.db", p->made.dir);
+	OK(&p->made, db_open(path, 1, (const char *const[]){index_schema_sql}, 1, &p->model[0],
+			     &p->made.err));
+	make_second(&m);
+	bundle_make(&p->made, &m, 1, 2, &p->b[1]);
+	p->tree[1] = p->made.tree;
+	p->model[1] = p->made.model;
+}
+
+static void pair_clear(struct pair *p)
+{
+	db_free(p->model[0]);
+	buf_clear(&p->b[0].blocks);
+	buf_clear(&p->b[1].blocks);
+	world_clear(&p->made);
+}
+
+/** A workstation of its own, with the bundles of the pair. */
+static void station_make(struct world *w, const struct pair *p)
+{
+	char command[4 * SCRATCH_PATH];
+
+	world_make(w);
+	snprintf(command, sizeof(command), "cp '%s'/depot/* depot/", p->made.dir);
+	cr_assert_eq(scratch_run(w->dir, command), 0);
+}
+
+/** Look with the model of the generation that is held. */
+static void station_check(struct world *w, const struct pair *p)
+{
+	struct db *own = w->model;
+	uint64_t epoch, generation;
+	struct digest d;
+
+	OK(w, apply_held(&w->s, "office", &epoch, &generation, &d, &w->err));
+	cr_assert(generation == 1 || generation == 2);
+	w->generation = generation;
+	w->tree = p->tree[generation - 1];
+	w->model = p->model[generation - 1];
+	world_check(w);
+	w->model = own;
+}
+
+/** In a child: the first bundle, then the second with the fault armed.  Its exit status. */
+static int run_with_fault(struct world *w, const struct pair *p, long at, int error, long until)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		static const char *migrations[2];
+		char path[SCRATCH_PATH + 32];
+		int rc;
+
+		migrations[0] = index_schema_sql;
+		migrations[1] = apply_schema_sql;
+		snprintf(path, sizeof(path), "%s/state/state.db", w->dir);
+		if (db_open(path, STATION_APPLICATION_ID, migrations, 2, &w->s.db, &w->err) < 0 ||
+		    world_try(w, &p->b[0], 0) < 0)
+			_exit(99);
+		fault_arm(at, error, until);
+		rc = world_try(w, &p->b[1], 0);
+		fault.pid = 0;
+		if (rc < 0 && getenv("FAULT_SHOW") != NULL)
+			fprintf(stderr, "%ld: %s\n", at, w->err.text);
+		_exit(rc < 0 ? 1 : atomic_load(&fault.calls) < at ? 42 : 0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/** One run with a fault, and what comes after.  False: there was no such call any more. */
+static bool survive(const struct pair *p, long at, int error, long until)
+{
+	static const char *migrations[2];
+	char path[SCRATCH_PATH + 32];
+	struct world w;
+	int status, rc;
+
+	station_make(&w, p);
+	w.s.db = db_free(w.s.db); /* a connection does not cross a fork */
+	status = run_with_fault(&w, p, at, error, until);
+	cr_assert(status == 42 || status == 0 || status == 1 || status == 128 + SIGKILL,
+		  "call %ld: status %d", at, status);
+	migrations[0] = index_schema_sql;
+	migrations[1] = apply_schema_sql;
+	snprintf(path, sizeof(path), "%s/state/state.db", w.dir);
+	OK(&w, db_open(path, STATION_APPLICATION_ID, migrations, 2, &w.s.db, &w.err));
+	rc = apply_recover(&w.s, &w.target, &w.err);
+	cr_assert_geq(rc, 0, "call %ld: %s", at, w.err.text);
+	if (getenv("FAULT_SHOW") != NULL)
+		fprintf(stderr, "%ld: status %d, recovered %d (%s)\n", at, status, rc, w.err.text);
+	cr_assert_eq(apply_recover(&w.s, &w.target, &w.err), 0, "call %ld", at);
+	if (status != 128 + SIGKILL || rc > 0)
+		station_check(&w, p);
+	rc = world_try(&w, &p->b[1], 0);
+	cr_assert(rc == 0 || rc == RC_AGAIN, "call %ld: %s", at, w.err.text);
+	station_check(&w, p);
+	cr_assert_eq(w.generation, 2);
+	world_clear(&w);
+	return status != 42;
+}
+
+static void survive_all(int error, bool forever)
+{
+	struct pair p = {0};
+	long at = 1;
+
+	pair_make(&p);
+	while (survive(&p, at, error, forever ? 1000000 : at))
+		at++;
+	cr_assert_gt(at, 50, "only %ld calls were tried", at);
+	cr_log_info("%ld calls", at);
+	pair_clear(&p);
+}
+
+Test(apply_kill, a_run_killed_before_any_write_leaves_the_old_tree_or_the_new_one)
+{
+	survive_all(0, false);
+}
+
+Test(apply_kill, the_same_on_a_file_system_that_cannot_exchange)
+{
+	fault.no_exchange = true;
+	survive_all(0, false);
+}
+
+Test(apply_kill, a_write_that_fails_leaves_the_old_tree_or_the_new_one)
+{
+	survive_all(EIO, false);
+}
+
+Test(apply_kill, a_disk_that_stays_full_leaves_the_old_tree_or_the_new_one)
+{
+	survive_all(ENOSPC, true);
+}
+
+Test(apply_kill, a_write_that_fails_without_exchange_leaves_the_old_tree_or_the_new_one)
+{
+	fault.no_exchange = true;
+	survive_all(EIO, false);
+}
