@@ -160,7 +160,7 @@ Test(code, what_is_made_comes_back)
 		invite_text(text, &in);
 		cr_assert_eq(invite_parse(text, &back, &err), 0, "%s: %s", text, err.text);
 		cr_expect_eq(memcmp(in.site, back.site, sizeof(in.site)), 0);
-		cr_expect_eq(back.trust_floor, i * 100 < 4095 ? i * 100 : 4095);
+		cr_expect_eq(back.trust_floor, i * 100 < 4095 ? (uint32_t)i * 100 : 4095u);
 		cr_expect_eq(in.trust_floor, back.trust_floor);
 		cr_expect_eq(in.last_day, back.last_day);
 		cr_expect_eq(in.secret, back.secret);

@@ -38,22 +38,9 @@ Test(path, names_that_lead_elsewhere_or_nowhere_are_refused)
 
 Test(path, any_other_bytes_are_names)
 {
-	static const char *const good[] = {"a",
-					   "...",
-					   "..a",
-					   ".a",
-					   "a.",
-					   "a/b",
-					   "a b",
-					   "\n",
-					   "\x1b",
-					   "\xff",
-					   "a\\b",
-					   "CON/:*",
-					   "-",
-					   "%41",
-					   ".../."
-					   "x"};
+	static const char *const good[] = {"a",    "...",    "..a", ".a",   "a.",
+					   "a/b",  "a b",    "\n",  "\x1b", "\xff",
+					   "a\\b", "CON/:*", "-",   "%41",  ".../.x"};
 	struct err err = {0};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
