@@ -40,9 +40,11 @@ static int out_flush(struct job *j, struct err *err)
 
 static int out_add(struct job *j, const void *p, size_t n, struct err *err)
 {
-	if (j->used + n > OUT_BYTES && out_flush(j, err) < 0)
+	bool direct = n >= OUT_BYTES / 2;
+
+	if ((direct || j->used + n > OUT_BYTES) && out_flush(j, err) < 0)
 		return err->rc;
-	if (n >= OUT_BYTES / 2)
+	if (direct)
 		return fd_write(j->pipefd, p, n, err);
 	memcpy(j->out + j->used, p, n);
 	j->used += n;
