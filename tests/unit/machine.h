@@ -70,7 +70,7 @@ static inline void inbox_put(const char *id, uint64_t sequence, struct bytes sea
 
 static inline bool inbox_has(const char *path)
 {
-	char full[SCRATCH_PATH + DEPOT_NAME + 32];
+	char full[1024];
 	struct stat st;
 
 	snprintf(full, sizeof(full), "%s/%s", depot_dir, path);

@@ -1,0 +1,563 @@
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bundler/collect_internal.h"
+#include "bundler/enrolment.h"
+#include "bundler/registry.h"
+#include "bundler/trustops.h"
+#include "tests/unit/machine.h"
+
+TestSuite(collect, .init = server_make, .fini = server_teardown);
+
+static struct collect_counts collected(struct site *s)
+{
+	struct collect_counts n;
+	struct err err = {0};
+
+	must(collect_site(s, &n, &err));
+	return n;
+}
+
+/* enrolled(s, m, name): through the inbox, as in life. */
+static void enrol(struct site *s, const struct machine *m, const char *name)
+{
+	char code[INVITE_TEXT + 1], path[DEPOT_NAME];
+	struct request r;
+	struct err err = {0};
+
+	must(enrolment_invite(s, name, 7, code, &err));
+	r = machine_request(s, m, code);
+	request_post(s, m, &r, path);
+	cr_assert_eq(collected(s).enrolled, 1);
+	cr_assert_not(inbox_has(path), "what was recorded is pruned");
+}
+
+static int64_t sequence(struct site *s)
+{
+	return server_number(s, "SELECT ifnull(max(sequence), 0) FROM receipt");
+}
+
+/* posted(s, m, sequence, path): a plain receipt of that number. */
+static void posted(struct site *s, const struct machine *m, uint64_t number, char path[DEPOT_NAME])
+{
+	struct receipt r = machine_receipt(s, m, number);
+
+	receipt_post(s, m, &r, path);
+}
+
+Test(collect, finds_nothing_in_an_empty_depot)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct collect_counts n = collected(s);
+
+	cr_assert_eq(n.files + n.receipts + n.requests + n.refused + n.incomplete, 0);
+}
+
+Test(collect, enrols_by_the_inbox_and_records_receipts_in_order)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[3][DEPOT_NAME];
+	struct collect_counts n;
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 9, path[0]);
+	posted(s, &m, 10, path[1]);
+	posted(s, &m, 2, path[2]);
+	n = collected(s);
+	cr_assert_eq(n.files, 3);
+	cr_assert_eq(n.receipts, 3, "by number, not by text: 2, 9, 10");
+	cr_assert_eq(sequence(s), 10);
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_not(inbox_has(path[i]));
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM inbox"), 0, "nothing to remember");
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind <> 'enrolled'"), 0);
+}
+
+Test(collect, keeps_every_field_of_the_state_and_each_event_once)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	struct receipt r;
+	struct receipt_channel c = {.name = "office",
+				    .epoch = 1,
+				    .generation = 41,
+				    .tree = {{7}},
+				    .result = "refused",
+				    .reason = "policy: no",
+				    .wanted = 42,
+				    .drift = 3,
+				    .at = SERVER_NOW,
+				    .milliseconds = 12};
+	struct receipt_event e[] = {{1, SERVER_NOW, "clock", "one"},
+				    {2, SERVER_NOW, "clock", "two"}};
+	char path[DEPOT_NAME];
+
+	enrol(s, &m, "kiosk");
+	r = machine_receipt(s, &m, 1);
+	r.channel = &c;
+	r.channels = 1;
+	r.event = e;
+	r.events = 1;
+	r.private_epoch = r.private_generation = 1;
+	r.private_tree.b[0] = 5;
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).receipts, 1);
+	r.sequence = 2;
+	r.events = 2;
+	c.generation = 42;
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).receipts, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_event"), 2);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_channel"), 1);
+	cr_assert_eq(server_number(s,
+				   "SELECT generation FROM receipt_channel WHERE drift = 3 AND"
+				   " wanted = 42 AND result = 'refused' AND reason = 'policy: no'"),
+		     42);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt WHERE private_generation = 1"),
+		     1);
+}
+
+Test(collect, takes_the_same_file_again_for_nothing_new)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(buf_clear) struct buf inner = BUF_INIT;
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	char path[DEPOT_NAME], other[DEPOT_NAME];
+	struct receipt r;
+	struct collect_counts n;
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	r = machine_receipt(s, &m, 5);
+	must(receipt_encode(&r, &inner, &err));
+	sealed_by(s, m.sign, bytes_in(&inner), &sealed);
+	inbox_put(m.id, 5, bytes_in(&sealed), "receipt", path);
+	cr_assert_eq(collected(s).receipts, 1);
+	inbox_put(m.id, 5, bytes_in(&sealed), "receipt", path);
+	n = collected(s);
+	cr_assert_eq(n.known, 1);
+	cr_assert_eq(n.refused, 0);
+	cr_assert_not(inbox_has(path));
+	buf_reset(&sealed);
+	sealed_by(s, m.sign, bytes_in(&inner), &sealed);
+	inbox_put(m.id, 5, bytes_in(&sealed), "receipt", other);
+	cr_assert_str_neq(path, other, "sealed anew, the file differs");
+	n = collected(s);
+	cr_assert_eq(n.known, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind <> 'enrolled'"), 0);
+}
+
+Test(collect, keeps_an_older_receipt_out_of_the_status_and_says_replay)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+	struct receipt r;
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 5, path);
+	cr_assert_eq(collected(s).receipts, 1);
+	r = machine_receipt(s, &m, 4);
+	r.free_bytes = 77;
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_not(inbox_has(path));
+	cr_assert_eq(sequence(s), 5);
+	cr_assert_eq(server_number(s, "SELECT free_bytes FROM receipt"), 0);
+	cr_assert_eq(server_events(s, "replay"), 1);
+}
+
+Test(collect, suspects_a_clone_when_one_number_has_two_contents)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+	struct receipt r;
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 5, path);
+	cr_assert_eq(collected(s).receipts, 1);
+	r = machine_receipt(s, &m, 5);
+	r.free_bytes = 77;
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(server_events(s, "clone"), 1);
+	cr_assert_eq(server_number(s, "SELECT free_bytes FROM receipt"), 0);
+}
+
+Test(collect, believes_nobody_but_the_registered_key)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new(), thief = machine_new();
+	struct machine forger = {.sign = thief.sign, .seal = thief.seal};
+	char path[DEPOT_NAME];
+	struct receipt r;
+
+	enrol(s, &m, "kiosk");
+	memcpy(forger.id, m.id, sizeof(forger.id));
+	r = machine_receipt(s, &m, 6);
+	receipt_post(s, &forger, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(server_events(s, "forged"), 1);
+	r = machine_receipt(s, &thief, 1);
+	receipt_post(s, &thief, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(server_events(s, "unknown-sender"), 1);
+	cr_assert_eq(sequence(s), 0);
+	cr_assert_not(inbox_has(path), "what was refused is pruned as well");
+}
+
+Test(collect, refuses_authentic_words_about_another_site_or_machine)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new(), other = machine_new();
+	char path[DEPOT_NAME];
+	struct receipt r;
+
+	enrol(s, &m, "kiosk");
+	enrol(s, &other, "till");
+	r = machine_receipt(s, &m, 1);
+	r.site.b[3] ^= 1;
+	receipt_post(s, &m, &r, path);
+	r = machine_receipt(s, &other, 2);
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).refused, 2);
+	cr_assert_eq(server_events(s, "foreign"), 2);
+	cr_assert_eq(sequence(s), 0);
+}
+
+Test(collect, makes_events_of_what_a_revoked_workstation_sends)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	must(enrolment_revoke(s, "kiosk", &err));
+	posted(s, &m, 1, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(sequence(s), 0);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind = 'revoked' AND text"
+				      " LIKE '%still sends%'"),
+		     1);
+}
+
+Test(collect, does_not_let_a_name_decide_anything)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(buf_clear) struct buf inner = BUF_INIT;
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	char path[DEPOT_NAME];
+	struct receipt r;
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	r = machine_receipt(s, &m, 3);
+	must(receipt_encode(&r, &inner, &err));
+	sealed_by(s, m.sign, bytes_in(&inner), &sealed);
+	inbox_put(m.id, 999, bytes_in(&sealed), "receipt", path);
+	cr_assert_eq(collected(s).receipts, 1);
+	cr_assert_eq(sequence(s), 3);
+}
+
+/* Files that are torn, junk, or not files */
+
+Test(collect, leaves_a_torn_file_alone_until_it_is_complete)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME], command[1024];
+	struct collect_counts n;
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 1, path);
+	snprintf(command, sizeof(command), "cp depot/%s whole; truncate -s -1 depot/%s", path,
+		 path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	n = collected(s);
+	cr_assert_eq(n.incomplete, 1);
+	cr_assert_eq(n.refused, 0);
+	cr_assert(inbox_has(path));
+	clock_set(SERVER_NOW + 86400);
+	cr_assert_eq(collected(s).incomplete, 1);
+	cr_assert_eq(server_events(s, "incomplete"), 0, "a day is not more than a day");
+	clock_set(SERVER_NOW + 2 * 86400);
+	cr_assert_eq(collected(s).incomplete, 1);
+	cr_assert_eq(collected(s).incomplete, 1);
+	cr_assert_eq(server_events(s, "incomplete"), 1, "told once");
+	snprintf(command, sizeof(command), "cp whole depot/%s", path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	cr_assert_eq(collected(s).receipts, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM inbox"), 0);
+}
+
+Test(collect, tries_an_incomplete_file_less_often_as_it_grows_old)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME], command[1024];
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 1, path);
+	snprintf(command, sizeof(command),
+		 "cp depot/%s whole; printf X | dd of=depot/%s bs=1"
+		 " conv=notrunc 2>/dev/null",
+		 path, path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	cr_assert_eq(collected(s).incomplete, 1);
+	clock_set(SERVER_NOW + 600);
+	cr_assert_eq(collected(s).incomplete, 1);
+	snprintf(command, sizeof(command), "cp whole depot/%s", path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	clock_set(SERVER_NOW + 1199);
+	cr_assert_eq(collected(s).receipts, 0, "same size, so not looked at yet");
+	clock_set(SERVER_NOW + 1200);
+	cr_assert_eq(collected(s).receipts, 1);
+}
+
+Test(collect, ignores_litter_and_what_is_not_a_file)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	char id[] = "00112233445566778899aabbccddeeff", command[1024];
+	char good[] = "0123456789abcdef0123456789abcdef";
+	struct collect_counts n;
+
+	snprintf(command, sizeof(command),
+		 "mkdir -p depot/inbox/%02x depot/inbox/zz depot/inbox/AA && cd depot/inbox/%02x &&"
+		 " echo x > README.TXT; echo x > .%s-1-%s.receipt; echo x > ._a; mkdir sub;"
+		 " echo x > %s-01-%s.receipt; ln -s /etc/passwd %s-1-%s.receipt;"
+		 " mkfifo %s-2-%s.receipt; echo x > ../%s-3-%s.receipt; echo x > %s-4-%s.bundle",
+		 shard_of(id), shard_of(id), id, good, id, good, id, good, id, good, id, good, id,
+		 good);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	n = collected(s);
+	cr_assert_eq(n.files, 0);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event"), 0);
+	cr_assert_eq(scratch_run(dir, "test -L depot/inbox/*/*-1-*.receipt"), 0);
+}
+
+static void junk(const char *id, uint64_t number, const char *text, const char *extension)
+{
+	char path[DEPOT_NAME];
+
+	inbox_put(id, number, bytes_of(text), extension, path);
+}
+
+Test(collect, turns_a_flood_of_junk_into_one_event_for_each_sender)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME], text[64], id[WORKSTATION_ID + 1];
+	struct collect_counts n;
+
+	enrol(s, &m, "kiosk");
+	for (uint64_t i = 1; i <= 300; i++) {
+		snprintf(text, sizeof(text), "junk %d", (int)i);
+		junk(m.id, i, text, i % 2 == 0 ? "receipt" : "request");
+	}
+	for (int i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "%032x", i);
+		junk(id, 1, "junk", "receipt");
+	}
+	posted(s, &m, 7, path);
+	n = collected(s);
+	cr_assert_eq(n.refused, 320);
+	cr_assert_eq(n.receipts, 1, "the good one among them is found");
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind = 'malformed'"), 2);
+	cr_assert_eq(server_number(s, "SELECT count FROM event WHERE about = 'kiosk' AND kind ="
+				      " 'malformed'"),
+		     300);
+	cr_assert_eq(server_number(s, "SELECT count FROM event WHERE about = 'strangers'"), 20);
+	cr_assert_eq(collected(s).files, 0);
+}
+
+Test(collect, refuses_oversized_files_without_reading_them)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	char id[] = "00112233445566778899aabbccddeeff", command[256];
+	char digest[] = "0123456789abcdef0123456789abcdef";
+
+	snprintf(command, sizeof(command),
+		 "mkdir -p depot/inbox/%02x; truncate -s 65537 depot/inbox/%02x/%s-1-%s.receipt;"
+		 " truncate -s 8193 depot/inbox/%02x/%s-1-%s.request",
+		 shard_of(id), shard_of(id), id, digest, shard_of(id), id, digest);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	cr_assert_eq(collected(s).refused, 2);
+	cr_assert_eq(server_events(s, "limit"), 2);
+	cr_assert_eq(scratch_run(dir, "test -z \"$(find depot/inbox -type f)\""), 0);
+}
+
+Test(collect, reads_what_was_sealed_to_a_retired_key)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	posted(s, &m, 1, path);
+	cr_assert_eq(trustops_rotate(s, ROLE_COLLECT, KEY_RETIRED, NULL, &err), 1, "%s", err.text);
+	posted(s, &m, 2, path);
+	cr_assert_eq(collected(s).receipts, 2);
+	cr_assert_eq(scratch_run(dir, "rm site.state/keys/collect.*"), 0);
+	s = site_free(s);
+	s = server_open(SITE_LOCK);
+	posted(s, &m, 3, path);
+	cr_assert_eq(collected(s).receipts, 1);
+}
+
+Test(collect, records_although_the_depot_cannot_be_cleaned_and_does_not_record_twice)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME], command[256];
+	struct receipt r;
+	struct collect_counts n;
+
+	if (geteuid() == 0) { /* root may remove anything */
+		s = site_free(s);
+		cr_assert_eq(scratch_run(dir, "chown -R 65534:65534 ."), 0);
+		cr_assert_eq(setresgid(65534, 65534, 65534), 0);
+		cr_assert_eq(setresuid(65534, 65534, 65534), 0);
+		s = server_open(SITE_LOCK);
+	}
+	enrol(s, &m, "kiosk");
+	r = machine_receipt(s, &m, 1);
+	receipt_post(s, &m, &r, path);
+	junk(m.id, 2, "junk", "receipt");
+	snprintf(command, sizeof(command), "chmod 500 depot/inbox/%02x", shard_of(m.id));
+	cr_assert_eq(scratch_run(dir, command), 0);
+	n = collected(s);
+	cr_assert_eq(n.receipts + n.refused, 2);
+	cr_assert(inbox_has(path));
+	n = collected(s);
+	cr_assert_eq(n.known, 2);
+	cr_assert_eq(n.receipts + n.refused, 0);
+	snprintf(command, sizeof(command), "chmod 700 depot/inbox/%02x", shard_of(m.id));
+	cr_assert_eq(scratch_run(dir, command), 0);
+	cr_assert_eq(collected(s).known, 2);
+	cr_assert_not(inbox_has(path));
+}
+
+Test(collect, knows_a_refused_file_that_stayed_behind_by_its_name)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+	struct err err = {0};
+	struct collect_counts n;
+
+	enrol(s, &m, "kiosk");
+	inbox_put(m.id, 2, bytes_of("junk"), "receipt", path);
+	/* What a run leaves that died after its commit. */
+	must(db_run(s->db, &err,
+		    "INSERT INTO inbox(path, done, first, again, size, reported)"
+		    " VALUES(?1, 1, 0, 0, 4, 0)",
+		    "t", path));
+	n = collected(s);
+	cr_assert_eq(n.known, 1);
+	cr_assert_eq(n.refused, 0);
+	cr_assert_not(inbox_has(path));
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM inbox"), 0);
+}
+
+Test(collect, leaves_a_request_in_the_depot_while_too_many_wait)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	struct request r = machine_request(s, &m, NULL);
+	char path[DEPOT_NAME];
+	struct err err = {0};
+
+	must(db_exec(
+	    s->db,
+	    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+	    " INSERT INTO held_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '' FROM n",
+	    &err));
+	request_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).incomplete, 1);
+	cr_assert(inbox_has(path));
+	must(db_exec(s->db, "DELETE FROM held_request", &err));
+	cr_assert_eq(collected(s).known, 1);
+	cr_assert_not(inbox_has(path));
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM held_request"), 1);
+}
+
+Test(collect, counts_a_request_to_have_a_channel_again)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new(), thief = machine_new();
+	struct machine forger = {.sign = thief.sign, .seal = thief.seal};
+	struct request r = {.site = s->id,
+			    .kind = "resend",
+			    .sequence = 2,
+			    .written = SERVER_NOW,
+			    .channel = "office",
+			    .generation = 3};
+	char path[DEPOT_NAME];
+
+	enrol(s, &m, "kiosk");
+	memcpy(forger.id, m.id, sizeof(m.id));
+	memcpy(r.workstation, m.id, sizeof(m.id));
+	request_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).requests, 1);
+	request_post(s, &forger, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(server_events(s, "resend"), 1);
+	cr_assert_eq(server_events(s, "forged"), 1);
+}
+
+/* The child */
+
+Test(collect, opens_files_in_a_process_that_is_started_again_when_it_dies)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(opened_clear) struct opened first = {0}, second = {0};
+	OWNED(buf_clear) struct buf inner = BUF_INIT;
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	struct opener o = {.child = CHILD_INIT};
+	struct receipt r = machine_receipt(s, &m, 1);
+	struct err err = {0};
+
+	must(receipt_encode(&r, &inner, &err));
+	sealed_by(s, m.sign, bytes_in(&inner), &sealed);
+	must(opener_start(&o, s, &err));
+	kill(o.child.pid, SIGKILL);
+	must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &first, &err));
+	cr_assert_eq(first.rc, RC_MALFORMED, "that file is refused");
+	must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &second, &err));
+	cr_assert_eq(second.rc, 0, "%s", second.why);
+	cr_assert_gt(second.doc.n, inner.n);
+	opener_end(&o);
+}
+
+Test(collect, opens_nothing_that_is_sealed_to_somebody_else_or_altered)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	struct key_public to = key_public_of(m.seal);
+	struct opener o = {.child = CHILD_INIT};
+	struct err err = {0};
+
+	must(sealed_make(&to, bytes_of("x"), &sealed, &err));
+	must(opener_start(&o, s, &err));
+	for (size_t i = 0; i < 2; i++) {
+		OWNED(opened_clear) struct opened got = {0};
+
+		must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &got, &err));
+		cr_assert_eq(got.rc, i == 0 ? RC_ADDRESSEE : RC_UNTRUSTED, "%s", got.why);
+		cr_assert_eq(got.doc.n, 0);
+		buf_reset(&sealed);
+		must(sealed_make(trust_collect(&s->trust), bytes_of("x"), &sealed, &err));
+		sealed.p[sealed.n - 1] ^= 1;
+	}
+	opener_end(&o);
+}
