@@ -50,6 +50,15 @@ static int names_each(void *arg, const char *name, const struct entry *e, struct
 	return station_list_add(&list->name, &list->n, name, err);
 }
 
+/* A workstation without any channel has no such directory. */
+static int names_list(struct index *x, struct names *ret, struct err *err)
+{
+	OWNED(freep) struct entry *e = malloc(sizeof(*e));
+	int rc = e == NULL ? err_memory(err) : index_get(x, "channels", e, err);
+
+	return rc == 1 ? index_children(x, "channels", names_each, ret, err) : rc;
+}
+
 static int sub_read(struct station *s, int dir, struct index *x, const char *name,
 		    struct subscription *ret, struct err *err)
 {
@@ -115,7 +124,7 @@ int sync_policy_read(struct station *s, struct sync_policy *ret, struct err *err
 	if (rc == 0)
 		rc = membership_read(s, dir, x, &ret->membership, err);
 	if (rc == 0)
-		rc = index_children(x, "channels", names_each, &list, err);
+		rc = names_list(x, &list, err);
 	if (rc == 0)
 		rc = subs_read(s, dir, x, &list, ret, err);
 	station_list_free(&list.name, &list.n);
