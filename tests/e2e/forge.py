@@ -198,15 +198,18 @@ class Site:
         d = re.search(rf'"?{xx}"?: "?([0-9a-f]{{64}})', beat)
         if not d:
             return ""
-        name = f"{self.depot}/shards/{xx}-{d.group(1)[:32]}.shard"
-        return inner(read(name)).decode()
+        for name in os.listdir(f"{self.depot}/shards"):
+            text = inner(read(f"{self.depot}/shards/{name}"))
+            if hexdigest(text) == d.group(1):
+                return text.decode()
+        return ""
 
     def announce(self, channel, epoch, generation, head, sequence_step=1, key=None):
         """Post a shard and a beat that name this head for the channel; all else stays as it is."""
         beat = self.newest_beat()
         xx = hexdigest(channel.encode())[:2]
         shard = self.shard_text(xx, beat)
-        entry = re.compile(rf"(name: \"?{channel}\"?\n\s+epoch: )\d+(\n\s+generation: )\d+(\n\s+head: \"?)[0-9a-f]{{64}}")
+        entry = re.compile(rf"(\"?{channel}\"?:\n\s+epoch: )\d+(\n\s+generation: )\d+(\n\s+head: \"?)[0-9a-f]{{64}}")
         assert entry.search(shard), shard
         shard = entry.sub(rf"\g<1>{epoch}\g<2>{generation}\g<3>{hexdigest(inner(head))}", shard)
         signed = self.beat.sign(shard.encode())
