@@ -185,11 +185,11 @@ static int add_bounded(scmp_filter_ctx ctx)
 	/* abort(3) signals itself; no other process may be reached. */
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+				      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	/* send(2) on what is connected; with an address it could reach others. */
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-				      SCMP_A4(SCMP_CMP_EQ, 0));
+				      SCMP_A4(SCMP_CMP_EQ, 0, 0));
 	return rc;
 }
 

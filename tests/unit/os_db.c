@@ -60,12 +60,14 @@ static void add(struct db *db, int64_t id)
 
 Test(db, makes_a_private_file_and_leaves_nothing_else_behind)
 {
-	OWNED(db_freep) struct db *db = opened(1);
+	struct db *db = opened(1);
 	struct stat st;
 
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_eq(st.st_mode & 07777, 0600);
 	cr_assert_eq(scratch_run(dir, "test -z \"$(ls -A | grep -v '^state.db')\""), 0);
+	db = db_free(db);
+	cr_assert_eq(scratch_run(dir, "test \"$(ls -A)\" = state.db"), 0);
 }
 
 Test(db, syncs_every_commit_and_keeps_a_write_ahead_log)

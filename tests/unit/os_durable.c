@@ -135,7 +135,7 @@ static void forbid(int call, int error, unsigned int args, struct scmp_arg_cmp c
 
 static void without_noreplace(void)
 {
-	forbid(SCMP_SYS(renameat2), EINVAL, 1, SCMP_A4(SCMP_CMP_EQ, RENAME_NOREPLACE));
+	forbid(SCMP_SYS(renameat2), EINVAL, 1, SCMP_A4(SCMP_CMP_EQ, RENAME_NOREPLACE, 0));
 }
 
 static void rename_new_keeps_its_word(void)
@@ -157,7 +157,7 @@ Test(durable, renames_by_a_link_where_there_is_no_noreplace)
 Test(durable, renames_by_looking_first_where_there_are_no_links_either)
 {
 	without_noreplace();
-	forbid(SCMP_SYS(linkat), EPERM, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	forbid(SCMP_SYS(linkat), EPERM, 0, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	rename_new_keeps_its_word();
 }
 
@@ -165,9 +165,9 @@ Test(durable, tolerates_a_directory_that_cannot_be_flushed_but_no_failing_medium
 {
 	struct err err = {0};
 
-	forbid(SCMP_SYS(fsync), EINVAL, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)root));
+	forbid(SCMP_SYS(fsync), EINVAL, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)root, 0));
 	cr_assert_eq(write_text("f", "one", 0, &err), 0, "%s", err.text);
-	forbid(SCMP_SYS(fsync), EIO, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	forbid(SCMP_SYS(fsync), EIO, 0, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	cr_assert_eq(write_text("g", "one", 0, &err), RC_IO);
 	expect_entries("f ");
 }
@@ -177,7 +177,7 @@ Test(durable, a_file_that_cannot_be_flushed_is_not_named)
 	struct err err = {0};
 
 	cr_assert_eq(write_text("f", "one", 0, &err), 0);
-	forbid(SCMP_SYS(fsync), ENOSPC, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	forbid(SCMP_SYS(fsync), ENOSPC, 0, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	cr_assert_eq(write_text("f", "two", DURABLE_REPLACE, &err), RC_SPACE);
 	expect_content("f", "one");
 	expect_entries("f ");
@@ -364,7 +364,7 @@ Test(durable, copies_in_the_kernel)
 
 Test(durable, copies_by_reading_and_writing_where_the_kernel_will_not)
 {
-	forbid(SCMP_SYS(copy_file_range), EXDEV, 0, SCMP_A0(SCMP_CMP_EQ, 0));
+	forbid(SCMP_SYS(copy_file_range), EXDEV, 0, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	copies();
 }
 
