@@ -160,8 +160,6 @@ static int schema_check(struct db *db, uint32_t application_id, const char *cons
 			       "\"%s\" is not the database that is expected here; it belongs to "
 			       "something else",
 			       db->path);
-	if (version > count)
-		return too_new(db, version, count, err);
 	return version == count ? 0 : migrate(db, application_id, migrations, count, err);
 }
 

@@ -588,6 +588,7 @@ static void mount_tmpfs(const char *options)
 
 Test(depot, says_how_much_space_is_needed_and_free)
 {
+	struct heard h = {.say = {.progress = hear}};
 	OWNED(freep) uint8_t *big = pattern(3 * MEGA);
 	OWNED(depot_freep) struct depot *d = NULL;
 	struct err err = {0};
@@ -601,6 +602,10 @@ Test(depot, says_how_much_space_is_needed_and_free)
 	cr_assert_eq(depot_post(d, "big", (struct bytes){big, 3 * MEGA}, &err), RC_SPACE);
 	cr_assert_not_null(strstr(err.text, "needs 3145728 bytes, 2093056 are free"), "%s",
 			   err.text);
+	cr_assert_eq(
+	    depot_post_file(d, "big", (struct bytes){big, 3 * MEGA}, -1, NULL, 0, 0, &h.say, &err),
+	    RC_SPACE);
+	cr_assert_eq(h.posts, 0, "said before the first byte");
 	run("test \"$(ls -A)\" = small");
 	cr_assert_eq(umount2(dir, MNT_DETACH), 0);
 }
@@ -708,11 +713,10 @@ static void expect_dead(struct depot *d, int want)
 /* A depot whose helper hangs, as it does in the stat of a dead share. */
 static struct depot *hung(void)
 {
-	struct depot *d = opened(DEPOT_WRITE);
+	struct depot *d = NULL;
 
 	run("mkdir -p beats && printf abc >" BEAT);
-	d->silence_ms = 300;
-	cr_assert_eq(child_patience(&d->child, 300, NULL), 0);
+	cr_assert_eq(depot_open(dir, DEPOT_WRITE, 1, &d, NULL), 0);
 	cr_assert_eq(kill(d->child.pid, SIGSTOP), 0);
 	return d;
 }
