@@ -431,6 +431,10 @@ Test(scan, what_is_mounted_in_the_tree_is_skipped_and_never_entered)
 	if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		cr_skip_test("mount namespaces are not to be had here");
 	cr_assert_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	/* A descriptor in the new namespace: the old one sees the mounts of the old. */
+	fd_closep(&b.rootfd);
+	snprintf(from, sizeof(from), "%s/tree", b.dir);
+	b.rootfd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* The same file system, so that its device number says nothing. */
 	snprintf(from, sizeof(from), "%s/tree/d", b.dir);
 	snprintf(to, sizeof(to), "%s/tree/m", b.dir);
