@@ -7,20 +7,21 @@
 #include "core/tree/index_internal.h"
 
 /*
- * Names are blobs, for a file name is bytes and blobs compare as bytes.  What is the usual case
- * takes no room: an owner "-" and a disk_mtime equal to mtime are NULL.  `content` is the beginning
- * of a file's digest, for index_find.
+ * Names are blobs, for a file name is bytes and blobs compare as bytes.  What the index never asks
+ * SQL about is packed into one blob (struct entry, see entry_pack): a scan reads every row, and
+ * taking a row apart column by column costs more than the stat(2) that it is compared with.
  */
 const char index_schema_sql[] =
-    "CREATE TABLE tree (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB) STRICT;"
+    "CREATE TABLE tree ("
+    "  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, sealed BLOB,"
+    "  content INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE TABLE tree_entry ("
-    "  tree INTEGER NOT NULL, dir INTEGER NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL,"
-    "  mode INTEGER NOT NULL, owner TEXT, size INTEGER NOT NULL, mtime INTEGER NOT NULL,"
-    "  digest BLOB, number INTEGER, target BLOB,"
-    "  dev INTEGER NOT NULL, ino INTEGER NOT NULL, disk_mtime INTEGER, ctime INTEGER NOT NULL,"
-    "  content INTEGER,"
+    "  tree INTEGER NOT NULL, dir INTEGER NOT NULL, name BLOB NOT NULL,"
+    "  number INTEGER, sealed BLOB, entry BLOB NOT NULL,"
     "  PRIMARY KEY (tree, dir, name)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX tree_entry_content ON tree_entry (tree, content) WHERE content IS NOT NULL;"
+    "CREATE TABLE tree_content ("
+    "  tree INTEGER NOT NULL, content BLOB NOT NULL, dir INTEGER NOT NULL, name BLOB NOT NULL,"
+    "  PRIMARY KEY (tree, content, dir, name)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE tree_directory ("
     "  number INTEGER PRIMARY KEY, tree INTEGER NOT NULL, parent INTEGER NOT NULL,"
     "  name BLOB NOT NULL, depth INTEGER NOT NULL, dirty INTEGER NOT NULL) STRICT;"
@@ -36,17 +37,35 @@ static void index_forget(struct index *x)
 	x->path[0] = '\0';
 }
 
+/* The row of the tree: 1 there, 0 not. */
+static int tree_find(struct db *db, const char *tree, int64_t *ret_id, bool *ret_content,
+		     struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(db, "SELECT id, content FROM tree WHERE name = ?1", &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "t", tree);
+	if (rc == 0)
+		rc = db_step(db, st, err);
+	if (rc == 1) {
+		*ret_id = db_i64(st, 0);
+		*ret_content = db_i64(st, 1) != 0;
+	}
+	return rc;
+}
+
 int index_open(struct db *db, const char *tree, struct index **ret, struct err *err)
 {
-	static const char find[] = "SELECT id FROM tree WHERE name = ?1";
 	struct index *x;
+	bool content = false;
 	int64_t id = 0;
-	int rc = db_int(db, err, &id, find, "t", tree);
+	int rc = tree_find(db, tree, &id, &content, err);
 
 	if (rc == 0) {
 		rc = db_run(db, err, "INSERT INTO tree (name) VALUES (?1)", "t", tree);
 		if (rc == 0)
-			rc = db_int(db, err, &id, find, "t", tree);
+			rc = tree_find(db, tree, &id, &content, err);
 	}
 	if (rc < 0)
 		return rc;
@@ -55,6 +74,7 @@ int index_open(struct db *db, const char *tree, struct index **ret, struct err *
 		return err_memory(err);
 	x->db = db;
 	x->tree = id;
+	x->content = content;
 	index_forget(x);
 	*ret = x;
 	return 0;
@@ -135,7 +155,7 @@ int index_directory(struct index *x, const char *path, size_t n, int64_t *ret, s
 static int mark_dirty(struct index *x, struct err *err)
 {
 	for (size_t i = x->depth + 1; i-- > 0 && !x->level[i].dirty;) {
-		int rc = i == 0 ? db_run(x->db, err, "UPDATE tree SET digest = NULL WHERE id = ?1",
+		int rc = i == 0 ? db_run(x->db, err, "UPDATE tree SET sealed = NULL WHERE id = ?1",
 					 "i", x->tree)
 				: db_run(x->db, err,
 					 "UPDATE tree_directory SET dirty = 1 "
@@ -169,38 +189,114 @@ static int place_find(struct index *x, const char *path, struct place *ret, stru
 
 /* Rows */
 
-int row_entry(sqlite3_stmt *st, struct entry *ret, struct err *err)
-{
-	struct bytes owner = {(const uint8_t *)sqlite3_column_text(st, 3),
-			      (size_t)sqlite3_column_bytes(st, 3)};
-	struct bytes target = db_bytes(st, 8);
+/*
+ * struct entry as it is kept: kind, length of the owner (0 for "-"), mode, size, mtime, digest,
+ * dev, ino, disk_mtime, ctime; then the owner, and the rest is a link's target.  A directory's
+ * digest stands in `sealed`.
+ */
+enum {
+	AT_KIND = 0,
+	AT_OWNER = 1,
+	AT_MODE = 2,
+	AT_SIZE = 4,
+	AT_MTIME = 12,
+	AT_DIGEST = ENTRY_DIGEST_AT,
+	AT_DEV = 52,
+	AT_INO = 60,
+	AT_DISK_MTIME = 68,
+	AT_CTIME = 76,
+	AT_REST = 84
+};
+#define PACKED_MAX (AT_REST + OWNER_MAX + LIMIT_LINK)
 
-	if (owner.n >= sizeof(ret->owner) || target.n >= sizeof(ret->target))
+static size_t entry_pack(uint8_t p[PACKED_MAX], const struct entry *e)
+{
+	size_t owner = strcmp(e->owner, "-") == 0 ? 0 : strlen(e->owner), target = 0;
+	struct digest digest = e->digest;
+	uint64_t size = e->kind == ENTRY_FILE ? e->size : 0;
+
+	if (e->kind == ENTRY_LINK) {
+		size = target = strlen(e->target);
+		digest = digest_of((struct bytes){(const uint8_t *)e->target, target});
+	} else if (e->kind == ENTRY_DIRECTORY)
+		memset(&digest, 0, sizeof(digest));
+	p[AT_KIND] = (uint8_t)e->kind;
+	p[AT_OWNER] = (uint8_t)owner;
+	put_u16(p + AT_MODE, e->kind == ENTRY_LINK ? 0 : e->mode);
+	put_u64(p + AT_SIZE, size);
+	put_u64(p + AT_MTIME, (uint64_t)e->mtime);
+	memcpy(p + AT_DIGEST, digest.b, DIGEST_BYTES);
+	put_u64(p + AT_DEV, e->dev);
+	put_u64(p + AT_INO, e->ino);
+	put_u64(p + AT_DISK_MTIME, (uint64_t)e->disk_mtime);
+	put_u64(p + AT_CTIME, (uint64_t)e->ctime);
+	memcpy(p + AT_REST, e->owner, owner);
+	memcpy(p + AT_REST + owner, e->target, target);
+	return AT_REST + owner + target;
+}
+
+static int entry_unpack(struct bytes b, struct entry *ret, struct err *err)
+{
+	const uint8_t *p = b.p;
+	size_t owner = b.n < AT_REST ? 0 : p[AT_OWNER];
+
+	if (b.n < AT_REST || owner >= OWNER_MAX || b.n - AT_REST < owner ||
+	    b.n - AT_REST - owner > LIMIT_LINK)
 		return err_set(err, RC_STATE, "a row of the index is damaged");
-	ret->kind = (enum entry_kind)db_i64(st, 1);
-	ret->mode = (uint16_t)db_i64(st, 2);
-	if (owner.p == NULL)
-		owner = (struct bytes){(const uint8_t *)"-", 1};
-	memcpy(ret->owner, owner.p, owner.n);
-	ret->owner[owner.n] = '\0';
-	ret->size = (uint64_t)db_i64(st, 4);
-	ret->mtime = db_i64(st, 5);
-	if (!db_digest(st, 6, &ret->digest))
-		memset(&ret->digest, 0, sizeof(ret->digest)); /* a directory before its seal */
-	if (target.n > 0)
-		memcpy(ret->target, target.p, target.n);
-	ret->target[target.n] = '\0';
-	ret->dev = (uint64_t)db_i64(st, 9);
-	ret->ino = (uint64_t)db_i64(st, 10);
-	ret->ctime = db_i64(st, 12);
-	ret->disk_mtime = sqlite3_column_type(st, 11) != SQLITE_NULL ? db_i64(st, 11) : ret->mtime;
+	ret->kind = (enum entry_kind)p[AT_KIND];
+	ret->mode = get_u16(p + AT_MODE);
+	ret->size = get_u64(p + AT_SIZE);
+	ret->mtime = (int64_t)get_u64(p + AT_MTIME);
+	memcpy(ret->digest.b, p + AT_DIGEST, DIGEST_BYTES);
+	ret->dev = get_u64(p + AT_DEV);
+	ret->ino = get_u64(p + AT_INO);
+	ret->disk_mtime = (int64_t)get_u64(p + AT_DISK_MTIME);
+	ret->ctime = (int64_t)get_u64(p + AT_CTIME);
+	memcpy(ret->owner, owner == 0 ? (const uint8_t *)"-" : p + AT_REST, owner == 0 ? 1 : owner);
+	ret->owner[owner == 0 ? 1 : owner] = '\0';
+	memcpy(ret->target, p + AT_REST + owner, b.n - AT_REST - owner);
+	ret->target[b.n - AT_REST - owner] = '\0';
+	return 0;
+}
+
+void sealed_pack(uint8_t p[SEALED_BYTES], const struct sealed *s)
+{
+	memcpy(p, s->digest.b, DIGEST_BYTES);
+	put_u64(p + DIGEST_BYTES, s->entries);
+	put_u64(p + DIGEST_BYTES + 8, s->bytes);
+}
+
+bool sealed_unpack(struct bytes b, struct sealed *ret)
+{
+	*ret = (struct sealed){.entries = 0};
+	if (b.n != SEALED_BYTES)
+		return false;
+	memcpy(ret->digest.b, b.p, DIGEST_BYTES);
+	ret->entries = get_u64(b.p + DIGEST_BYTES);
+	ret->bytes = get_u64(b.p + DIGEST_BYTES + 8);
+	return true;
+}
+
+int row_read(sqlite3_stmt *st, struct entry *ret, int64_t *ret_number, struct sealed *ret_sealed,
+	     struct err *err)
+{
+	int rc = entry_unpack(db_bytes(st, 1), ret, err);
+
+	*ret_number = INDEX_ROOT;
+	if (rc < 0 || ret->kind != ENTRY_DIRECTORY)
+		return rc;
+	*ret_number = db_i64(st, 2);
+	sealed_unpack(db_bytes(st, 3), ret_sealed);
+	ret->digest = ret_sealed->digest;
 	return 0;
 }
 
 int index_get(struct index *x, const char *path, struct entry *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct sealed sealed;
 	struct place at;
+	int64_t number;
 	int rc = place_find(x, path, &at, err);
 
 	if (rc <= 0)
@@ -213,62 +309,59 @@ int index_get(struct index *x, const char *path, struct entry *ret, struct err *
 		rc = db_bind(st, err, "iiB", x->tree, at.dir, at.name);
 	if (rc == 0)
 		rc = db_step(x->db, st, err);
-	if (rc == 1 && row_entry(st, ret, err) < 0)
+	if (rc == 1 && row_read(st, ret, &number, &sealed, err) < 0)
 		rc = RC_STATE;
 	return rc;
 }
 
-/* One more row, or another in its place; a directory that stands there stays as it is. */
-#define ROW_PUT                                                                                 \
-	"INSERT INTO tree_entry (tree, dir, name, kind, mode, owner, size, mtime, digest, "     \
-	"number, target, dev, ino, disk_mtime, ctime, content) "                                \
-	"VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, '-'), ?7, ?8, ?9, ?10, ?11, ?12, ?13, "         \
-	"nullif(?14, ?8), ?15, ?16) "                                                           \
-	"ON CONFLICT (tree, dir, name) DO UPDATE SET kind = excluded.kind, "                    \
-	"mode = excluded.mode, owner = excluded.owner, size = excluded.size, "                  \
-	"mtime = excluded.mtime, digest = excluded.digest, number = excluded.number, "          \
-	"target = excluded.target, dev = excluded.dev, ino = excluded.ino, "                    \
-	"disk_mtime = excluded.disk_mtime, ctime = excluded.ctime, content = excluded.content " \
-	"WHERE number IS NULL"
-
-static int row_bind(sqlite3_stmt *st, const struct index *x, const struct place *at,
-		    const struct entry *e, int64_t number, struct err *err)
+/*
+ * Contents, for index_find.  They are listed when somebody asks for the first time, sorted, which
+ * costs less than keeping the list while the tree is filled, and kept from then on; `content` of
+ * the tree's row says so.
+ */
+static int content_drop(struct index *x, const struct place *at, struct err *err)
 {
-	int64_t kind = e->kind, mode = e->mode, dev = (int64_t)e->dev, ino = (int64_t)e->ino;
-	struct bytes target;
-	struct digest digest;
-
-	switch (e->kind) {
-	case ENTRY_FILE:
-		return db_bind(st, err, "iiBiitiidnniiiii", x->tree, at->dir, at->name, kind, mode,
-			       e->owner, (int64_t)e->size, e->mtime, &e->digest, dev, ino,
-			       e->disk_mtime, e->ctime, (int64_t)get_u64(e->digest.b));
-	case ENTRY_LINK:
-		target = bytes_of(e->target);
-		digest = digest_of(target);
-		return db_bind(st, err, "iiBiitiidnBiiiin", x->tree, at->dir, at->name, kind,
-			       (int64_t)0, e->owner, (int64_t)target.n, e->mtime, &digest, target,
-			       dev, ino, e->disk_mtime, e->ctime);
-	case ENTRY_DIRECTORY:
-		return db_bind(st, err, "iiBiitiininiiiin", x->tree, at->dir, at->name, kind, mode,
-			       e->owner, (int64_t)0, e->mtime, number, dev, ino, e->disk_mtime,
-			       e->ctime);
-	}
-	return err_set(err, RC_INTERNAL, "an entry of kind %d", (int)e->kind);
+	if (!x->content)
+		return 0;
+	return db_run(x->db, err,
+		      "DELETE FROM tree_content WHERE tree = ?1 AND dir = ?2 AND name = ?3 AND "
+		      "content = (SELECT " ENTRY_CONTENT " FROM tree_entry "
+		      "WHERE tree = ?1 AND dir = ?2 AND name = ?3)",
+		      "iiB", x->tree, at->dir, at->name);
 }
 
-/* 1 done, 0 when a directory stands there. */
+static int content_add(struct index *x, const struct place *at, const struct entry *e,
+		       struct err *err)
+{
+	struct bytes content = {e->digest.b, CONTENT_KEY};
+
+	if (!x->content || e->kind != ENTRY_FILE)
+		return 0;
+	return db_run(x->db, err,
+		      "INSERT OR REPLACE INTO tree_content (tree, content, dir, name) "
+		      "VALUES (?1, ?2, ?3, ?4)",
+		      "iBiB", x->tree, content, at->dir, at->name);
+}
+
+/* One more row, or another in its place: 1 done, 0 when a directory stands there. */
 static int row_put(struct index *x, const struct place *at, const struct entry *e, int64_t number,
 		   struct err *err)
 {
-	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(x->db, ROW_PUT, &st, err);
+	static const char put[] =
+	    "INSERT INTO tree_entry (tree, dir, name, entry, number) "
+	    "VALUES (?1, ?2, ?3, ?4, nullif(?5, 0)) "
+	    "ON CONFLICT (tree, dir, name) DO UPDATE SET entry = excluded.entry, "
+	    "number = excluded.number WHERE number IS NULL";
+	uint8_t packed[PACKED_MAX];
+	struct bytes entry = {packed, entry_pack(packed, e)};
+	int rc = content_drop(x, at, err);
 
 	if (rc == 0)
-		rc = row_bind(st, x, at, e, number, err);
-	if (rc == 0)
-		rc = db_step(x->db, st, err);
-	return rc < 0 ? rc : sqlite3_changes(db_handle(x->db)) > 0;
+		rc = db_run(x->db, err, put, "iiBBi", x->tree, at->dir, at->name, entry, number);
+	if (rc < 0 || sqlite3_changes(db_handle(x->db)) == 0)
+		return rc;
+	rc = content_add(x, at, e, err);
+	return rc < 0 ? rc : 1;
 }
 
 static int row_remove(struct index *x, const struct place *at, struct err *err)
@@ -314,12 +407,12 @@ static int directory_new(struct index *x, const struct place *at, const struct e
 static int directory_again(struct index *x, const struct place *at, const struct entry *e,
 			   struct err *err)
 {
+	uint8_t packed[PACKED_MAX];
+	struct bytes entry = {packed, entry_pack(packed, e)};
+
 	return db_run(x->db, err,
-		      "UPDATE tree_entry SET mode = ?4, owner = nullif(?5, '-'), mtime = ?6, "
-		      "dev = ?7, ino = ?8, disk_mtime = nullif(?9, ?6), ctime = ?10 "
-		      "WHERE tree = ?1 AND dir = ?2 AND name = ?3",
-		      "iiBitiiiii", x->tree, at->dir, at->name, (int64_t)e->mode, e->owner,
-		      e->mtime, (int64_t)e->dev, (int64_t)e->ino, e->disk_mtime, e->ctime);
+		      "UPDATE tree_entry SET entry = ?4 WHERE tree = ?1 AND dir = ?2 AND name = ?3",
+		      "iiBB", x->tree, at->dir, at->name, entry);
 }
 
 int index_put(struct index *x, const char *path, const struct entry *e, struct err *err)
@@ -380,23 +473,27 @@ static int rows_clear(struct db *db, int64_t tree, struct err *err)
 	int rc = db_run(db, err, "DELETE FROM tree_entry WHERE tree = ?1", "i", tree);
 
 	if (rc == 0)
+		rc = db_run(db, err, "DELETE FROM tree_content WHERE tree = ?1", "i", tree);
+	if (rc == 0)
 		rc = db_run(db, err, "DELETE FROM tree_directory WHERE tree = ?1", "i", tree);
 	return rc;
 }
 
 int index_clear(struct index *x, struct err *err)
 {
-	int rc;
+	int rc = db_run(x->db, err, "UPDATE tree SET sealed = NULL, content = 0 WHERE id = ?1", "i",
+			x->tree);
 
 	index_forget(x);
-	rc = mark_dirty(x, err);
+	x->content = false;
 	return rc < 0 ? rc : rows_clear(x->db, x->tree, err);
 }
 
 int index_drop(struct db *db, const char *tree, struct err *err)
 {
+	bool content;
 	int64_t id;
-	int rc = db_int(db, err, &id, "SELECT id FROM tree WHERE name = ?1", "t", tree);
+	int rc = tree_find(db, tree, &id, &content, err);
 
 	if (rc <= 0)
 		return rc;

@@ -26,7 +26,11 @@ struct entry {
 	int64_t disk_mtime, ctime; /* nanoseconds */
 };
 
-struct index; /* owned: one tree of one database, with a cache of directory numbers */
+/*
+ * Owned: one tree of one database, with a cache of directory numbers.  Open one at a time for a
+ * tree, before db_free; after a rollback free it, for what it remembers may not be there any more.
+ */
+struct index;
 
 /** index_open(db, tree, ret, err): the tree called ${tree}, made empty when it is not there. */
 int index_open(struct db *db, const char *tree, struct index **ret, struct err *err);
@@ -60,10 +64,12 @@ int index_children(struct index *x, const char *dir,
 int index_walk(struct index *x,
 	       int (*each)(void *arg, const char *path, const struct entry *e, struct err *err),
 	       void *arg, struct err *err);
-/** index_find(x, digest, dst, err): a path of a file with this content: 1 found, 0 none. */
+/** index_find(x, digest, dst, err): a path of a file with this content: 1 found, 0 none.  The first
+ * one asked of a tree makes the list of contents, which is kept up to date from then on. */
 int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH + 1],
 	       struct err *err);
-/** index_counts(x, ret_files, ret_bytes, err) */
+/** index_counts(x, ret_entries, ret_bytes, err): all entries; bytes of files.  At no cost after
+ * index_seal, else a walk. */
 int index_counts(struct index *x, uint64_t *ret_entries, uint64_t *ret_bytes, struct err *err);
 
 #endif

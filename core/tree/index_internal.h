@@ -2,12 +2,14 @@
  * Shared by index.c (rows), index_read.c (cursor, walk, find) and index_seal.c (digests), and by
  * the scan, which merges a cursor with a directory on disk.
  *
- *   tree            one row for each tree; its id is the `tree` of all other rows; `digest` is NULL
- *                   while the root directory is dirty
+ *   tree            one row for each tree; its id is the `tree` of all other rows
  *   tree_entry      one row for each entry, the children of a directory side by side in byte order;
- *                   `number` is a directory's own number; the root's is 0
- *   tree_directory  one row for each directory but the root: the way up, and whether its digest is
- *                   out of date.  A dirty directory has only dirty ones above it.
+ *                   `number` is a directory's own number, the root's is 0; `sealed` is what a seal
+ *                   found below it
+ *   tree_content    one row for each file: the first bytes of its digest, and where it is
+ *   tree_directory  one row for each directory but the root: the way up, and whether what was
+ *                   sealed is out of date.  A dirty directory has only dirty ones above it; the
+ * root is dirty while tree.sealed is NULL.
  */
 #ifndef SATCHEL_TREE_INDEX_INTERNAL_H
 #define SATCHEL_TREE_INDEX_INTERNAL_H
@@ -26,6 +28,7 @@ struct index_level {
 struct index {
 	struct db *db; /* borrowed */
 	int64_t tree;
+	bool content; /* tree_content is kept up to date */
 	size_t depth; /* of the cached directory; level[0] is the root */
 	struct index_level level[LIMIT_DEPTH + 1];
 	char path[LIMIT_PATH + 1]; /* of the cached directory */
@@ -35,12 +38,31 @@ struct index {
  * none. */
 int index_directory(struct index *x, const char *path, size_t n, int64_t *ret, struct err *err);
 
-/* Columns of every query that reads entries. */
-#define ENTRY_COLUMNS \
-	"name, kind, mode, owner, size, mtime, digest, number, target, dev, ino, disk_mtime, ctime"
+/* Where a digest begins in a packed entry, and how much of it tree_content keeps. */
+#define ENTRY_DIGEST_AT 20
+#define CONTENT_KEY     8
+#define ENTRY_CONTENT   "substr(entry, 21, 8)" /* the same in SQL, which counts from 1 */
 
-/** row_entry(st, ret, err): the entry of the current row, without its name. */
-int row_entry(sqlite3_stmt *st, struct entry *ret, struct err *err);
+/* What a seal found below a directory. */
+struct sealed {
+	struct digest digest;
+	uint64_t entries, bytes; /* below it; bytes of files */
+};
+#define SEALED_BYTES (DIGEST_BYTES + 16)
+void sealed_pack(uint8_t p[SEALED_BYTES], const struct sealed *s);
+/** sealed_unpack(b, ret): false, and zeros, when it was not sealed yet. */
+bool sealed_unpack(struct bytes b, struct sealed *ret);
+
+/* Columns of every query that reads entries. */
+#define ENTRY_COLUMNS "name, entry, number, sealed"
+
+/** row_read(st, ret, ret_number, ret_sealed, err): the current row without its name.  The last two
+ * are a directory's (INDEX_ROOT for other entries). */
+int row_read(sqlite3_stmt *st, struct entry *ret, int64_t *ret_number, struct sealed *ret_sealed,
+	     struct err *err);
+
+/** sealed_root(x, ret, err): what the last seal found: 1, or 0 when it is out of date. */
+int sealed_root(struct index *x, struct sealed *ret, struct err *err);
 
 /**
  * A cursor over the children of one directory after another.  It can leave a directory and come
@@ -48,11 +70,13 @@ int row_entry(sqlite3_stmt *st, struct entry *ret, struct err *err);
  * cursor of a database is open at a time.
  */
 struct cursor {
-	struct index *x;  /* borrowed */
-	sqlite3_stmt *st; /* owned; a statement of the database's cache */
-	bool row;         /* there is a current row */
-	struct entry e;   /* of it */
-	int64_t number;   /* its directory number, or INDEX_ROOT when it is none */
+	struct index *x;      /* borrowed */
+	sqlite3_stmt *st;     /* owned; a statement of the database's cache */
+	sqlite3_stmt *held;   /* owned; keeps the database open for reading */
+	bool row;             /* there is a current row */
+	struct entry e;       /* of it */
+	int64_t number;       /* its directory number, or INDEX_ROOT when it is none */
+	struct sealed sealed; /* of a directory */
 	size_t name_n;
 	char name[LIMIT_NAME + 1];
 };

@@ -7,9 +7,18 @@
 
 int cursor_open(struct cursor *c, struct index *x, struct err *err)
 {
+	int rc;
+
 	c->x = x;
-	c->st = NULL;
+	c->st = c->held = NULL;
 	c->row = false;
+	/* A row that is looked at all the while: without it SQLite would take and give back its
+	 * locks on the file with every directory. */
+	rc = db_query(x->db, "SELECT 1 FROM tree", &c->held, err);
+	if (rc == 0)
+		rc = db_step(x->db, c->held, err);
+	if (rc < 0)
+		return rc;
 	return db_query(x->db,
 			"SELECT " ENTRY_COLUMNS " FROM tree_entry "
 			"WHERE tree = ?1 AND dir = ?2 AND name > ?3 ORDER BY name",
@@ -19,6 +28,7 @@ int cursor_open(struct cursor *c, struct index *x, struct err *err)
 void cursor_close(struct cursor *c)
 {
 	db_done(&c->st);
+	db_done(&c->held);
 }
 
 int cursor_seek(struct cursor *c, int64_t dir, const char *after, struct err *err)
@@ -44,8 +54,7 @@ int cursor_next(struct cursor *c, struct err *err)
 	memcpy(c->name, name.p, name.n);
 	c->name[name.n] = '\0';
 	c->name_n = name.n;
-	c->number = db_i64(c->st, 7);
-	return row_entry(c->st, &c->e, err);
+	return row_read(c->st, &c->e, &c->number, &c->sealed, err);
 }
 
 /* Reading */
@@ -182,41 +191,97 @@ static int path_of(struct index *x, int64_t dir, struct bytes name, char dst[LIM
 	return rc;
 }
 
+/* The list of contents of the whole tree, unless it is kept already. */
+static int content_make(struct index *x, struct err *err)
+{
+	int rc;
+
+	if (x->content)
+		return 0;
+	rc = db_run(x->db, err, "DELETE FROM tree_content WHERE tree = ?1", "i", x->tree);
+	if (rc == 0)
+		rc = db_run(x->db, err,
+			    "INSERT INTO tree_content (tree, content, dir, name) "
+			    "SELECT tree, " ENTRY_CONTENT ", dir, name FROM tree_entry "
+			    "WHERE tree = ?1 AND substr(entry, 1, 1) = CAST('f' AS BLOB) "
+			    "ORDER BY 2, 3, 4",
+			    "i", x->tree);
+	if (rc == 0)
+		rc = db_run(x->db, err, "UPDATE tree SET content = 1 WHERE id = ?1", "i", x->tree);
+	if (rc == 0)
+		x->content = true;
+	return rc;
+}
+
+/* An empty tree has no contents, and is about to be filled: the list is better made afterwards. */
+static int content_needed(struct index *x, struct err *err)
+{
+	int64_t one;
+
+	if (x->content)
+		return 1;
+	return db_int(x->db, err, &one, "SELECT 1 FROM tree_entry WHERE tree = ?1 LIMIT 1", "i",
+		      x->tree);
+}
+
 int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH + 1],
 	       struct err *err)
 {
+	static const char find[] =
+	    "SELECT c.dir, c.name, e.entry FROM tree_content c JOIN tree_entry e ON "
+	    "e.tree = c.tree AND e.dir = c.dir AND e.name = c.name "
+	    "WHERE c.tree = ?1 AND c.content = ?2";
+	struct bytes content = {digest->b, CONTENT_KEY};
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(x->db,
-			  "SELECT dir, name FROM tree_entry INDEXED BY tree_entry_content "
-			  "WHERE tree = ?1 AND content = ?2 AND digest = ?3 LIMIT 1",
-			  &st, err);
+	int rc = content_needed(x, err);
 
-	if (rc == 0)
-		rc = db_bind(st, err, "iid", x->tree, (int64_t)get_u64(digest->b), digest);
-	if (rc == 0)
-		rc = db_step(x->db, st, err);
-	if (rc <= 0)
+	if (rc > 0)
+		rc = content_make(x, err);
+	else
 		return rc;
-	rc = path_of(x, db_i64(st, 0), db_bytes(st, 1), dst, err);
-	return rc < 0 ? rc : 1;
+	if (rc == 0)
+		rc = db_query(x->db, find, &st, err);
+	if (rc == 0)
+		rc = db_bind(st, err, "iB", x->tree, content);
+	while (rc == 0 && (rc = db_step(x->db, st, err)) > 0) {
+		struct bytes entry = db_bytes(st, 2);
+
+		rc = 0;
+		if (entry.n < ENTRY_DIGEST_AT + DIGEST_BYTES ||
+		    memcmp(entry.p + ENTRY_DIGEST_AT, digest->b, DIGEST_BYTES) != 0)
+			continue;
+		rc = path_of(x, db_i64(st, 0), db_bytes(st, 1), dst, err);
+		return rc < 0 ? rc : 1;
+	}
+	return rc;
+}
+
+struct counts {
+	uint64_t entries, bytes;
+};
+
+static int count_entry(void *arg, const char *path, const struct entry *e, struct err *err)
+{
+	struct counts *c = arg;
+
+	c->entries++;
+	c->bytes += e->kind == ENTRY_FILE ? e->size : 0;
+	return 0;
 }
 
 int index_counts(struct index *x, uint64_t *ret_entries, uint64_t *ret_bytes, struct err *err)
 {
-	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc =
-	    db_query(x->db,
-		     "SELECT count(*), coalesce(sum(CASE WHEN kind = ?2 THEN size ELSE 0 END), 0) "
-		     "FROM tree_entry WHERE tree = ?1",
-		     &st, err);
+	struct counts c = {0, 0};
+	struct sealed sealed;
+	int rc = sealed_root(x, &sealed, err);
 
 	if (rc == 0)
-		rc = db_bind(st, err, "ii", x->tree, (int64_t)ENTRY_FILE);
-	if (rc == 0)
-		rc = db_step(x->db, st, err);
+		rc = index_walk(x, count_entry, &c, err);
+	else
+		c = (struct counts){sealed.entries, sealed.bytes};
 	if (rc < 0)
 		return rc;
-	*ret_entries = (uint64_t)db_i64(st, 0);
-	*ret_bytes = (uint64_t)db_i64(st, 1);
+	*ret_entries = c.entries;
+	*ret_bytes = c.bytes;
 	return 0;
 }

@@ -64,10 +64,11 @@ static int hash_entry(struct hasher *h, struct bytes name, const struct entry *e
 	return 0;
 }
 
-static int hash_directory(struct cursor *c, struct hasher *h, int64_t dir, struct digest *ret,
+static int hash_directory(struct cursor *c, struct hasher *h, int64_t dir, struct sealed *ret,
 			  struct err *err)
 {
 	static const char first[] = "satchel directory 1\n";
+	uint64_t entries = 0, bytes = 0;
 	int rc;
 
 	buf_reset(&h->piece);
@@ -78,6 +79,13 @@ static int hash_directory(struct cursor *c, struct hasher *h, int64_t dir, struc
 	while (rc == 0 && c->row) {
 		struct bytes name = {(const uint8_t *)c->name, c->name_n};
 
+		entries++;
+		if (c->e.kind == ENTRY_FILE)
+			bytes += c->e.size;
+		else if (c->e.kind == ENTRY_DIRECTORY) {
+			entries += c->sealed.entries;
+			bytes += c->sealed.bytes;
+		}
 		rc = hash_entry(h, name, &c->e, err);
 		if (rc == 0)
 			rc = cursor_next(c, err);
@@ -85,7 +93,7 @@ static int hash_directory(struct cursor *c, struct hasher *h, int64_t dir, struc
 	if (rc < 0)
 		return rc;
 	digest_more(&h->stream, h->piece.p, h->piece.n);
-	*ret = digest_end(&h->stream);
+	*ret = (struct sealed){digest_end(&h->stream), entries, bytes};
 	return 0;
 }
 
@@ -108,28 +116,35 @@ static int dirty_list(struct index *x, struct buf *ret, struct err *err)
 	return rc;
 }
 
-/* Write the digest into the entry of its directory. */
-static int digest_keep(struct index *x, int64_t dir, const struct digest *d, struct err *err)
+/* Write it beside the entry of its directory. */
+static int sealed_keep(struct index *x, int64_t dir, const struct sealed *s, struct err *err)
 {
+	uint8_t packed[SEALED_BYTES];
+	struct bytes b = {packed, sizeof(packed)};
+
+	sealed_pack(packed, s);
+	if (dir == INDEX_ROOT)
+		return db_run(x->db, err, "UPDATE tree SET sealed = ?2 WHERE id = ?1", "iB",
+			      x->tree, b);
 	return db_run(x->db, err,
-		      "UPDATE tree_entry SET digest = ?2 WHERE (tree, dir, name) = "
+		      "UPDATE tree_entry SET sealed = ?2 WHERE (tree, dir, name) = "
 		      "(SELECT tree, parent, name FROM tree_directory WHERE number = ?1)",
-		      "id", dir, d);
+		      "iB", dir, b);
 }
 
 static int seal_directories(struct index *x, struct cursor *c, struct hasher *h, struct err *err)
 {
 	OWNED(buf_clear) struct buf dirty = BUF_INIT;
-	struct digest d;
+	struct sealed s;
 	int64_t dir;
 	int rc = dirty_list(x, &dirty, err);
 
 	for (size_t at = 0; rc == 0 && at < dirty.n; at += sizeof(dir)) {
 		memcpy(&dir, dirty.p + at, sizeof(dir));
-		rc = hash_directory(c, h, dir, &d, err);
+		rc = hash_directory(c, h, dir, &s, err);
 		sqlite3_reset(c->st); /* nothing is read from a table while it changes */
 		if (rc == 0)
-			rc = digest_keep(x, dir, &d, err);
+			rc = sealed_keep(x, dir, &s, err);
 	}
 	if (rc == 0 && dirty.n > 0)
 		rc = db_run(x->db, err,
@@ -138,11 +153,10 @@ static int seal_directories(struct index *x, struct cursor *c, struct hasher *h,
 	return rc;
 }
 
-/* The root's digest as it was kept: 1, or 0 when it is out of date. */
-static int sealed_already(struct index *x, struct digest *ret, struct err *err)
+int sealed_root(struct index *x, struct sealed *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(x->db, "SELECT digest FROM tree WHERE id = ?1", &st, err);
+	int rc = db_query(x->db, "SELECT sealed FROM tree WHERE id = ?1", &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "i", x->tree);
@@ -150,30 +164,37 @@ static int sealed_already(struct index *x, struct digest *ret, struct err *err)
 		rc = db_step(x->db, st, err);
 	if (rc == 0)
 		return err_set(err, RC_STATE, "the tree is not in the index");
-	return rc < 0 ? rc : db_digest(st, 0, ret);
+	return rc < 0 ? rc : sealed_unpack(db_bytes(st, 0), ret);
+}
+
+static int seal_tree(struct index *x, struct sealed *ret, struct err *err)
+{
+	OWNED(cursor_close) struct cursor c = {.row = false};
+	OWNED(hasher_clear) struct hasher h = {.piece = BUF_INIT, .encoded = BUF_INIT};
+	int rc = cursor_open(&c, x, err);
+
+	if (rc == 0)
+		rc = seal_directories(x, &c, &h, err);
+	if (rc == 0)
+		rc = hash_directory(&c, &h, INDEX_ROOT, ret, err);
+	if (rc == 0)
+		rc = sealed_keep(x, INDEX_ROOT, ret, err);
+	for (size_t i = 0; i <= x->depth; i++)
+		x->level[i].dirty = false;
+	return rc;
 }
 
 int index_seal(struct index *x, struct digest *ret, struct err *err)
 {
-	OWNED(cursor_close) struct cursor c = {.st = NULL};
-	OWNED(hasher_clear) struct hasher h = {.piece = BUF_INIT, .encoded = BUF_INIT};
-	struct digest d;
-	int rc = sealed_already(x, &d, err);
+	struct sealed s;
+	int rc = sealed_root(x, &s, err);
 
-	if (rc == 0) {
-		rc = cursor_open(&c, x, err);
-		if (rc == 0)
-			rc = seal_directories(x, &c, &h, err);
-		if (rc == 0)
-			rc = hash_directory(&c, &h, INDEX_ROOT, &d, err);
-		if (rc == 0)
-			rc = db_run(x->db, err, "UPDATE tree SET digest = ?2 WHERE id = ?1", "id",
-				    x->tree, &d);
-		for (size_t i = 0; i <= x->depth; i++)
-			x->level[i].dirty = false;
-	}
+	if (rc == 0)
+		rc = seal_tree(x, &s, err);
+	else if (rc > 0)
+		rc = 0;
 	if (rc < 0)
 		return rc;
-	*ret = d;
+	*ret = s.digest;
 	return 0;
 }
