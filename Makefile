@@ -34,7 +34,7 @@ JOBS	?= $(shell nproc)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: fuzz-lib all lib unit e2e check check-run lint asan fuzz bench demo deps install uninstall clean analyze format warnings
+.PHONY: fuzz-lib schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps install uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -78,6 +78,14 @@ e2e: $(B)/satchel
 SANITIZERS := address,undefined
 asan:
 	$(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" unit e2e
+
+# An independent reader of YAML and validator of JSON Schema agrees with the decoders.
+$(B)/tests/schemas/decode: tests/schemas/decode.c $(B)/libsatchel.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a $(ALL_LDFLAGS) $(PKG_LIBS)
+
+schemas-check: $(B)/tests/schemas/decode
+	$(PYTHON) -B tests/schemas/agree $<
 
 # A short run of every fuzz target; FUZZ_SECONDS=3600 for a long one.
 FUZZ_SECONDS ?= 5

@@ -11,6 +11,7 @@ import yaml
 from pattern import Pattern, PatternError
 
 NUMBER = 2**53 - 1
+BASE = "https://satchel.example/"
 ANNOTATIONS = {"title", "description", "default", "$ref"}
 KEYWORDS = {
     "string": {"type", "enum", "const", "pattern", "maxLength", "minLength", "format"},
@@ -84,7 +85,10 @@ class Document:
         self.tables = tables
         with open(path, encoding="utf-8") as f:
             self.root = yaml.safe_load(f)
-        self.id = self.root["$id"]
+        # An absolute URI, because validators resolve "#/..." against it; the rest is our name.
+        self.id = self.root["$id"].removeprefix(BASE)
+        if self.id == self.root["$id"] or self.id.count("/") != 1:
+            self.fail("$id", f"is not {BASE}TYPE/FORMAT")
         self.defs = self.root.get("$defs", {})
         for name, meaning in self.defs.items():
             if meanings.setdefault(name, meaning) != meaning:

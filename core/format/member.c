@@ -26,11 +26,16 @@ int members_decode(const struct node *map, const struct member *m, size_t n, voi
 		   struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		int rc = member_decode(node_get(map, m[i].key), &m[i], (uint8_t *)ret + m[i].offset,
-				       err);
+		const struct node *value = node_get(map, m[i].key);
+		uint8_t *at = (uint8_t *)ret + m[i].offset;
+		int rc = member_decode(value, &m[i], at, err);
 
 		if (rc < 0)
 			return rc;
+		/* None has one spelling. */
+		if (m[i].optional && value != NULL && m[i].kind == MEMBER_DIGEST &&
+		    sodium_is_zero(at, m[i].size))
+			return node_error(value, err, "all zero stands for none: leave it out");
 	}
 	return 0;
 }

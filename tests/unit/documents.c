@@ -747,6 +747,10 @@ Test(request, refuses_what_does_not_fit_together)
 	cr_expect_eq(request_encode(&r, &text, &err), RC_MALFORMED);
 	cr_expect_not_null(strstr(err.text, "is not the id of its key"), "%s", err.text);
 	r = request_example();
+	buf_reset(&text);
+	r.proof = (struct digest){0};
+	cr_expect_eq(request_encode(&r, &text, &err), RC_MALFORMED, "a proof of zeros is none");
+	r = request_example();
 	r.seal = r.sign;
 	cr_expect_eq(request_encode(&r, &text, &err), RC_MALFORMED);
 	cr_expect_not_null(strstr(err.text, "field `seal`: is a key for signing"), "%s", err.text);
