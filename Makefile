@@ -85,6 +85,7 @@ $(B)/tests/schemas/decode: tests/schemas/decode.c $(B)/libsatchel.a
 	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a $(ALL_LDFLAGS) $(PKG_LIBS)
 
 schemas-check: $(B)/tests/schemas/decode
+	$(PYTHON) -B tests/schemas/generator
 	$(PYTHON) -B tests/schemas/agree $<
 
 # A short run of every fuzz target; FUZZ_SECONDS=3600 for a long one.

@@ -88,13 +88,14 @@ static int scan_characters(struct scan *s, struct bytes in, struct err *err)
 	size_t start = 0;
 
 	for (size_t i = 0; i < in.n;) {
-		size_t len = utf8_length(in.p + i, in.n - i);
+		bool plain = in.p[i] >= 0x20 && in.p[i] < 0x7f; /* nearly always */
+		size_t len = plain ? 1 : utf8_length(in.p + i, in.n - i);
 
 		if (len == 0)
 			return scan_error(s, err, "a byte that is not UTF-8");
 		if (in.p[i] == '\r')
 			return scan_error(s, err, "a carriage return; save it with Unix line ends");
-		if (!character_allowed(in.p + i, len))
+		if (!plain && !character_allowed(in.p + i, len))
 			return scan_error(s, err,
 					  "a control character or one that ends lines for some "
 					  "readers; write it as an escape in \"...\"");
@@ -165,6 +166,24 @@ static void scan_plain(const struct scan *s, const char **at, const char *end)
 	*at = p > *at ? p : *at + 1;
 }
 
+/* Does a token begin with a character of YAML's own, and not with text? */
+static bool scan_is_indicator(const struct scan *s, const char *at, const char *end)
+{
+	switch (*at) {
+	case ' ':
+	case '\t':
+	case ',':
+		return true;
+	case '-':
+		return is_blank(at + 1, end);
+	case '?':
+	case ':':
+		return s->flow > 0 || is_blank(at + 1, end);
+	default:
+		return false;
+	}
+}
+
 static int scan_token(struct scan *s, const char *start, const char **at, const char *end,
 		      struct err *err)
 {
@@ -184,14 +203,14 @@ static int scan_token(struct scan *s, const char *start, const char **at, const 
 			return scan_too_deep(s, err);
 	} else if (c == ']' || c == '}') {
 		s->flow -= s->flow > 0;
-	} else if ((c == '-' || c == '?') && s->flow == 0 && is_blank(*at + 1, end)) {
+	} else if (!scan_is_indicator(s, *at, end)) {
+		scan_plain(s, at, end);
+		return 0;
+	} else if ((c == '-' || c == '?') && s->flow == 0) {
 		while (*at + 1 < end && (*at)[1] == ' ')
 			++*at;
 		++*at;
 		return scan_column(s, (size_t)(*at - start), err);
-	} else if (c != ',' && c != ':' && c != '?' && c != ' ' && c != '\t') {
-		scan_plain(s, at, end);
-		return 0;
 	}
 	++*at;
 	return 0;

@@ -246,9 +246,8 @@ void yaml_time(struct yaml_writer *w, const char *key, int64_t seconds)
 	writer_value(w, key, text, true);
 }
 
-int yaml_writer_end(struct yaml_writer *w, struct buf *ret, struct err *err)
+static int writer_finish(struct yaml_writer *w, struct buf *ret, struct err *err)
 {
-	OWNED(yaml_writer_freep) struct yaml_writer *owned = w;
 	yaml_event_t e;
 
 	if (w->err.rc == 0 && (w->depth != 1 || !w->level[0].begun))
@@ -261,6 +260,14 @@ int yaml_writer_end(struct yaml_writer *w, struct buf *ret, struct err *err)
 	if (w->err.rc != 0)
 		return err_set(err, w->err.rc, "%s", w->err.text);
 	return buf_add(ret, w->text.p, w->text.n, err);
+}
+
+int yaml_writer_end(struct yaml_writer *w, struct buf *ret, struct err *err)
+{
+	int rc = writer_finish(w, ret, err);
+
+	yaml_writer_freep(&w);
+	return rc;
 }
 
 void yaml_writer_freep(struct yaml_writer **w)

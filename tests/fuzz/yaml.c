@@ -1,9 +1,11 @@
 /*
  * The reader of YAML: every kind of document, chosen by the first line.  What is accepted is walked
- * through, written again, and must then be accepted as the same tree.
+ * through, written again, and must then be accepted as the same tree.  What passes the scan before
+ * libyaml never nests deeper in libyaml's eyes than the scan allows.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <yaml.h>
 
 #include "core/base/own.h"
 #include "core/format/yaml_internal.h"
@@ -36,10 +38,10 @@ static void write_again(struct yaml_writer *w, const struct node *n)
 
 	if (n->kind == NODE_TEXT || n->kind == NODE_AMBIGUOUS) {
 		yaml_text(w, n->key, n->text);
-	} else if (n->kind == NODE_INTEGER && node_u64(n, LIMIT_NUMBER) < LIMIT_NUMBER) {
+	} else if (n->kind == NODE_INTEGER && node_u64(n, 0) == node_u64(n, 1)) {
 		yaml_u64(w, n->key, node_u64(n, 0));
 	} else if (n->kind == NODE_INTEGER) {
-		yaml_text(w, n->key, "more than that"); /* only below `more` */
+		yaml_text(w, n->key, "more than that"); /* 2^53 and more, below `more` */
 	} else if (n->kind == NODE_BOOLEAN) {
 		yaml_bool(w, n->key, node_bool(n, false));
 	} else if (n->count > 0 || all) {
@@ -75,6 +77,35 @@ static void same(const struct node *a, const struct node *b)
 		same(a->child[i], b->child[i]);
 }
 
+static void nests_as_scanned(const uint8_t *p, size_t n)
+{
+	size_t flow = 0, block = 0;
+	yaml_parser_t parser;
+	yaml_token_t token;
+	bool more = true;
+
+	if (yaml_scan((struct bytes){p, n}, LIMIT_DOCUMENT, false, "input", NULL) < 0)
+		return;
+	if (!yaml_parser_initialize(&parser))
+		abort();
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&parser, p, n);
+	while (more && yaml_parser_scan(&parser, &token)) {
+		flow += token.type == YAML_FLOW_SEQUENCE_START_TOKEN ||
+			token.type == YAML_FLOW_MAPPING_START_TOKEN;
+		flow -= flow > 0 && (token.type == YAML_FLOW_SEQUENCE_END_TOKEN ||
+				     token.type == YAML_FLOW_MAPPING_END_TOKEN);
+		block += token.type == YAML_BLOCK_SEQUENCE_START_TOKEN ||
+			 token.type == YAML_BLOCK_MAPPING_START_TOKEN;
+		block -= block > 0 && token.type == YAML_BLOCK_END_TOKEN;
+		if (flow > LIMIT_YAML_DEPTH || block > 2 * LIMIT_YAML_DEPTH)
+			abort();
+		more = token.type != YAML_STREAM_END_TOKEN && token.type != YAML_NO_TOKEN;
+		yaml_token_delete(&token);
+	}
+	yaml_parser_delete(&parser);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -85,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct yaml_writer *w = NULL;
 	struct err err = {0};
 
+	nests_as_scanned(p, n);
 	if (yaml_decode((struct bytes){p, n}, LIMIT_DOCUMENT, schema, "input", &y, &err) < 0) {
 		if (err.rc == 0 || err.text[0] == '\0')
 			abort();

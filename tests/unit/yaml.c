@@ -4,7 +4,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/own.h"
-#include "core/format/yaml.h"
+#include "core/format/yaml_internal.h"
 
 #define CHANNEL "satchel: channel/1\nsource: /srv/office\ntarget: /opt/office\n"
 
@@ -347,22 +347,36 @@ Test(yaml, bounds_nesting_by_indentation)
 /* libyaml alone takes half a minute for the first of these, and a quarter of an hour for others. */
 Test(yaml, refuses_a_megabyte_of_nesting_before_libyaml_sees_it)
 {
-	static const char *const pieces[] = {"[",  "{a: ", "[[\n", "- ",
-					     "? ", "- [",  "{? [", "\"a\": ["};
+	static const char *const pieces[] = {"[",      "{a: ",     "[[\n",    "- ",
+					     "? ",     "- [",      "{? [",    "\"a\": [",
+					     "a: [\n", "'x [': [", "it's: [", "[- \"]\": "};
 
 	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
 		OWNED(buf_clear) struct buf b = BUF_INIT;
+		struct err err = {0};
 
-		buf_text(&b, CHANNEL "more:\n", NULL);
-		while (b.n < LIMIT_DOCUMENT - 16)
-			buf_text(&b, b.p[b.n - 1] == '\n' ? "  " : pieces[i], NULL);
-		refused((char *)b.p, RC_LIMIT, "");
-		buf_reset(&b);
 		buf_text(&b, CHANNEL "more:\n", NULL);
 		while (b.n < LIMIT_YAML_SCALAR - 16)
 			buf_text(&b, b.p[b.n - 1] == '\n' ? "  " : pieces[i], NULL);
+		cr_expect_eq(yaml_scan(bytes_in(&b), LIMIT_DOCUMENT, false, "c", &err), RC_LIMIT,
+			     "%s: %s", pieces[i], err.text);
+		cr_expect_not_null(strstr(err.text, "nested deeper"), "%s", err.text);
 		refused((char *)b.p, RC_LIMIT, "nested deeper");
+		while (b.n < LIMIT_DOCUMENT - 16)
+			buf_text(&b, b.p[b.n - 1] == '\n' ? "  " : pieces[i], NULL);
+		refused((char *)b.p, RC_LIMIT, "");
 	}
+}
+
+/* The scan may not count brackets that are none. */
+Test(yaml, brackets_in_text_and_comments_nest_nothing)
+{
+	line_read("exclude:\n- \"[[[[[[[[[[[[[[[[[[[[[[[[[\"\n- '{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{'");
+	line_read("exclude:\n- a[[[[[[[[[[[[[[[[[[[[[[[[[{{{{{{{{{{{{{{{{{ # [[[[[[[[[[[[[[[[[[[[");
+	line_read(
+	    "exclude: [\"[[[[[[[[[[[[[[[[[[[[\", '[[[[[''[[[[[[[[[[', \"\\\"[[[[[[[[[[[[[[[\"]");
+	line_read("# [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[");
+	line_read("more: {a: [[], [], [[]], {}, [], [], [], [], [], [], [], [], [], []]}");
 }
 
 Test(yaml, bounds_size_lines_and_values)
