@@ -350,6 +350,26 @@ Test(head, comes_back_with_its_bundles_in_order)
 	refuses_unknown_and_missing(head_read, &text);
 }
 
+Test(head, holds_256_bundles_and_refuses_one_more)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct head_bundle b[LIMIT_HEAD_BUNDLES];
+	struct head h = head_example(b, ARRAY_LEN(b));
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(b); i++)
+		b[i] = bundle(i, i + 1, 1);
+	h.generation = ARRAY_LEN(b);
+	cr_assert_eq(head_encode(&h, &text, &err), 0, "%s", err.text);
+	cr_expect_eq(head_read(bytes_in(&text), &err), 0, "%s", err.text);
+	buf_printf(&text, NULL,
+		   "- base: 255\n  generation: 256\n  size: 1\n  prefix: \"%064d\"\n"
+		   "  manifest: \"%064d\"\n",
+		   1, 1);
+	cr_expect_eq(head_read(bytes_in(&text), &err), RC_MALFORMED);
+	cr_expect_not_null(strstr(err.text, "has 257 entries"), "%s", err.text);
+}
+
 Test(head, refuses_bundles_that_do_not_lead_there)
 {
 	static const struct change_row rows[] = {
@@ -648,6 +668,23 @@ Test(receipt, drops_the_oldest_events_and_then_the_ends_of_reasons_to_stay_reada
 	cr_expect_gt(strlen(got.channel[0].reason), 30);
 }
 
+Test(receipt, always_leaves_room_for_what_signs_and_seals_it)
+{
+	static struct receipt_channel c[150];
+	struct receipt r = receipt_example(c, ARRAY_LEN(c), NULL, 0);
+
+	for (size_t n = 0; n < sizeof(c[0].reason); n += 3) {
+		OWNED(buf_clear) struct buf text = BUF_INIT;
+
+		for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+			memset(c[i].reason, 'x', n);
+			c[i].reason[n] = '\0';
+		}
+		cr_assert_eq(receipt_encode(&r, &text, NULL), 0);
+		cr_assert_leq(text.n, LIMIT_RECEIPT - 512, "reasons of %zu bytes", n);
+	}
+}
+
 Test(receipt, refuses_what_is_not_in_order)
 {
 	static const struct change_row rows[] = {
@@ -850,6 +887,26 @@ Test(trustdoc, refuses_what_does_not_fit_together)
 	t.name[0] = '\n';
 	cr_expect_eq(trustdoc_encode(&t, &text, &err), RC_MALFORMED, "a name of two lines");
 	cr_expect_eq(text.n, 0);
+}
+
+/* The struct has room for so many and no more. */
+Test(trustdoc, holds_sixty_four_keys_and_refuses_one_more)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	OWNED(buf_clear) struct buf other = BUF_INIT;
+	struct trust t = trust_example(), got;
+	struct err err = {0};
+
+	for (t.keys = 3; t.keys < LIMIT_KEYS; t.keys++)
+		t.key[t.keys] = (struct trust_key){key_new(KEY_SIGN), KEY_CURRENT, 1u << ROLE_ROOT};
+	cr_assert_eq(trustdoc_encode(&t, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(trustdoc_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_expect_eq(got.keys, LIMIT_KEYS);
+	replace(&other, &text, "keys:\n",
+		"keys:\n- key: RWQLMmTQWQzbsjsd3k1up+hBtAUUcBhX0urW0lJAoVxLuCWZhV87ApTs\n"
+		"  state: current\n  roles:\n  - root\n");
+	cr_expect_eq(trustdoc_read(bytes_in(&other), &err), RC_MALFORMED);
+	cr_expect_not_null(strstr(err.text, "has 65 entries, expected at most 64"), "%s", err.text);
 }
 
 Test(trustdoc, bounds_a_name_in_bytes_and_not_only_in_characters)

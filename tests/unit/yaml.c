@@ -269,6 +269,19 @@ Test(yaml, takes_as_a_number_only_plain_digits_within_bounds)
 	}
 }
 
+Test(yaml, counts_characters_and_not_bytes)
+{
+	for (int n = 4094; n <= 4096; n++) {
+		OWNED(buf_clear) struct buf b = BUF_INIT;
+
+		buf_text(&b, CHANNEL "exclude:\n- ", NULL);
+		for (int i = 0; i < n; i++)
+			buf_text(&b, "\xc3\xab", NULL);
+		buf_text(&b, "\n", NULL);
+		cr_expect_eq(channel((char *)b.p, NULL), n <= 4095 ? 0 : RC_MALFORMED, "%d", n);
+	}
+}
+
 Test(yaml, knows_absolute_paths)
 {
 	static const char *const good[] = {"/",    "/a",   "/a/b", "/a b",     "/.a",
