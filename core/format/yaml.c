@@ -241,22 +241,21 @@ static int parse_all(struct parse *p, struct bytes in, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
-static int yaml_new(struct bytes in, const char *file, struct parse *p, struct yaml **ret,
-		    struct err *err)
+/* Room for what ${in} can hold at most. */
+static int parse_start(struct parse *p, struct yaml *y, struct bytes in, const char *file,
+		       struct err *err)
 {
-	OWNED(yaml_freep) struct yaml *y = calloc(1, sizeof(*y));
-
-	if (y == NULL)
-		return err_memory(err);
+	p->y = y;
 	p->node_max = in.n + 1 < LIMIT_YAML_NODES ? in.n + 1 : LIMIT_YAML_NODES;
 	p->text_max = 2 * in.n + 2;
+	p->wait = malloc(p->node_max * sizeof(const struct node *));
 	y->file = strdup(file);
 	y->text = malloc(p->text_max);
 	y->node = malloc(p->node_max * sizeof(struct node));
 	y->link = malloc(p->node_max * sizeof(const struct node *));
-	if (y->file == NULL || y->text == NULL || y->node == NULL || y->link == NULL)
+	if (p->wait == NULL || y->file == NULL || y->text == NULL || y->node == NULL ||
+	    y->link == NULL)
 		return err_memory(err);
-	*ret = TAKE(y);
 	return 0;
 }
 
@@ -298,12 +297,12 @@ int yaml_decode(struct bytes in, size_t max, const struct schema *schema, const 
 	rc = yaml_scan(in, max, schema->block, file, err);
 	if (rc < 0)
 		return rc;
-	rc = yaml_new(in, file, &p, &y, err);
-	if (rc < 0)
-		return rc;
-	p.y = y;
-	p.wait = malloc(p.node_max * sizeof(const struct node *));
-	rc = p.wait == NULL ? err_memory(err) : parse_all(&p, in, err);
+	y = calloc(1, sizeof(*y));
+	if (y == NULL)
+		return err_memory(err);
+	rc = parse_start(&p, y, in, file, err);
+	if (rc == 0)
+		rc = parse_all(&p, in, err);
 	free(p.wait);
 	if (rc == 0)
 		rc = yaml_kind(y, in, schema, err);

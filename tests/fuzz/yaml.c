@@ -18,6 +18,7 @@ static const char *const types[] = {
     "membership/1",  "depot/1",
     "site/1",        "channel/1",
     "workstation/1", "workstation-config/1",
+    "server/1",
 };
 
 static const char *type_of(struct bytes in)

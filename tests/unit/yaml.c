@@ -505,6 +505,7 @@ Test(yaml, has_a_schema_for_every_document_and_for_nothing_else)
 	    "membership/1",  "depot/1",
 	    "site/1",        "channel/1",
 	    "workstation/1", "workstation-config/1",
+	    "server/1",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
