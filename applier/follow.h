@@ -12,14 +12,9 @@
 #include "core/format/bundle.h"
 #include "core/trust/code.h"
 
-/* Documents that one run reads from one depot in search of good ones: a flood of well-named junk
- * costs its author as much as us, and then we give up. */
-#define FOLLOW_TRIES 20000u
-
 struct follow {
 	struct station *s;   /* borrowed */
 	struct depot *depot; /* owned */
-	unsigned tries;      /* left */
 	bool ours;           /* a trust document of our site lies here */
 	bool torn;           /* the next trust document is here, but not whole */
 	bool behind;         /* the newest beat here is older than the newest we know */

@@ -63,9 +63,11 @@ struct beat_search {
 
 /* Newest name first; names are hints, so the first good one is only as new as it says itself. */
 static int beat_search(struct depot *d, const struct trust *t, const struct listing *l,
-		       uint64_t above, unsigned *tries, struct beat_search *ret, struct err *err)
+		       uint64_t above, struct beat_search *ret, struct err *err)
 {
-	for (size_t i = 0; i < l->rows && l->row[i].number > above && *tries > 0; i++) {
+	struct search budget = search_begin();
+
+	for (size_t i = 0; i < l->rows && l->row[i].number > above; i++) {
 		OWNED(buf_clear) struct buf raw = BUF_INIT;
 		struct digest identity;
 		struct err bad = {0};
@@ -74,7 +76,9 @@ static int beat_search(struct depot *d, const struct trust *t, const struct list
 
 		if (ret->found && l->row[i].number <= ret->best.sequence)
 			break;
-		(*tries)--;
+		if (!search_try(&budget))
+			return err_set(err, RC_LIMIT, "the depot %s holds too many false beats",
+				       depot_path(d));
 		rc = beat_read(d, t, &l->row[i], &beat, &identity, &raw, &bad);
 		if (follow_fatal(rc)) {
 			*err = bad;
@@ -105,6 +109,7 @@ static void beat_search_clear(struct beat_search *b)
 static int beat_compare(struct follow *f, const struct listing *l, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct search budget = search_begin();
 	struct digest held_file, held;
 	int rc = db_query(f->s->db, "SELECT document, identity FROM beat", &st, err);
 
@@ -114,7 +119,7 @@ static int beat_compare(struct follow *f, const struct listing *l, struct err *e
 		return rc < 0 ? rc : 0;
 	held_file = digest_of(db_bytes(st, 0));
 	f->behind = l->rows > 0 || f->ours;
-	for (size_t i = 0; i < l->rows && f->tries > 0; i++) {
+	for (size_t i = 0; i < l->rows; i++) {
 		OWNED(buf_clear) struct buf raw = BUF_INIT;
 		struct digest identity;
 		struct beat beat;
@@ -126,7 +131,8 @@ static int beat_compare(struct follow *f, const struct listing *l, struct err *e
 			f->behind = false;
 			continue;
 		}
-		f->tries--;
+		if (!search_try(&budget))
+			break;
 		rc = beat_read(f->depot, &f->s->trust, &l->row[i], &beat, &identity, &raw, err);
 		if (follow_fatal(rc))
 			return rc;
@@ -176,8 +182,7 @@ int follow_beat(struct follow *f, struct err *err)
 
 	f->behind = f->current = false;
 	if (rc == 0)
-		rc =
-		    beat_search(f->depot, &s->trust, &l, restart ? 0 : s->beat, &f->tries, &b, err);
+		rc = beat_search(f->depot, &s->trust, &l, restart ? 0 : s->beat, &b, err);
 	if (rc < 0)
 		return rc;
 	if (b.why.rc == RC_UNTRUSTED && f->torn) /* its key may be in what has not arrived */
@@ -207,11 +212,10 @@ int follow_clock(struct depot *depot, const struct trust *trust, int64_t now, st
 	struct listing_filter filter = {.kind = NAME_BEAT, .until = LIMIT_NUMBER};
 	OWNED(beat_search_clear) struct beat_search b = {0};
 	OWNED(listing_clear) struct listing l = {0};
-	unsigned tries = FOLLOW_TRIES;
 	int rc = listing_read(depot, "beats", &filter, &l, err);
 
 	if (rc == 0)
-		rc = beat_search(depot, trust, &l, 0, &tries, &b, err);
+		rc = beat_search(depot, trust, &l, 0, &b, err);
 	if (rc < 0)
 		return rc;
 	if (b.found)

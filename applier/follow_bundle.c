@@ -229,6 +229,7 @@ int follow_private_bundle(struct follow *f, const struct shard_workstation *row,
 	OWNED(listing_clear) struct listing l = {0};
 	char dir[32], what[64];
 	struct expected x = {what, &row->manifest, NULL};
+	struct search budget = search_begin();
 	int rc;
 
 	snprintf(dir, sizeof(dir), "workstations/%02x", shard_of(f->s->id));
@@ -238,13 +239,12 @@ int follow_private_bundle(struct follow *f, const struct shard_workstation *row,
 		return rc;
 	err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", what,
 		depot_path(f->depot));
-	for (size_t i = 0; i < l.rows && f->tries > 0; i++) {
+	for (size_t i = 0; i < l.rows && search_try(&budget); i++) {
 		OWNED(follow_bundle_clear) struct follow_bundle b = {0};
 		struct digest digest = listed_digest(&l.row[i]);
 		struct err bad = {0};
 		char path[DEPOT_NAME];
 
-		f->tries--;
 		name_private(path, f->s->id, l.row[i].epoch, l.row[i].number, &digest);
 		rc = bundle_take(f->depot, path, &f->s->trust, &x, &b, &bad);
 		if (rc == 0)

@@ -16,7 +16,6 @@ int follow_open(struct station *s, const char *path, struct follow *ret, struct 
 	memset(ret, 0, sizeof(*ret));
 	ret->s = s;
 	ret->depot = depot;
-	ret->tries = FOLLOW_TRIES;
 	return 0;
 }
 
@@ -69,14 +68,15 @@ static int wanted_check(const struct follow *f, const struct wanted *w, struct b
 static int wanted_find(struct follow *f, const struct listing *l, const struct wanted *w,
 		       struct buf *ret_raw, struct signed_doc *ret, struct err *err)
 {
+	struct search budget = search_begin();
+
 	err_set(err, RC_INCOMPLETE, "%s has not arrived whole in the depot %s", w->what,
 		depot_path(f->depot));
-	for (size_t i = 0; i < l->rows && f->tries > 0; i++) {
+	for (size_t i = 0; i < l->rows && search_try(&budget); i++) {
 		char path[DEPOT_NAME];
 		struct err bad = {0};
 		int rc;
 
-		f->tries--;
 		w->path(path, w, &l->row[i]);
 		buf_reset(ret_raw);
 		rc = depot_read(f->depot, path, LIMIT_DOCUMENT, ret_raw, &bad);

@@ -30,6 +30,21 @@ void listing_clear(struct listing *l);
 /** listed_digest(row): its first half, for the name_* makers. */
 struct digest listed_digest(const struct listed *row);
 
+/*
+ * What one search for a good document may cost: a flood of well-named junk in front of it must not
+ * hide it, and must not hold a sync for ever.
+ */
+#define SEARCH_TRIES 300000u
+#define SEARCH_MS    60000
+
+struct search {
+	unsigned tries; /* left */
+	int64_t until;  /* clock_monotonic_ms */
+};
+struct search search_begin(void);
+/** search_try(s): may one more document be read? */
+bool search_try(struct search *s);
+
 /** follow_fatal(rc): would going on with the next file of this depot be of no use? */
 bool follow_fatal(int rc);
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
+
 struct listing_run {
 	const struct listing_filter *filter;
 	const char *dir;
@@ -87,6 +89,19 @@ struct digest listed_digest(const struct listed *row)
 
 	memcpy(d.b, row->digest, sizeof(row->digest));
 	return d;
+}
+
+struct search search_begin(void)
+{
+	return (struct search){SEARCH_TRIES, clock_monotonic_ms() + SEARCH_MS};
+}
+
+bool search_try(struct search *s)
+{
+	if (s->tries == 0 || clock_monotonic_ms() > s->until)
+		return false;
+	s->tries--;
+	return true;
 }
 
 bool follow_fatal(int rc)

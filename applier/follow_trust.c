@@ -44,7 +44,7 @@ static int trust_read(struct depot *d, const struct listed *row, struct buf *ret
  * reason why one is not is left in ${why}: a torn copy waits, a forged one is told.
  */
 static int chain_step(struct depot *d, const struct listing *l, struct follow_chain *c,
-		      unsigned *tries, struct err *why, struct err *err)
+		      struct search *budget, struct err *why, struct err *err)
 {
 	for (size_t i = 0; i < l->rows; i++) {
 		OWNED(buf_clear) struct buf raw = BUF_INIT;
@@ -54,11 +54,10 @@ static int chain_step(struct depot *d, const struct listing *l, struct follow_ch
 
 		if (l->row[i].number != c->trust.version + 1)
 			continue;
-		if (*tries == 0)
+		if (!search_try(budget))
 			return err_set(err, RC_LIMIT,
 				       "the depot %s holds too many false trust documents",
 				       depot_path(d));
-		(*tries)--;
 		rc = trust_read(d, &l->row[i], &raw, &bad);
 		if (rc == 0)
 			rc = trustchain_next(&c->trust, bytes_in(&raw), &next, &bad);
@@ -77,10 +76,10 @@ static int chain_step(struct depot *d, const struct listing *l, struct follow_ch
 }
 
 static int chain_walk(struct depot *d, const struct listing *l, struct follow_chain *c,
-		      unsigned *tries, struct err *why, struct err *err)
+		      struct search *budget, struct err *why, struct err *err)
 {
 	for (int i = 0; i < LIMIT_TRUST_CHAIN; i++) {
-		int rc = chain_step(d, l, c, tries, why, err);
+		int rc = chain_step(d, l, c, budget, why, err);
 
 		if (rc <= 0)
 			return rc;
@@ -132,14 +131,17 @@ static int trust_same(struct follow *f, const struct listing *l, bool *ret_other
  * somebody with the root keys can make; otherwise litter. */
 static int trust_fork(struct follow *f, const struct listing *l, struct err *err)
 {
-	for (size_t i = 0; i < l->rows && f->tries > 0; i++) {
+	struct search budget = search_begin();
+
+	for (size_t i = 0; i < l->rows; i++) {
 		OWNED(buf_clear) struct buf raw = BUF_INIT;
 		struct signed_doc doc;
 		int rc;
 
 		if (l->row[i].number != f->s->trust.version)
 			continue;
-		f->tries--;
+		if (!search_try(&budget))
+			break;
 		rc = trust_read(f->depot, &l->row[i], &raw, err);
 		if (follow_fatal(rc))
 			return rc;
@@ -164,6 +166,7 @@ int follow_trust(struct follow *f, struct err *err)
 					.until = f->s->trust.version + LIMIT_TRUST_CHAIN};
 	OWNED(listing_clear) struct listing l = {0};
 	OWNED(follow_chain_clear) struct follow_chain c = {.trust = f->s->trust};
+	struct search budget = search_begin();
 	struct err why = {0};
 	bool other = false;
 	int rc = listing_read(f->depot, "trust", &filter, &l, err);
@@ -171,7 +174,7 @@ int follow_trust(struct follow *f, struct err *err)
 	if (rc == 0)
 		rc = trust_same(f, &l, &other, err);
 	if (rc == 0)
-		rc = chain_walk(f->depot, &l, &c, &f->tries, &why, err);
+		rc = chain_walk(f->depot, &l, &c, &budget, &why, err);
 	if (rc == 0 && c.docs > 0) {
 		f->ours = true;
 		f->torn = why.rc == RC_INCOMPLETE;
@@ -202,9 +205,9 @@ static int first_find(struct depot *d, const struct listing *l, const struct inv
 		      const struct digest *site, struct follow_chain *c, unsigned *ret_others,
 		      struct err *err)
 {
-	unsigned tries = FOLLOW_TRIES;
+	struct search budget = search_begin();
 
-	for (size_t i = 0; i < l->rows && tries > 0; i++) {
+	for (size_t i = 0; i < l->rows; i++) {
 		OWNED(buf_clear) struct buf raw = BUF_INIT;
 		struct signed_doc doc;
 		struct trust first;
@@ -212,7 +215,8 @@ static int first_find(struct depot *d, const struct listing *l, const struct inv
 
 		if (l->row[i].number != 1)
 			continue;
-		tries--;
+		if (!search_try(&budget))
+			break;
 		rc = trust_read(d, &l->row[i], &raw, err);
 		if (follow_fatal(rc))
 			return rc;
@@ -236,7 +240,8 @@ int follow_first(struct depot *depot, const struct invite *code, const struct di
 	struct listing_filter filter = {.kind = NAME_TRUST, .until = LIMIT_TRUST_CHAIN};
 	OWNED(listing_clear) struct listing l = {0};
 	OWNED(follow_chain_clear) struct follow_chain c = {0};
-	unsigned others = 0, tries = FOLLOW_TRIES;
+	struct search budget = search_begin();
+	unsigned others = 0;
 	struct err why = {0};
 	int rc = listing_read(depot, "trust", &filter, &l, err);
 
@@ -253,7 +258,7 @@ int follow_first(struct depot *depot, const struct invite *code, const struct di
 			       "the depot %s holds no trust document yet: is it the right "
 			       "directory, and has everything arrived there?",
 			       depot_path(depot));
-	rc = chain_walk(depot, &l, &c, &tries, &why, err);
+	rc = chain_walk(depot, &l, &c, &budget, &why, err);
 	if (rc < 0)
 		return rc;
 	*ret = c;
