@@ -4,6 +4,7 @@
 
 #include "bundler/enrolment.h"
 #include "bundler/publish_internal.h"
+#include "core/base/own.h"
 
 const char publish_schema_sql[] =
     /* head: identity of its document; path: of that in the depot */
@@ -38,7 +39,8 @@ struct run {
 	enum publish_flags flags;
 	void (*each)(void *arg, const char *channel, const struct publish_counts *counts);
 	void *arg;
-	int rc; /* the first failure */
+	bool made; /* some generation */
+	int rc;    /* the first failure */
 };
 
 static bool wanted(const struct run *r, const char *name)
@@ -80,31 +82,80 @@ static void channels_publish(struct run *r, struct err *err)
 
 		if (!wanted(r, c->name))
 			continue;
-		if (publish_channel(r->s, c, r->flags, &counts, &e) < 0)
+		if (publish_channel(r->s, c, r->flags, &counts, &e) < 0) {
 			failed(r, &e, err);
-		else if (r->each != NULL)
+			continue;
+		}
+		r->made = r->made || counts.made;
+		if (r->each != NULL)
 			r->each(r->arg, c->name, &counts);
 	}
 }
 
-static int beat_commit(struct site *s, struct err *err)
+/* A channel whose document is gone: its files leave the depot.  Its numbers are kept, so that one
+ * that comes back under the same name goes on above them. */
+static int channel_forget(struct site *s, const char *name, struct err *err)
 {
-	int rc = db_begin(s->db, err);
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(s->db,
+			  "SELECT path FROM bundle WHERE channel = ?1 UNION ALL"
+			  " SELECT path FROM generation WHERE channel = ?1 AND path IS NOT NULL",
+			  &st, err);
 
 	if (rc == 0)
-		rc = publish_beat(s, err);
+		rc = db_bind(st, err, "t", name);
+	while (rc == 0 && (rc = db_step(s->db, st, err)) > 0)
+		rc = publish_retire(s, db_text(st, 0), err);
+	db_done(&st);
 	if (rc == 0)
-		rc = db_commit(s->db, err);
-	if (rc < 0)
-		db_rollback(s->db);
+		rc = db_run(s->db, err, "DELETE FROM bundle WHERE channel = ?1", "t", name);
+	if (rc == 0)
+		rc = db_run(s->db, err, "UPDATE generation SET path = NULL WHERE channel = ?1", "t",
+			    name);
+	return rc < 0 ? rc : index_drop(s->db, name, err);
+}
+
+static int channels_forget(struct run *r, struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(r->s->db, "SELECT DISTINCT channel FROM bundle", &st, err);
+
+	while (rc == 0 && (rc = db_step(r->s->db, st, err)) > 0) {
+		rc = 0;
+		if (site_channel(r->s, db_text(st, 0)) != NULL)
+			continue;
+		rc = channel_forget(r->s, db_text(st, 0), err);
+		r->made = true;
+	}
 	return rc;
+}
+
+/* One step of a run in a transaction of its own; its failure is noted, and the run goes on. */
+static void step_commit(struct run *r, int (*step)(struct run *r, struct err *err), struct err *err)
+{
+	struct err e = {0};
+	int rc = db_begin(r->s->db, &e);
+
+	if (rc == 0)
+		rc = step(r, &e);
+	if (rc == 0)
+		rc = db_commit(r->s->db, &e);
+	if (rc < 0) {
+		db_rollback(r->s->db);
+		failed(r, &e, err);
+	}
+}
+
+static int beat_step(struct run *r, struct err *err)
+{
+	return publish_beat(r->s, err);
 }
 
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,
 		 void (*each)(void *arg, const char *channel, const struct publish_counts *counts),
 		 void *arg, struct err *err)
 {
-	struct run r = {s, only, n, flags, each, arg, 0};
+	struct run r = {s, only, n, flags, each, arg, false, 0};
 	struct err e = {0};
 	uint64_t changed;
 	int rc = names_check(&r, err);
@@ -112,14 +163,16 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 	if (rc < 0)
 		return rc;
 	channels_publish(&r, err);
-	if (enrolment_compile(s, flags & PUBLISH_DRY_RUN, &changed, &e) < 0)
-		failed(&r, &e, err);
 	if (flags & PUBLISH_DRY_RUN)
 		return r.rc;
 	/* What is committed is posted, whatever else failed. */
-	rc = beat_commit(s, &e);
-	if (rc == 0)
-		rc = publish_post(s, &e);
+	step_commit(&r, channels_forget, err);
+	if (enrolment_compile(s, false, &changed, &e) < 0)
+		failed(&r, &e, err);
+	step_commit(&r, beat_step, err);
+	rc = publish_post(s, &e);
+	if (rc == 0 && r.made)
+		rc = store_prune(s, &e);
 	if (rc < 0)
 		failed(&r, &e, err);
 	return r.rc;

@@ -187,6 +187,7 @@ static int rows_update(struct publishing *p, struct err *err)
 	int rc = publish_apply(p, err);
 
 	p->counts->content = p->delta.packed.read;
+	publish_pack_discard(p, &p->delta); /* a large file may have made it, and was taken back */
 	if (rc == 0)
 		rc = scanned_row(p, err);
 	return rc < 0 ? rc : 1;
@@ -200,7 +201,6 @@ static int full_again(struct publishing *p, struct err *err)
 
 	p->generation = p->last;
 	p->tree = p->last_tree;
-	p->delta.pack = pack_free(p->delta.pack);
 	rc = publish_full_wanted(p, err);
 	if (rc <= 0)
 		return rc;

@@ -113,4 +113,5 @@ void publish_pack_discard(struct publishing *p, struct packing *k)
 	store_name(name, k->number);
 	if (p->storefd >= 0 && k->number > 0)
 		unlinkat(p->storefd, name, 0);
+	k->number = 0;
 }

@@ -236,3 +236,76 @@ int store_sweep(struct site *s, struct err *err)
 	}
 	return 0;
 }
+
+/*
+ * Packs of one channel that no kept generation needs.  The newest full pack that is old enough
+ * holds everything that was there at its generation; what is older serves only generations before
+ * it.
+ */
+static int channel_prune(struct site *s, const char *name, uint64_t keep, struct err *err)
+{
+	return db_run(
+	    s->db, err,
+	    "WITH now(epoch, generation) AS (SELECT epoch, generation FROM generation"
+	    "  WHERE channel = ?1 ORDER BY epoch DESC, generation DESC LIMIT 1),"
+	    " whole(number, generation) AS (SELECT p.number, p.generation FROM pack p, now"
+	    "  WHERE p.channel = ?1 AND p.epoch = now.epoch AND p.base = 0"
+	    "  AND p.generation <= now.generation - ?2"
+	    "  ORDER BY p.generation DESC, p.number DESC LIMIT 1)"
+	    " DELETE FROM pack WHERE channel = ?1"
+	    " AND number NOT IN (SELECT pack FROM bundle)"
+	    " AND (epoch < (SELECT epoch FROM now) OR EXISTS (SELECT 1 FROM whole"
+	    "  WHERE pack.generation <= whole.generation AND pack.number != whole.number))",
+	    "ti", name, (int64_t)(keep > 0 ? keep - 1 : 0));
+}
+
+/* Packs of channels that the site does not have any more. */
+static int removed_prune(struct site *s, struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(s->db, "SELECT DISTINCT channel FROM pack", &st, err);
+
+	while (rc == 0 && (rc = db_step(s->db, st, err)) > 0) {
+		rc = 0;
+		if (site_channel(s, db_text(st, 0)) == NULL)
+			rc = db_run(s->db, err,
+				    "DELETE FROM pack WHERE channel = ?1"
+				    " AND number NOT IN (SELECT pack FROM bundle)",
+				    "t", db_text(st, 0));
+	}
+	return rc;
+}
+
+static int rows_prune(struct site *s, struct err *err)
+{
+	int64_t before = 0, after = 0;
+	int rc = db_int(s->db, err, &before, "SELECT count(*) FROM pack", "");
+
+	rc = rc < 0 ? rc : removed_prune(s, err);
+	for (size_t i = 0; i < s->channels && rc == 0; i++)
+		rc = channel_prune(s, s->channel[i].name, s->channel[i].keep, err);
+	if (rc == 0)
+		rc = db_int(s->db, err, &after, "SELECT count(*) FROM pack", "");
+	if (rc < 0 || before == after)
+		return rc < 0 ? rc : 0;
+	rc =
+	    db_run(s->db, err, "DELETE FROM frame WHERE pack NOT IN (SELECT number FROM pack)", "");
+	if (rc == 0)
+		rc = db_run(s->db, err,
+			    "DELETE FROM content WHERE pack NOT IN (SELECT number FROM pack)", "");
+	return rc < 0 ? rc : 1;
+}
+
+int store_prune(struct site *s, struct err *err)
+{
+	int rc = db_begin(s->db, err);
+
+	if (rc == 0)
+		rc = rows_prune(s, err);
+	if (rc > 0) {
+		rc = db_commit(s->db, err);
+		return rc < 0 ? rc : store_sweep(s, err);
+	}
+	db_rollback(s->db);
+	return rc;
+}
