@@ -1,7 +1,6 @@
 #include "core/tree/scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <grp.h>
 #include <pwd.h>
@@ -24,12 +23,12 @@ struct scan {
 	int (*each)(void *arg, const struct scan_item *item, struct err *err);
 	void *arg;
 	struct scan_counts counts;
+	struct ahead *ahead;  /* owned; the disk */
 	struct cursor c;      /* over the index, one directory at a time */
 	size_t depth;         /* directories above the current entry */
 	size_t end;           /* length of the current directory's path */
 	char path[PATH_ROOM]; /* of the current entry */
 	char target[LIMIT_LINK + 1];
-	struct listing level[LIMIT_DEPTH + 1];
 	uid_t uid; /* whose name is in ${owner} */
 	gid_t gid;
 	char owner[OWNER_MAX]; /* "" while there is none */
@@ -52,7 +51,7 @@ void entry_stat(struct entry *e, const struct stat *st)
 
 /* Globs */
 
-static bool glob_fits(const char *const *globs, size_t n, const char *path)
+bool glob_fits(const char *const *globs, size_t n, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash == NULL ? path : slash + 1;
@@ -145,17 +144,17 @@ static int gone_entry(struct scan *s, int64_t dir, struct err *err)
 /* Comparing */
 
 /* The owner's names; asked once for a run of entries of the same owner. */
-static const char *owner_name(struct scan *s, const struct stat *st)
+static const char *owner_name(struct scan *s, const struct seen *seen)
 {
 	const struct passwd *user;
 	const struct group *group;
 
-	if (s->owner[0] != '\0' && s->uid == st->st_uid && s->gid == st->st_gid)
+	if (s->owner[0] != '\0' && s->uid == seen->uid && s->gid == seen->gid)
 		return s->owner;
-	user = getpwuid(st->st_uid);
-	group = getgrgid(st->st_gid);
-	s->uid = st->st_uid;
-	s->gid = st->st_gid;
+	s->uid = seen->uid;
+	s->gid = seen->gid;
+	user = getpwuid(s->uid);
+	group = getgrgid(s->gid);
 	if (user == NULL || group == NULL ||
 	    (size_t)snprintf(s->owner, sizeof(s->owner), "%s:%s", user->pw_name, group->gr_name) >=
 		sizeof(s->owner))
@@ -163,57 +162,59 @@ static const char *owner_name(struct scan *s, const struct stat *st)
 	return s->owner;
 }
 
-static bool owner_same(struct scan *s, const struct stat *st, const struct entry *e)
+static bool owner_same(struct scan *s, const struct seen *seen, const struct entry *e)
 {
 	if (!(s->options->flags & SCAN_OWNERS))
 		return true;
 	if (strcmp(e->owner, "-") != 0)
-		return strcmp(e->owner, owner_name(s, st)) == 0;
-	return (st->st_uid == 0 && st->st_gid == 0) ||
-	       (st->st_uid == geteuid() && st->st_gid == getegid());
+		return strcmp(e->owner, owner_name(s, seen)) == 0;
+	return (seen->uid == 0 && seen->gid == 0) ||
+	       (seen->uid == geteuid() && seen->gid == getegid());
 }
 
-static bool stat_same(struct scan *s, enum entry_kind kind, const struct stat *st,
+static bool stat_same(struct scan *s, enum entry_kind kind, const struct seen *seen,
 		      const struct entry *e)
 {
 	bool disk = (s->options->flags & SCAN_DISK_TIMES) && e->ino != 0;
 	unsigned mask = s->options->flags & SCAN_PLAIN_MODES ? 0777 : 07777;
 
-	if (kind != e->kind || nanoseconds(st->st_mtim) != (disk ? e->disk_mtime : e->mtime) ||
-	    !owner_same(s, st, e))
+	if (kind != e->kind || seen->mtime != (disk ? e->disk_mtime : e->mtime) ||
+	    !owner_same(s, seen, e))
 		return false;
-	if (kind != ENTRY_LINK && ((st->st_mode ^ e->mode) & mask) != 0)
+	if (kind != ENTRY_LINK && ((seen->mode ^ e->mode) & mask) != 0)
 		return false;
 	/* A directory's inode says nothing about what was published; its ctime moves with every
 	 * entry. */
 	if (kind == ENTRY_DIRECTORY)
 		return true;
-	return (uint64_t)st->st_size == e->size && nanoseconds(st->st_ctim) == e->ctime &&
-	       (uint64_t)st->st_ino == e->ino && (uint64_t)st->st_dev == e->dev;
+	return seen->size == e->size && seen->ctime == e->ctime && seen->ino == e->ino &&
+	       seen->dev == e->dev;
 }
 
 /*
  * Changed so shortly before it was looked at that it may have changed again within the same tick
  * of the clock: an equal stat proves nothing ("racy git").
  */
-static bool is_racy(const struct scan *s, enum entry_kind kind, const struct stat *st)
+static bool is_racy(const struct scan *s, enum entry_kind kind, const struct seen *seen)
 {
-	return kind != ENTRY_DIRECTORY && (nanoseconds(st->st_mtim) >= s->options->racy_after ||
-					   nanoseconds(st->st_ctim) >= s->options->racy_after);
+	return kind != ENTRY_DIRECTORY &&
+	       (seen->mtime >= s->options->racy_after || seen->ctime >= s->options->racy_after);
 }
 
 /* Entries on disk */
 
 /* Why an entry can never be part of a tree, or NULL. */
-static const char *skip_reason(const struct scan *s, const struct stat *st, bool mount)
+static const char *skip_reason(const struct seen *seen)
 {
-	if (mount)
+	if (seen->what == SEEN_MOUNT)
 		return "another file system is mounted here";
-	switch (st->st_mode & S_IFMT) {
+	if (seen->what == SEEN_TOO_LONG)
+		return "its path is too long or too deep";
+	switch (seen->mode & S_IFMT) {
 	case S_IFREG:
 	case S_IFLNK:
 	case S_IFDIR:
-		break;
+		return NULL;
 	case S_IFIFO:
 		return "it is a fifo";
 	case S_IFSOCK:
@@ -221,21 +222,45 @@ static const char *skip_reason(const struct scan *s, const struct stat *st, bool
 	default:
 		return "it is a device";
 	}
-	return path_check(s->path, NULL) < 0 ? "its path is too long or too deep" : NULL;
 }
 
-static enum entry_kind kind_of(const struct stat *st)
+static enum entry_kind kind_of(const struct seen *seen)
 {
-	return S_ISDIR(st->st_mode)   ? ENTRY_DIRECTORY
-	       : S_ISLNK(st->st_mode) ? ENTRY_LINK
-				      : ENTRY_FILE;
+	return S_ISDIR(seen->mode)   ? ENTRY_DIRECTORY
+	       : S_ISLNK(seen->mode) ? ENTRY_LINK
+				     : ENTRY_FILE;
+}
+
+static struct timespec time_of(int64_t ns)
+{
+	int64_t rest = ns % 1000000000;
+
+	if (rest < 0)
+		rest += 1000000000;
+	return (struct timespec){.tv_sec = (ns - rest) / 1000000000, .tv_nsec = rest};
+}
+
+static struct stat stat_of(const struct seen *seen)
+{
+	return (struct stat){.st_dev = seen->dev,
+			     .st_ino = seen->ino,
+			     .st_mode = seen->mode,
+			     .st_uid = seen->uid,
+			     .st_gid = seen->gid,
+			     .st_size = (off_t)seen->size,
+			     .st_mtim = time_of(seen->mtime),
+			     .st_ctim = time_of(seen->ctime)};
 }
 
 /* Where the current entry points, into s->target. */
-static int link_read(struct scan *s, int fd, const char *name, struct err *err)
+static int link_read(struct scan *s, struct folder *f, const char *name, struct err *err)
 {
-	ssize_t n = readlinkat(fd, name, s->target, sizeof(s->target));
+	int fd = ahead_fd(s->ahead, f, err);
+	ssize_t n;
 
+	if (fd < 0)
+		return fd;
+	n = readlinkat(fd, name, s->target, sizeof(s->target));
 	if (n < 0 && (errno == ENOENT || errno == EINVAL))
 		return err_set(err, RC_AGAIN, "\"%s\" changed while it was looked at; try again",
 			       s->path);
@@ -249,48 +274,53 @@ static int link_read(struct scan *s, int fd, const char *name, struct err *err)
 	return 0;
 }
 
-static int scan_directory(struct scan *s, int fd, int64_t number, struct err *err);
-
-/* Into the directory that the current entry is. */
-static int scan_enter(struct scan *s, int dirfd, const char *name, int64_t number, struct err *err)
-{
-	OWNED(fd_closep)
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	size_t end = s->end;
-	int rc;
-
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
-		return err_set(err, RC_AGAIN, "\"%s\" changed while it was looked at; try again",
-			       s->path);
-	if (fd < 0)
-		return err_sys(err, RC_IO, "cannot open the directory \"%s\"", s->path);
-	s->end = strlen(s->path);
-	s->depth++;
-	rc = scan_directory(s, fd, number, err);
-	s->depth--;
-	s->path[s->end] = '\0';
-	s->end = end;
-	return rc;
-}
-
 /* Report the current entry if it differs; ${old} is NULL when the index does not have it. */
-static int entry_report(struct scan *s, int fd, const char *name, const struct stat *st,
+static int entry_report(struct scan *s, struct folder *f, const char *name, const struct seen *seen,
 			const struct entry *old, struct err *err)
 {
-	struct scan_item item = {.path = s->path, .kind = kind_of(st), .st = st, .old = old};
-	bool same = old != NULL && stat_same(s, item.kind, st, old);
+	struct scan_item item = {.path = s->path, .kind = kind_of(seen), .old = old};
+	bool same = old != NULL && stat_same(s, item.kind, seen, old);
+	struct stat st;
 	int rc;
 
-	if (same && !is_racy(s, item.kind, st))
+	if (same && !is_racy(s, item.kind, seen))
 		return 0;
+	st = stat_of(seen);
+	item.st = &st;
 	item.what = old == NULL ? SCAN_NEW : SCAN_CHANGED;
 	if (item.kind == ENTRY_LINK) {
-		rc = link_read(s, fd, name, err);
+		rc = link_read(s, f, name, err);
 		if (rc < 0 || (same && strcmp(s->target, old->target) == 0))
 			return rc;
 		item.target = s->target;
 	}
 	return s->each(s->arg, &item, err);
+}
+
+static int skip_report(struct scan *s, const struct seen *seen, const char *why, struct err *err)
+{
+	struct stat st = stat_of(seen);
+	struct scan_item item = {
+	    .what = SCAN_SKIPPED, .path = s->path, .kind = ENTRY_FILE, .st = &st, .why = why};
+
+	return s->each(s->arg, &item, err);
+}
+
+static int scan_folder(struct scan *s, struct folder *f, int64_t number, struct err *err);
+
+/* Into the directory that the current entry is. */
+static int scan_enter(struct scan *s, struct folder *below, int64_t number, struct err *err)
+{
+	size_t end = s->end;
+	int rc;
+
+	s->end = strlen(s->path);
+	s->depth++;
+	rc = scan_folder(s, below, number, err);
+	s->depth--;
+	s->path[s->end] = '\0';
+	s->end = end;
+	return rc;
 }
 
 /* Where the index is while an entry on disk is looked at. */
@@ -316,61 +346,60 @@ static int beside_next(struct scan *s, const struct beside *b, int64_t below, bo
 }
 
 /* One name on disk, and its like in the index. */
-static int scan_entry(struct scan *s, int fd, const char *name, const struct beside *b,
+static int scan_entry(struct scan *s, struct folder *f, size_t i, const struct beside *b,
 		      struct err *err)
 {
-	struct scan_item skip = {.what = SCAN_SKIPPED, .path = s->path, .kind = ENTRY_FILE};
+	const struct seen *seen = &f->seen[i];
 	int64_t below = b->row ? s->c.number : INDEX_ROOT;
-	bool mount = false, entered = false;
-	struct stat st;
-	int rc;
+	bool entered = false;
+	struct seen more;
+	const char *why;
+	int rc = 0;
 
-	path_entry(s, name);
-	rc = glob_fits(s->options->exclude, s->options->excludes, s->path)
-		 ? 0
-		 : disk_stat(fd, name, &st, &mount, err);
-	if (rc < 0)
-		return err_prefix(err, "\"%s\"", s->path);
-	if (rc == 1 && (skip.why = skip_reason(s, &st, mount)) != NULL) {
-		skip.st = &st;
-		rc = s->each(s->arg, &skip, err);
+	path_entry(s, f->list.names[i]);
+	if (i >= f->looked) {
+		rc = ahead_more(s->ahead, f, i, &more, err);
+		seen = &more;
 	}
-	if (rc <= 0) /* not there as far as the tree is concerned */
+	why = rc < 0 || seen->what == SEEN_ABSENT ? NULL : skip_reason(seen);
+	if (why != NULL)
+		rc = skip_report(s, seen, why, err);
+	/* Not there as far as the tree is concerned. */
+	if (rc < 0 || why != NULL || seen->what == SEEN_ABSENT)
 		return rc < 0 || !b->row ? rc : gone_entry(s, b->dir, err);
 	s->counts.entries++;
-	s->counts.files += S_ISREG(st.st_mode);
-	s->counts.bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-	rc = entry_report(s, fd, name, &st, b->row ? &s->c.e : NULL, err);
-	if (rc == 0 && S_ISDIR(st.st_mode)) {
+	s->counts.files += S_ISREG(seen->mode);
+	s->counts.bytes += S_ISREG(seen->mode) ? seen->size : 0;
+	rc = entry_report(s, f, f->list.names[i], seen, b->row ? &s->c.e : NULL, err);
+	if (rc == 0 && seen->below != NULL) {
 		entered = below != INDEX_ROOT;
-		rc = scan_enter(s, fd, name, entered ? below : NOWHERE, err);
+		rc = scan_enter(s, seen->below, entered ? below : NOWHERE, err);
 	}
 	return rc < 0 ? rc : beside_next(s, b, below, entered, err);
 }
 
-static int scan_directory(struct scan *s, int fd, int64_t number, struct err *err)
+static int scan_folder(struct scan *s, struct folder *f, int64_t number, struct err *err)
 {
-	struct listing *l = &s->level[s->depth];
-	int rc = scan_listing_read(l, fd, err);
+	int rc = ahead_take(s->ahead, f, err);
 
-	if (rc < 0)
-		return s->path[0] == '\0' ? rc : err_prefix(err, "\"%s\"", s->path);
-	if (number != NOWHERE)
+	if (rc == 0 && number != NOWHERE)
 		rc = cursor_seek(&s->c, number, "", err);
 	for (size_t i = 0; rc == 0;) {
 		struct beside b = {number, number != NOWHERE && s->c.row};
-		int order;
+		bool disk = i < f->list.n;
+		int order = !disk ? 1 : !b.row ? -1 : strcmp(f->list.names[i], s->c.name);
 
-		if (i == l->n && !b.row)
+		if (!disk && !b.row)
 			break;
-		order = i == l->n ? 1 : !b.row ? -1 : strcmp(l->names[i], s->c.name);
 		if (order > 0) {
 			rc = gone_entry(s, number, err);
 			continue;
 		}
 		b.row = order == 0;
-		rc = scan_entry(s, fd, l->names[i++], &b, err);
+		rc = scan_entry(s, f, i++, &b, err);
 	}
+	if (rc == 0)
+		ahead_done(s->ahead, f);
 	return rc;
 }
 
@@ -378,9 +407,8 @@ static struct scan *scan_free(struct scan *s)
 {
 	if (s == NULL)
 		return NULL;
+	ahead_freep(&s->ahead);
 	cursor_close(&s->c);
-	for (size_t i = 0; i < ARRAY_LEN(s->level); i++)
-		scan_listing_clear(&s->level[i]);
 	free(s);
 	return NULL;
 }
@@ -395,7 +423,6 @@ int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	      struct scan_counts *ret, struct err *err)
 {
 	OWNED(scan_freep) struct scan *s = calloc(1, sizeof(*s));
-	OWNED(fd_closep) int fd = -1;
 	int rc;
 
 	if (s == NULL)
@@ -404,13 +431,10 @@ int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	s->each = each;
 	s->arg = arg;
 	rc = cursor_open(&s->c, x, err);
-	if (rc < 0)
-		return rc;
-	/* A descriptor of our own: reading a directory moves the place in it. */
-	fd = openat(rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, RC_IO, "cannot open the directory to scan");
-	rc = scan_directory(s, fd, INDEX_ROOT, err);
+	if (rc == 0)
+		rc = ahead_new(rootfd, options, &s->ahead, err);
+	if (rc == 0)
+		rc = scan_folder(s, ahead_root(s->ahead), INDEX_ROOT, err);
 	if (rc < 0)
 		return rc;
 	*ret = s->counts;

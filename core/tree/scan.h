@@ -24,9 +24,10 @@ enum scan_what {
 
 struct scan_item {
 	enum scan_what what;
-	const char *path;        /* from the root, decoded */
-	enum entry_kind kind;    /* on disk (GONE: in the index) */
-	const struct stat *st;   /* NULL for GONE */
+	const char *path;     /* from the root, decoded */
+	enum entry_kind kind; /* on disk (GONE: in the index) */
+	const struct stat
+	    *st; /* NULL for GONE; type, mode, owner, size, inode, mtime, ctime only */
 	const struct entry *old; /* NULL for NEW and SKIPPED */
 	const char *target;      /* links: where they point */
 	const char *why;         /* SKIPPED */

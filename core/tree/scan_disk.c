@@ -12,7 +12,7 @@
 /* Directory entries that are read at a time. */
 #define READ_BYTES 32768
 
-void scan_listing_clear(struct listing *l)
+void listing_clear(struct listing *l)
 {
 	buf_clear(&l->text);
 	free(l->names);
@@ -29,30 +29,23 @@ static int listing_sort(struct listing *l, size_t count, struct err *err)
 {
 	const char *p = (const char *)l->text.p;
 
-	if (count > l->room) {
-		const char **names = reallocarray(l->names, count, sizeof(*names));
-
-		if (names == NULL)
-			return err_memory(err);
-		l->names = names;
-		l->room = count;
-	}
+	l->names = reallocarray(NULL, count + 1, sizeof(*l->names));
+	if (l->names == NULL)
+		return err_memory(err);
 	for (l->n = 0; l->n < count; l->n++) {
 		l->names[l->n] = p;
 		p += strlen(p) + 1;
 	}
-	if (count > 1)
-		qsort(l->names, count, sizeof(*l->names), name_compare);
+	qsort(l->names, count, sizeof(*l->names), name_compare);
 	return 0;
 }
 
-int scan_listing_read(struct listing *l, int fd, struct err *err)
+int listing_read(struct listing *l, int fd, struct err *err)
 {
 	_Alignas(struct dirent64) char piece[READ_BYTES];
 	size_t count = 0;
 	ssize_t got;
 
-	buf_reset(&l->text);
 	while ((got = getdents64(fd, piece, sizeof(piece))) > 0)
 		for (ssize_t at = 0; at < got;) {
 			const struct dirent64 *d = (const void *)(piece + at);
@@ -71,30 +64,27 @@ int scan_listing_read(struct listing *l, int fd, struct err *err)
 	return listing_sort(l, count, err);
 }
 
-static struct timespec time_of(struct statx_timestamp t)
+static int64_t time_of(struct statx_timestamp t)
 {
-	return (struct timespec){.tv_sec = t.tv_sec, .tv_nsec = (long)t.tv_nsec};
+	return t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-int disk_stat(int dirfd, const char *name, struct stat *ret, bool *ret_mount, struct err *err)
+int disk_look(int fd, const char *name, struct seen *ret, struct err *err)
 {
 	struct statx x;
 
-	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, RC_IO, "cannot look at it");
-	*ret = (struct stat){.st_dev = makedev(x.stx_dev_major, x.stx_dev_minor),
-			     .st_ino = x.stx_ino,
-			     .st_nlink = x.stx_nlink,
-			     .st_mode = x.stx_mode,
-			     .st_uid = x.stx_uid,
-			     .st_gid = x.stx_gid,
-			     .st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor),
-			     .st_size = (off_t)x.stx_size,
-			     .st_blksize = x.stx_blksize,
-			     .st_blocks = (blkcnt_t)x.stx_blocks,
-			     .st_atim = time_of(x.stx_atime),
-			     .st_mtim = time_of(x.stx_mtime),
-			     .st_ctim = time_of(x.stx_ctime)};
-	*ret_mount = (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-	return 1;
+	*ret = (struct seen){.what = SEEN_ABSENT};
+	if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, RC_IO, "cannot look at \"%s\"", name);
+	/* Not by device number: a bind mount has the same, and a btrfs subvolume has another. */
+	ret->what = x.stx_attributes & STATX_ATTR_MOUNT_ROOT ? SEEN_MOUNT : SEEN_THERE;
+	ret->mode = x.stx_mode;
+	ret->uid = x.stx_uid;
+	ret->gid = x.stx_gid;
+	ret->dev = makedev(x.stx_dev_major, x.stx_dev_minor);
+	ret->ino = x.stx_ino;
+	ret->size = x.stx_size;
+	ret->mtime = time_of(x.stx_mtime);
+	ret->ctime = time_of(x.stx_ctime);
+	return 0;
 }

@@ -316,11 +316,14 @@ Test(scan, paths_beyond_the_limits_are_skipped)
 		cr_assert_eq(buf_printf(&want, &err, "N %s\n", path), 0);
 	}
 	cr_assert_eq(strlen(path), LIMIT_PATH - 2);
-	cr_assert_eq(mkdirat(fd, "a", 0755), 0);
-	cr_assert_eq(mkdirat(fd, "bb", 0755), 0);
+	cr_assert_eq(symlinkat("x", fd, "a"), 0);
+	cr_assert_eq(symlinkat("x", fd, "bb"), 0);
+	cr_assert_eq(mkdirat(fd, "d", 0755), 0); /* nothing would fit into it */
 	close(fd);
-	cr_assert_eq(buf_printf(&want, &err, "N %s/a\nS %s/bb: its path is too long or too deep\n",
-				path, path),
+	cr_assert_eq(buf_printf(&want, &err,
+				"N %s/a\nS %s/bb: its path is too long or too deep\n"
+				"S %s/d: its path is too long or too deep\n",
+				path, path, path),
 		     0);
 	says(&b, NULL, (const char *)want.p);
 }
@@ -447,4 +450,70 @@ Test(scan, what_is_mounted_in_the_tree_is_skipped_and_never_entered)
 	cr_assert_eq(mount(from, to, NULL, MS_BIND, NULL), 0);
 	says(&b, NULL, "S f: another file system is mounted here\nG f\n");
 	cr_assert_eq(umount(to), 0);
+}
+
+/* What every scan of a tree of many directories says, whoever read them. */
+Test(scan, a_large_tree_is_read_ahead_in_the_right_order)
+{
+	OWNED(box_close) struct box b;
+	const char *last = "";
+	size_t lines = 0;
+
+	box_open(&b);
+	run(&b, "for i in $(seq 40); do mkdir -p d$i/e/f/g d$i/x$i; done;"
+		"for i in $(seq 40); do seq -f d$i/e/f%.0f 20; seq -f d$i/e/f/g/%.0f 20;"
+		"seq -f d$i/x$i/%.0f 7; done | xargs touch");
+	for (int round = 0; round < 20; round++) {
+		struct err err = {0};
+
+		cr_assert_eq(scan(&b, NULL, &err), 0, "%s", err.text);
+		cr_assert_eq(b.counts.entries, 40 * (5 + 20 + 20 + 7));
+	}
+	for (char *line = strtok((char *)b.said.p, "\n"); line; line = strtok(NULL, "\n")) {
+		cr_assert_lt(path_compare(last, line + 2), 0, "%s before %s", last, line);
+		last = line + 2;
+		lines++;
+	}
+	cr_assert_eq(lines, b.counts.entries);
+	settle(&b);
+	says(&b, NULL, "");
+	run(&b, "touch -d @5 d7/e/f/g/3; rm -r d9/x9");
+	says(&b, NULL,
+	     "C d7/e/f/g/3\nC d9\nG d9/x9\nG d9/x9/1\nG d9/x9/2\nG d9/x9/3\nG d9/x9/4\n"
+	     "G d9/x9/5\nG d9/x9/6\nG d9/x9/7\n");
+}
+
+static int stop_soon(void *arg, const struct scan_item *it, struct err *err)
+{
+	return --*(int *)arg == 0 ? err_set(err, RC_POLICY, "enough") : 0;
+}
+
+Test(scan, a_scan_that_is_ended_leaves_nothing_running)
+{
+	static const struct scan_options o = {.racy_after = INT64_MAX};
+	OWNED(box_close) struct box b;
+	struct err err = {0};
+
+	box_open(&b);
+	run(&b, "for i in $(seq 60); do mkdir -p d$i/e; touch d$i/1 d$i/e/2; done");
+	for (int n = 1; n < 240; n += 13) {
+		int left = n;
+
+		cr_assert_eq(scan_tree(b.rootfd, b.x, &o, stop_soon, &left, &b.counts, &err),
+			     RC_POLICY);
+	}
+}
+
+Test(scan, a_directory_of_more_entries_than_are_read_ahead_is_complete)
+{
+	OWNED(box_close) struct box b;
+	struct err err = {0};
+
+	box_open(&b);
+	run(&b, "seq -f f%05.0f 9000 | xargs touch; mkdir zz; touch zz/1; ln -s a zzz; mkdir zzzz");
+	cr_assert_eq(scan(&b, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(b.counts.entries, 9004);
+	cr_assert_str_eq((const char *)b.said.p + b.said.n - 25, "N zz\nN zz/1\nN zzz\nN zzzz\n");
+	settle(&b);
+	says(&b, NULL, "");
 }
