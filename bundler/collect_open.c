@@ -21,8 +21,8 @@
 #include "core/os/beneath.h"
 #include "core/os/confine.h"
 
-#define OPENER_SILENCE_MS 20000 /* the child only computes: this is a hang */
-#define OPENER_DEATHS     100   /* then it is not the files */
+#define OPENER_SILENCE_MS 10000 /* the child only computes: this is a hang */
+#define OPENER_DEATHS     20    /* in one run; the next one goes on behind these files */
 /* The longest answer: a request may grow by being encoded again, a receipt does not. */
 #define OPENER_ANSWER (2 * LIMIT_RECEIPT + 4096)
 
@@ -242,12 +242,13 @@ static int answer_take(uint8_t type, enum name_kind kind, struct bytes in, struc
 	return 0;
 }
 
-int opener_ask(struct opener *o, enum name_kind kind, struct bytes sealed, struct opened *ret,
-	       struct err *err)
+/* ask_once(...): 1 answered, 0 the child ended on it. */
+static int ask_once(struct opener *o, enum name_kind kind, struct bytes sealed, struct opened *ret,
+		    struct err *err)
 {
 	OWNED(buf_clear) struct buf in = BUF_INIT;
 	struct err died = {0};
-	uint8_t type;
+	uint8_t type = 0;
 	int rc = 0;
 
 	if (o->child.pid == 0)
@@ -258,8 +259,10 @@ int opener_ask(struct opener *o, enum name_kind kind, struct bytes sealed, struc
 	if (rc == 0)
 		rc =
 		    frame_receive(o->child.fd, OPENER_ANSWER, OPENER_SILENCE_MS, &type, &in, &died);
-	if (rc == 1)
-		return answer_take(type, kind, bytes_in(&in), ret, err);
+	if (rc == 1) {
+		rc = answer_take(type, kind, bytes_in(&in), ret, err);
+		return rc < 0 ? rc : 1;
+	}
 	opener_end(o);
 	if (++o->deaths > OPENER_DEATHS)
 		return err_set(
@@ -267,7 +270,20 @@ int opener_ask(struct opener *o, enum name_kind kind, struct bytes sealed, struc
 		    "the process that opens receipts ended %u times: see the events, and "
 		    "move what lies in the inbox of the depot away",
 		    o->deaths);
+	return 0;
+}
+
+int opener_ask(struct opener *o, enum name_kind kind, struct bytes sealed, struct opened *ret,
+	       struct err *err)
+{
+	/* Once more, because it may have been killed for reasons of its own, such as memory. */
+	int rc = ask_once(o, kind, sealed, ret, err);
+
+	if (rc == 0)
+		rc = ask_once(o, kind, sealed, ret, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	ret->rc = RC_MALFORMED;
-	snprintf(ret->why, sizeof(ret->why), "opening it ended the process that did");
+	snprintf(ret->why, sizeof(ret->why), "opening it ended the process that did, twice");
 	return 0;
 }

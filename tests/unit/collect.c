@@ -519,9 +519,10 @@ Test(collect, opens_files_in_a_process_that_is_started_again_when_it_dies)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
 	OWNED(machine_clear) struct machine m = machine_new();
-	OWNED(opened_clear) struct opened first = {0}, second = {0};
+	OWNED(opened_clear) struct opened first = {0}, second = {0}, third = {0};
 	OWNED(buf_clear) struct buf inner = BUF_INIT;
 	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	static uint8_t deadly[LIMIT_RECEIPT + 1]; /* more than it takes: it ends */
 	struct opener o = {.child = CHILD_INIT};
 	struct receipt r = machine_receipt(s, &m, 1);
 	struct err err = {0};
@@ -531,10 +532,49 @@ Test(collect, opens_files_in_a_process_that_is_started_again_when_it_dies)
 	must(opener_start(&o, s, &err));
 	kill(o.child.pid, SIGKILL);
 	must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &first, &err));
-	cr_assert_eq(first.rc, RC_MALFORMED, "that file is refused");
-	must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &second, &err));
-	cr_assert_eq(second.rc, 0, "%s", second.why);
-	cr_assert_gt(second.doc.n, inner.n);
+	cr_assert_eq(first.rc, 0, "killed by somebody else: %s", first.why);
+	must(opener_ask(&o, NAME_RECEIPT, (struct bytes){deadly, sizeof(deadly)}, &second, &err));
+	cr_assert_eq(second.rc, RC_MALFORMED, "that file is refused");
+	cr_assert_eq(o.deaths, 3);
+	must(opener_ask(&o, NAME_RECEIPT, bytes_in(&sealed), &third, &err));
+	cr_assert_eq(third.rc, 0, "%s", third.why);
+	cr_assert_gt(third.doc.n, inner.n);
+	opener_end(&o);
+}
+
+Test(collect, opens_files_where_nothing_else_can_be_done)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct opener o = {.child = CHILD_INIT};
+	char command[256];
+	struct err err = {0};
+
+	must(opener_start(&o, s, &err));
+	snprintf(
+	    command, sizeof(command),
+	    "grep -q 'NoNewPrivs:.1' /proc/%d/status && grep -q 'Seccomp:.2' /proc/%d/status &&"
+	    " test $(ls /proc/%d/fd | wc -l) -le 4",
+	    o.child.pid, o.child.pid, o.child.pid);
+	cr_assert_eq(scratch_run(dir, command), 0, "not confined, or with more than its socket");
+	opener_end(&o);
+}
+
+Test(collect, gives_up_when_the_process_ends_again_and_again)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	static uint8_t deadly[LIMIT_RECEIPT + 1];
+	struct opener o = {.child = CHILD_INIT};
+	struct err err = {0};
+	int rc = 0;
+
+	must(opener_start(&o, s, &err));
+	for (int i = 0; rc == 0 && i < 100; i++) {
+		OWNED(opened_clear) struct opened got = {0};
+
+		rc = opener_ask(&o, NAME_RECEIPT, (struct bytes){deadly, sizeof(deadly)}, &got,
+				&err);
+	}
+	cr_assert_eq(rc, RC_INTERNAL, "so many crashes are not the fault of one file");
 	opener_end(&o);
 }
 
