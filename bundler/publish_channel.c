@@ -151,13 +151,27 @@ static int delta_make(struct publishing *p, struct err *err)
 	return rc;
 }
 
-/* A full bundle when it is time for one, and the head that lists what there is. */
+/*
+ * A full bundle when it is time for one, and the head that lists what there is.  A store that is
+ * damaged keeps nobody from the new generation, as long as the path from 0 is complete without.
+ */
 static int head_make(struct publishing *p, struct err *err)
 {
+	struct err e = {0};
 	int rc = publish_full_wanted(p, err);
 
-	if (rc > 0)
-		rc = publish_full(p, err);
+	if (rc <= 0)
+		return rc < 0 ? rc : publish_head(p, err);
+	rc = db_exec(p->s->db, "SAVEPOINT full", err);
+	if (rc == 0 && publish_full(p, &e) < 0) {
+		rc = db_exec(p->s->db, "ROLLBACK TO full", err);
+		publish_pack_discard(p, &p->full);
+		if (rc == 0 && (p->flags & PUBLISH_FULL))
+			return err_set(err, e.rc, "%s", e.text);
+		say_warning(p->s->say, "%s", e.text);
+	}
+	if (rc == 0)
+		rc = db_exec(p->s->db, "RELEASE full", err);
 	return rc < 0 ? rc : publish_head(p, err);
 }
 
