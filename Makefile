@@ -10,6 +10,9 @@ SHAREDIR ?= $(PREFIX)/share/satchel
 B	?= build
 PYTHON	?= /usr/bin/python3
 CFLAGS	?= -O2 -g
+# V=1 shows the commands.
+Q	:= $(if $(V),,@)
+say	= $(if $(V),,@printf '  %-4s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$(2)))
 
 PKGS	:= libarchive libsodium libzstd yaml-0.1 sqlite3 libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -43,28 +46,34 @@ all: $(B)/satchel
 lib: $(B)/libsatchel.a
 
 $(B)/satchel: $(CLI_OBJ) $(B)/libsatchel.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/libsatchel.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/gen/schemas.c: schemas/generate.py schemas/pattern.py $(SCHEMAS)
 	@mkdir -p $(@D)
-	$(PYTHON) -B schemas/generate.py $(SCHEMAS) > $@
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) -B schemas/generate.py $(SCHEMAS) > $@
 
 $(B)/gen/schemas.o: $(B)/gen/schemas.c
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Tests
 
 $(B)/tests/unit/%: tests/unit/%.c $(TEST_OBJ) $(B)/libsatchel.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags criterion) -MMD -MP -MF $@.d -o $@ $< $(TEST_OBJ) $(B)/libsatchel.a \
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags criterion) -MMD -MP -MF $@.d -o $@ $< $(TEST_OBJ) $(B)/libsatchel.a \
 	    $(ALL_LDFLAGS) $(shell pkg-config --libs criterion) $(PKG_LIBS)
 
 unit: $(UNIT)
@@ -92,7 +101,8 @@ schemas-check: $(B)/tests/schemas/decode
 FUZZ_SECONDS ?= 5
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(B)/gen/schemas.c
 	@mkdir -p $(@D)
-	clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -O1 -g \
+	$(call say,FUZZ,$@)
+	$(Q)clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -O1 -g \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(B)/fuzzlib/libsatchel.a $(PKG_LIBS)
 
 fuzz-lib:

@@ -116,7 +116,7 @@ static int drift_scan(struct station *s, struct drift *d, struct sync_place *p, 
 static int drift_channel(struct station *s, const char *tree, struct drift *d, struct err *err)
 {
 	OWNED(sync_place_clear) struct sync_place p = {.rootfd = -1};
-	uint64_t epoch, generation;
+	uint64_t epoch = 0, generation = 0;
 	struct digest digest;
 	int rc = sync_place_load(s, tree, &p, err);
 

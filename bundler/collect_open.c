@@ -186,7 +186,7 @@ static void error_take(struct bytes in, struct opened *ret)
 {
 	uint32_t code = in.n >= 4 ? get_u32(in.p) : 0;
 
-	ret->rc = code > 0 && code <= -(uint32_t)RC_STATE ? -(int)code : RC_MALFORMED;
+	ret->rc = code > 0 && code <= (uint32_t)-RC_STATE ? -(int)code : RC_MALFORMED;
 	snprintf(ret->why, sizeof(ret->why), "%.*s", in.n > 4 ? (int)(in.n - 4) : 0,
 		 in.n > 4 ? (const char *)in.p + 4 : "");
 	if (ret->why[0] == '\0')

@@ -10,7 +10,7 @@
 static int trust_step(const struct digest *id, struct bytes raw, struct trust *t, struct err *err)
 {
 	struct signed_doc doc;
-	struct trust next;
+	struct trust next = {0};
 	int rc;
 
 	if (t->version > 0) {

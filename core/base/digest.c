@@ -56,5 +56,6 @@ struct digest digest_end(struct digest_stream *s)
 	struct digest d;
 
 	crypto_generichash_blake2b_final(&s->state, d.b, sizeof(d.b));
-	return d;
+	// cppcheck-suppress uninitvar
+	return d; /* filled by libsodium */
 }

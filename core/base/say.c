@@ -5,7 +5,8 @@
 
 #include "core/base/err.h"
 
-static void say_v(struct say *say, enum say_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void say_v(struct say *say, enum say_level level,
+							const char *fmt, va_list ap)
 {
 	char text[ERR_TEXT_MAX];
 
