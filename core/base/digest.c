@@ -32,7 +32,7 @@ void digest_name(char dst[DIGEST_NAME + 1], const struct digest *d)
 
 int digest_parse(const char *text, struct digest *ret, struct err *err)
 {
-	struct digest d;
+	struct digest d = {{0}};
 	int rc = hex_decode(d.b, sizeof(d.b), text, err);
 
 	if (rc < 0)
@@ -56,6 +56,5 @@ struct digest digest_end(struct digest_stream *s)
 	struct digest d;
 
 	crypto_generichash_blake2b_final(&s->state, d.b, sizeof(d.b));
-	// cppcheck-suppress uninitvar
-	return d; /* filled by libsodium */
+	return d;
 }
