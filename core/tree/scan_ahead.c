@@ -74,7 +74,7 @@ static void folder_free(struct folder *f)
 		folder_free(f->seen[i].below);
 	folder_free(f->more);
 	fd_closep(&f->fd);
-	listing_clear(&f->list);
+	scan_listing_clear(&f->list);
 	free(f->seen);
 	free(f->err);
 	free(f);
@@ -168,7 +168,7 @@ static int entry_look(struct ahead *a, const struct folder *f, int fd, const cha
 static int folder_look(struct ahead *a, struct folder *f, int fd, struct err *err)
 {
 	size_t n;
-	int rc = listing_read(&f->list, fd, err);
+	int rc = scan_listing_read(&f->list, fd, err);
 
 	if (rc < 0)
 		return rc;

@@ -12,7 +12,7 @@
 /* Directory entries that are read at a time. */
 #define READ_BYTES 32768
 
-void listing_clear(struct listing *l)
+void scan_listing_clear(struct listing *l)
 {
 	buf_clear(&l->text);
 	free(l->names);
@@ -40,7 +40,7 @@ static int listing_sort(struct listing *l, size_t count, struct err *err)
 	return 0;
 }
 
-int listing_read(struct listing *l, int fd, struct err *err)
+int scan_listing_read(struct listing *l, int fd, struct err *err)
 {
 	_Alignas(struct dirent64) char piece[READ_BYTES];
 	size_t count = 0;

@@ -35,9 +35,9 @@ struct listing {
 	size_t n;
 };
 
-/** listing_read(l, fd, err): RC_IO, without the directory's path. */
-int listing_read(struct listing *l, int fd, struct err *err);
-void listing_clear(struct listing *l);
+/** scan_listing_read(l, fd, err): RC_IO, without the directory's path. */
+int scan_listing_read(struct listing *l, int fd, struct err *err);
+void scan_listing_clear(struct listing *l);
 /** disk_look(fd, name, ret, err): stat of the entry itself. */
 int disk_look(int fd, const char *name, struct seen *ret, struct err *err);
 
