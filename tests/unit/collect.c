@@ -94,6 +94,7 @@ Test(collect, keeps_every_field_of_the_state_and_each_event_once)
 	struct receipt_event e[] = {{1, SERVER_NOW, "clock", "one"},
 				    {2, SERVER_NOW, "clock", "two"}};
 	char path[DEPOT_NAME];
+	struct err err = {0};
 
 	enrol(s, &m, "kiosk");
 	r = machine_receipt(s, &m, 1);
@@ -118,6 +119,12 @@ Test(collect, keeps_every_field_of_the_state_and_each_event_once)
 		     42);
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt WHERE private_generation = 1"),
 		     1);
+	must(db_exec(s->db, "DELETE FROM receipt_event", &err)); /* as after many newer ones */
+	r.sequence = 3;
+	receipt_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).receipts, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_event"), 0,
+		     "what was recorded once does not come back");
 }
 
 Test(collect, takes_the_same_file_again_for_nothing_new)
@@ -149,6 +156,52 @@ Test(collect, takes_the_same_file_again_for_nothing_new)
 	n = collected(s);
 	cr_assert_eq(n.known, 1);
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind <> 'enrolled'"), 0);
+}
+
+Test(collect, knows_a_recorded_receipt_by_its_name_without_reading_it)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(buf_clear) struct buf inner = BUF_INIT;
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	char path[DEPOT_NAME], command[1024];
+	struct receipt r;
+	struct collect_counts n;
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	r = machine_receipt(s, &m, 5);
+	must(receipt_encode(&r, &inner, &err));
+	sealed_by(s, m.sign, bytes_in(&inner), &sealed);
+	inbox_put(m.id, 5, bytes_in(&sealed), "receipt", path);
+	cr_assert_eq(collected(s).receipts, 1);
+	inbox_put(m.id, 5, bytes_in(&sealed), "receipt", path);
+	snprintf(command, sizeof(command), "truncate -s 10 depot/%s", path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	n = collected(s);
+	cr_assert_eq(n.known, 1);
+	cr_assert_eq(n.incomplete, 0);
+	cr_assert_not(inbox_has(path));
+}
+
+Test(collect, refuses_a_request_that_its_own_key_did_not_sign)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new(), thief = machine_new();
+	struct machine forger = {.sign = thief.sign, .seal = thief.seal};
+	char code[INVITE_TEXT + 1], path[DEPOT_NAME];
+	struct request r;
+	struct err err = {0};
+
+	must(enrolment_invite(s, "kiosk", 7, code, &err));
+	memcpy(forger.id, m.id, sizeof(m.id));
+	r = machine_request(s, &m, code);
+	request_post(s, &forger, &r, path);
+	cr_assert_eq(collected(s).refused, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM workstation"), 0);
+	cr_assert_eq(server_events(s, "forged"), 1);
+	request_post(s, &m, &r, path);
+	cr_assert_eq(collected(s).enrolled, 1);
 }
 
 Test(collect, keeps_an_older_receipt_out_of_the_status_and_says_replay)
