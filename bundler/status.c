@@ -139,6 +139,8 @@ static void judge_result(const char *what, const struct held *h, struct reasons 
 	if (strcmp(h->result, "refused") == 0 || strcmp(h->result, "failed") == 0)
 		because(l, RULE_FAILED, "%s: %s%s%.400s", what, h->result,
 			h->reason[0] != '\0' ? ": " : "", h->reason);
+	if (strcmp(h->result, "waiting") == 0 && h->reason[0] != '\0')
+		because(l, RULE_UNCONFIRMED, "%s: waiting: %.400s", what, h->reason);
 	if (h->drift > 0)
 		because(l, RULE_LOCAL, "%s: drift: %" PRIu64 " %s changed without a bundle", what,
 			h->drift, h->drift == 1 ? "entry was" : "entries were");

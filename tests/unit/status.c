@@ -82,6 +82,13 @@ Test(status_judge, is_orange_until_the_posted_generation_is_confirmed)
 	cr_assert_eq(judged(), COLOUR_ORANGE, "a receipt that does not speak of the channel");
 	reason_has("holds 0, wanted 42");
 	good();
+	held.generation = 41;
+	snprintf(held.result, sizeof(held.result), "waiting");
+	snprintf(held.reason, sizeof(held.reason), "incomplete: half of it");
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	cr_assert_str_eq(w.reason, "channel office: waiting: incomplete: half of it");
+	also_has("holds 41");
+	good();
 	in.private_generation = 2;
 	cr_assert_eq(judged(), COLOUR_ORANGE);
 	reason_has("private channel: holds 2, wanted 3");
