@@ -211,6 +211,19 @@ static int private_ahead(struct station *s, const struct shard_workstation *row,
 	return 0;
 }
 
+/* An epoch above that of the trust document would be one that no later document could raise. */
+static bool row_refused(const struct station *s, const struct shard_workstation *row,
+			struct err *err)
+{
+	if (row->generation == 0)
+		return err_set(err, RC_AGAIN, "the server has not made it yet") < 0;
+	if (row->epoch > s->trust.epoch[ROLE_PUBLISH])
+		return err_set(err, RC_UNTRUSTED,
+			       "epoch %" PRIu64 " is not one that the trust document allows",
+			       row->epoch) < 0;
+	return false;
+}
+
 int sync_private(struct sync *y, const struct shard_workstation *row, struct err *err)
 {
 	struct sync_outcome o = {.tree = TREE_PRIVATE};
@@ -224,8 +237,7 @@ int sync_private(struct sync *y, const struct shard_workstation *row, struct err
 		return rc;
 	o.out.before = o.out.after = generation;
 	o.out.wanted = row->generation;
-	if (row->generation == 0) {
-		err_set(&bad, RC_AGAIN, "the server has not made it yet");
+	if (row_refused(s, row, &bad)) {
 		o.out.rc = bad.rc;
 		snprintf(o.out.reason, sizeof(o.out.reason), "%.500s", bad.text);
 	} else if (sync_later(epoch, generation, row->epoch, row->generation)) {

@@ -12,6 +12,7 @@ struct subs {
 	} row[4];
 	size_t n;
 	bool other_site, other_id, no_membership;
+	uint64_t ahead; /* epochs, of what trust gives */
 };
 
 static void membership_make(struct fixture *f, const struct subs *subs, const struct station *st,
@@ -63,6 +64,7 @@ static void private_write(struct fixture *f, const struct subs *subs)
 	}
 	station_free(st);
 	s = fixture_site(f);
+	s->trust.epoch[ROLE_PUBLISH] += subs->ahead;
 	cr_assert_eq(private_publish(s, &psign, &pseal, file, n, &f->err), 0, "%s", f->err.text);
 	cr_assert_eq(db_begin(s->db, &f->err), 0);
 	cr_assert_eq(publish_beat(s, &f->err), 0, "%s", f->err.text);
@@ -150,6 +152,19 @@ Test(sync_private, without_a_membership_it_is_not_followed)
 	private_write(&f, &subs);
 	sync_is(&f, RC_STATE);
 	FIXTURE_RUN(&f, "test ! -e ws/root/opt/elsewhere");
+	fixture_end(&f);
+}
+
+/* Who stole the online keys could else run the epoch up, and raising it would not help any more. */
+Test(sync_private, an_epoch_that_trust_does_not_give_is_refused)
+{
+	struct subs subs = {.row = {{OFFICE, "/opt/elsewhere"}}, .n = 1, .ahead = 5};
+	struct fixture f;
+
+	two_channels(&f);
+	private_write(&f, &subs);
+	sync_is(&f, RC_UNTRUSTED);
+	FIXTURE_RUN(&f, "test ! -e ws/root/opt/elsewhere && diff -r office ws/root/opt/office");
 	fixture_end(&f);
 }
 
