@@ -11,6 +11,10 @@
 /* Files read in one run, so that a flood cannot hold it for ever; the next run goes on from there.
  */
 #define FILES_MAX 100000
+/* Names of one directory that are held in memory; fewer than files, so that one directory alone
+ * never takes a whole run. */
+#define NAMES_MAX 65536
+_Static_assert(NAMES_MAX < FILES_MAX, "the first directory of a run is looked at whole");
 
 struct shards {
 	bool there[256];
@@ -43,7 +47,7 @@ static int cursor_set(struct site *s, unsigned next, struct err *err)
 		      "i", (int64_t)next);
 }
 
-static int inbox_collect(struct collect *c, struct err *err)
+int collect_inbox(struct collect *c, struct err *err)
 {
 	struct shards l = {0};
 	uint64_t begin = 0;
@@ -63,16 +67,20 @@ static int inbox_collect(struct collect *c, struct err *err)
 		rc = collect_directory(c, xx, err);
 		say_progress(c->s->say, "collect", 0, 0, c->counts.files, 0);
 	}
+	/* Where the budget ended is where the next run begins, with all of its own. */
 	if (rc == 0)
-		rc = cursor_set(c->s, c->budget == 0 ? (unsigned)(begin + i) % 256 : 0, err);
+		rc = cursor_set(c->s, c->budget == 0 ? (unsigned)(begin + i - 1) % 256 : 0, err);
 	return rc;
 }
 
 int collect_site(struct site *s, struct collect_counts *ret, struct err *err)
 {
 	OWNED(collect_clear)
-	struct collect c = {
-	    .s = s, .now = clock_now(), .budget = FILES_MAX, .opener = {.child = CHILD_INIT}};
+	struct collect c = {.s = s,
+			    .now = clock_now(),
+			    .budget = FILES_MAX,
+			    .names_max = NAMES_MAX,
+			    .opener = {.child = CHILD_INIT}};
 	int rc;
 
 	/*
@@ -85,7 +93,7 @@ int collect_site(struct site *s, struct collect_counts *ret, struct err *err)
 	if (rc == 0)
 		rc = db_int(s->db, err, &c.remembered, "SELECT count(*) FROM inbox", "");
 	if (rc >= 0)
-		rc = inbox_collect(&c, err);
+		rc = collect_inbox(&c, err);
 	*ret = c.counts;
 	if (rc == 0 && c.more)
 		say_info(s->say, "more files wait in the inbox: run collect again");

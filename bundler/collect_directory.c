@@ -12,8 +12,6 @@
 
 /* Files between two commits: at most 16 MiB of them in memory. */
 #define BATCH 256
-/* Names of one directory that are held in memory; the rest is for the next run. */
-#define NAMES_MAX 65536
 /* Incomplete files that are remembered; anybody can make as many as they like. */
 #define REMEMBERED_MAX 100000
 /* Seconds: an incomplete file is tried at every run while it is young, then after as long as it is
@@ -33,7 +31,8 @@ struct directory {
 	const char *xx;
 	struct file *file; /* owned */
 	size_t n, cap;
-	bool cut; /* there are more */
+	uint32_t seen; /* names of ours */
+	bool cut;      /* there are more than are held */
 };
 
 /* One file on its way through a batch. */
@@ -61,6 +60,19 @@ static void file_path(char dst[DEPOT_NAME], const char *xx, const struct name *n
 
 /* Listing */
 
+/*
+ * More names than are held: every one of them has the same chance.  Anybody can make files that
+ * stay, being neither whole nor wrong, and the first ones would for ever hide what comes behind.
+ */
+static void name_draw(struct directory *d, const struct file *f)
+{
+	uint32_t place = randombytes_uniform(d->seen);
+
+	d->cut = true;
+	if (place < d->n)
+		d->file[place] = *f;
+}
+
 static int name_take(void *arg, const char *text, uint64_t size, struct err *err)
 {
 	struct directory *d = arg;
@@ -75,8 +87,9 @@ static int name_take(void *arg, const char *text, uint64_t size, struct err *err
 	snprintf(xx, sizeof(xx), "%02x", shard_of(f.name.id));
 	if (strcmp(xx, d->xx) != 0) /* litter: no writer of ours puts it there */
 		return 0;
-	if (d->n == NAMES_MAX) {
-		d->cut = true;
+	d->seen++; /* LIMIT_DEPOT_FILES at most */
+	if (d->n == d->c->names_max) {
+		name_draw(d, &f);
 		return 0;
 	}
 	if (d->n == d->cap) {

@@ -63,6 +63,7 @@ struct collect {
 	struct collect_counts counts;
 	int64_t now;
 	uint64_t budget;    /* files that may still be read in this run */
+	uint32_t names_max; /* of one directory that are held in memory */
 	int64_t remembered; /* rows of `inbox` */
 	bool more;          /* not everything was looked at */
 	bool cannot_remove; /* said once */
@@ -92,6 +93,8 @@ int record_seen(struct collect *c, const struct name *name, struct err *err);
 int record_refused(struct collect *c, const struct name *name, const char *kind, const char *text,
 		   struct err *err);
 
+/** collect_inbox(c, err): every directory of the inbox, as far as the budget goes. */
+int collect_inbox(struct collect *c, struct err *err);
 /** collect_directory(c, xx, err): the files of inbox/xx. */
 int collect_directory(struct collect *c, const char *xx, struct err *err);
 

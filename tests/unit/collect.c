@@ -430,6 +430,75 @@ Test(collect, turns_a_flood_of_junk_into_one_event_for_each_sender)
 	cr_assert_eq(collected(s).files, 0);
 }
 
+/* A run with less of everything. */
+static struct collect_counts small_run(struct site *s, uint64_t budget, uint32_t names_max)
+{
+	struct collect c = {.s = s,
+			    .now = SERVER_NOW,
+			    .budget = budget,
+			    .names_max = names_max,
+			    .opener = {.child = CHILD_INIT}};
+	struct err err = {0};
+
+	must(opener_start(&c.opener, s, &err));
+	must(depot_open(depot_dir, DEPOT_WRITE, 10, &c.depot, &err));
+	must(collect_inbox(&c, &err));
+	opener_end(&c.opener);
+	depot_free(c.depot);
+	tally_clear(&c.tally);
+	return c.counts;
+}
+
+/* Files that are not whole and stay, under names that anybody can make up. */
+static void torn_files(const char *id, unsigned n)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "mkdir -p depot/inbox/%02x && cd depot/inbox/%02x && for i in $(seq %u); do"
+		 " echo x > %s-$i-$(printf %%032d $i).receipt; done",
+		 shard_of(id), shard_of(id), n, id);
+	cr_assert_eq(scratch_run(dir, command), 0);
+}
+
+Test(collect, finds_receipts_behind_more_names_than_it_holds)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME];
+
+	enrol(s, &m, "kiosk");
+	for (uint64_t i = 1001; i <= 1008; i++)
+		posted(s, &m, i, path);
+	torn_files(m.id, 24);
+	for (int run = 0; run < 200; run++)
+		small_run(s, 1000, 8);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_seen WHERE sequence = 1008"),
+		     1);
+	cr_assert_eq(scratch_run(dir, "test $(find depot/inbox -name '*-100*' | wc -l) = 0"), 0,
+		     "one of them was never looked at");
+}
+
+Test(collect, begins_the_next_run_where_the_last_one_ended)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new(), before = machine_new();
+	char path[DEPOT_NAME];
+
+	while (shard_of(before.id) >= shard_of(m.id)) {
+		machine_clear(&before);
+		machine_clear(&m);
+		before = machine_new();
+		m = machine_new();
+	}
+	enrol(s, &m, "kiosk");
+	torn_files(before.id, 2);
+	torn_files(m.id, 2);
+	posted(s, &m, 7, path);
+	cr_assert_eq(small_run(s, 3, 100).receipts, 0);
+	cr_assert_eq(small_run(s, 3, 100).receipts, 1);
+}
+
 Test(collect, refuses_oversized_files_without_reading_them)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
