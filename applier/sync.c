@@ -248,12 +248,35 @@ static int beat_take(struct sync *y, struct err *err)
 	return 0;
 }
 
+/* A mount point without its share, or the depot of somebody else, is not a depot of ours: nothing
+ * is read there and no receipt is left. */
+static int strangers_drop(struct sync *y, struct err *err)
+{
+	for (size_t i = 0; i < y->depots; i++) {
+		const char *path = depot_path(y->depot[i].depot);
+
+		if (y->depot[i].ours)
+			continue;
+		if (y->by_hand)
+			return err_set(
+			    err, RC_INCOMPLETE,
+			    "%s holds nothing of the site %s: is it the right directory, "
+			    "and has everything arrived there?",
+			    path, y->s->trust.name);
+		say_debug(y->s->say, "%s holds nothing of the site %s", path, y->s->trust.name);
+		depot_drop(y, i--);
+	}
+	return 0;
+}
+
 static int sync_follow(struct sync *y, struct err *err)
 {
 	int rc = depots_pass(y, follow_trust, err);
 
 	if (rc == 0)
 		rc = depots_errors(y, err);
+	if (rc == 0)
+		rc = strangers_drop(y, err);
 	if (rc == 0)
 		rc = depots_pass(y, follow_beat, err);
 	if (rc == 0)
@@ -374,7 +397,7 @@ int sync_report(struct sync *y, struct err *err)
 	int rc = report_write(s, err);
 
 	for (size_t i = 0; rc == 0 && i < y->depots; i++)
-		if (y->depot[i].ours && report_post(s, y->depot[i].depot, &bad) < 0) {
+		if (report_post(s, y->depot[i].depot, &bad) < 0) {
 			err_prefix(&bad, "the receipt stays queued");
 			say_warning(s->say, "%s", bad.text);
 		}

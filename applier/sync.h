@@ -15,13 +15,24 @@ struct sync_channel {
 };
 enum sync_flags { SYNC_DRY_RUN = 1 << 0 };
 
-/** sync_station(s, only_depot, flags, each, arg, err): the whole loop, recovery first, receipt
- * last; returns the worst code of the run. */
+/**
+ * sync_station(s, only_depot, flags, each, arg, err):
+ * The whole loop over all depots at hand, or the one that a person named: recovery first, then
+ * trust, beat, private channel, channels, and the receipt last.  ${each} is told how every channel
+ * came out; the private channel, first, has no name.  Channels do not stop each other.
+ * SYNC_DRY_RUN changes nothing but what is known of the site: trust and beat that verify are kept.
+ * Returns the worst code of the run.  Of those that need explaining: RC_AGAIN: no depot at hand, or
+ * not approved yet; RC_EXPIRED: all is done, but nothing newer than a beat past its time has
+ * arrived; RC_REPLAY: the named depot is behind, and nothing was applied; RC_IO, RC_SPACE: also
+ * when no depot could take the receipt, which stays queued.
+ */
 int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,
 		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
 
-/** sync_file(s, path, flags, each, arg, err): one bundle by hand; freshness is unknown, and the
- * receipt says so. */
+/** sync_file(s, path, flags, each, arg, err): one bundle by hand, of a channel that this
+ * workstation subscribes to, or of its private channel; freshness is unknown, and the receipt says
+ * so.  Older than what is held: RC_REPLAY; held already: 0. A directory: sync_station of that
+ * depot. */
 int sync_file(struct station *s, const char *path, enum sync_flags flags,
 	      void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
 

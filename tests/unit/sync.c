@@ -137,6 +137,19 @@ Test(sync, without_any_depot_at_hand_it_says_so)
 
 /* Depots */
 
+Test(sync, a_mount_point_without_its_share_is_no_depot)
+{
+	struct fixture f;
+
+	joined_and_synced(&f);
+	FIXTURE_RUN(&f, "mv depot away; mkdir depot; touch depot/.hidden");
+	FIXTURE_SYNC(&f, RC_AGAIN);
+	cr_assert_eq(fixture_sync_with(&f, "depot", 0), RC_INCOMPLETE, "%s", f.err.text);
+	cr_assert_not_null(strstr(f.err.text, "holds nothing of the site Acme"), "%s", f.err.text);
+	FIXTURE_RUN(&f, "test \"$(ls -A depot)\" = .hidden");
+	fixture_end(&f);
+}
+
 static void depot_configured(struct fixture *f, const char *name)
 {
 	struct station *s = fixture_station(f);

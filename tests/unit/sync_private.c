@@ -170,7 +170,7 @@ Test(sync_private, an_epoch_that_trust_does_not_give_is_refused)
 
 Test(sync_private, a_document_under_the_name_of_another_channel_is_malformed)
 {
-	struct subs subs = {.row = {{"channels/office.yaml", "tools", "/opt/x"}}, .n = 1};
+	struct subs subs = {.row = {{"channels/office.yaml", "olives", "/opt/x"}}, .n = 1};
 	struct fixture f;
 
 	two_channels(&f);
