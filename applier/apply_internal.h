@@ -8,8 +8,8 @@
  *   apply_check.c    lines against the manifest; deletions that a full bundle implies
  *   apply_plan.c     one decision for each line, from index and disk
  *   apply_disk.c     what lies at a path; is it what the index says
- *   apply_stage.c    the staging area, and what is made in it
- *   apply_pool.c     threads that hash and write contents
+ *   apply_stage.c    the staging area; apply_fill.c, apply_copy.c, apply_seal.c: what is made in it
+ *   apply_pool.c     threads that hash and write contents; apply_sink.c: one file
  *   apply_journal.c  rows of run, operations, lines
  *   apply_commit.c   renames in phases; apply_undo.c: the way back
  *   apply_index.c    the new rows of the index, before (is the tree the signed one) and after
@@ -17,6 +17,8 @@
  */
 #ifndef SATCHEL_APPLIER_APPLY_INTERNAL_H
 #define SATCHEL_APPLIER_APPLY_INTERNAL_H
+
+#include <sys/stat.h>
 
 #include "applier/apply.h"
 #include "core/os/child.h"
@@ -65,6 +67,7 @@ struct feed {
 	uint8_t *p;                    /* owned */
 	size_t from, to;               /* unread part of it */
 	uint64_t line;                 /* number of the line that comes next */
+	size_t step;                   /* bytes read at a time */
 };
 int feed_open(const struct changelist *s, struct feed *ret, struct err *err);
 void feed_clear(struct feed *c);
@@ -72,6 +75,9 @@ void feed_clear(struct feed *c);
  * next call. */
 int feed_next(struct feed *c, struct change *ret, struct err *err);
 int feed_raw(struct feed *c, struct bytes *ret, struct err *err);
+/** feed_next_of(c, words, ret, err): the next line that begins with one of these, NULL at their
+ * end; the others are not taken apart. */
+int feed_next_of(struct feed *c, const char *const *words, struct change *ret, struct err *err);
 /** changelist_find(s, path, ret, ret_line, err): the line of ${path}: 1 found, 0 none. */
 int changelist_find(const struct changelist *s, const char *path, struct change *ret,
 		    uint64_t *ret_line, struct err *err);
@@ -217,8 +223,9 @@ int meta_of(struct apply *a, const char *path, uint16_t mode, const char *owner,
 bool meta_fits(uint8_t kind, const struct seen *s, const struct meta *m);
 /** meta_set(dirfd, name, kind, m, err): on whatever lies there, never through a link. */
 int meta_set(int dirfd, const char *name, uint8_t kind, const struct meta *m, struct err *err);
-/** meta_set_fd(fd, m, err): of an open file or directory. */
+/** meta_set_fd(fd, m, err): of an open file or directory; meta_set_new: that was looked at. */
 int meta_set_fd(int fd, const struct meta *m, struct err *err);
+int meta_set_new(int fd, const struct stat *st, const struct meta *m, struct err *err);
 
 /* Check and plan */
 
@@ -303,6 +310,10 @@ void pool_arena_put(struct pool *p, struct arena *a);
 /** pool_small(p, a, content, path, w, err): a whole file, inside arena ${a}. */
 int pool_small(struct pool *p, struct arena *a, struct bytes content, const char *path,
 	       const struct want *w, struct err *err);
+/** pool_copy(p, fromfd, from, path, w, err): a file from one that is there; when that is another
+ * content by now, the line of ${w} stays without inode. */
+int pool_copy(struct pool *p, int fromfd, const char *from, const char *path, const struct want *w,
+	      struct err *err);
 /** pool_flush(p, err): hand over the small files that were gathered. */
 int pool_flush(struct pool *p, struct err *err);
 /** pool_large, pool_piece: a large file, in pieces, in order; written when all have come. */
@@ -320,6 +331,12 @@ struct sink {
 };
 int sink_open(struct sink *k, int dirfd, const char *name, const struct want *w, struct err *err);
 int sink_write(struct sink *k, struct bytes piece, struct err *err);
+/** sink_clone(k, in, w, buffer, n, err): the blocks of ${in} shared, and hashed: 1 done, 0 not on
+ * this file system. */
+int sink_clone(struct sink *k, int in, const struct want *w, uint8_t *buffer, size_t n,
+	       struct err *err);
+/** sink_fits(k, w): is what was written what is wanted? */
+bool sink_fits(const struct sink *k, const struct want *w);
 int sink_end(struct sink *k, const char *path, const struct want *w, bool sync, struct err *err);
 void sink_clear(struct sink *k);
 

@@ -12,6 +12,7 @@
 #include "core/os/durable.h"
 
 #define CHANGELIST_BUFFER (128u << 10) /* more than four of the longest lines */
+#define CHANGELIST_STEP   4096u        /* where only a line or two are wanted */
 _Static_assert(CHANGELIST_BUFFER > 4 * LIMIT_CHANGE_LINE, "a line must fit the buffer");
 
 static void changelist_name(char dst[128], const char *tree, const char *suffix)
@@ -151,7 +152,7 @@ void changelist_drop(int statefd, const char *tree)
 
 int feed_open(const struct changelist *s, struct feed *ret, struct err *err)
 {
-	*ret = (struct feed){.list = s};
+	*ret = (struct feed){.list = s, .step = CHANGELIST_BUFFER};
 	ret->p = malloc(CHANGELIST_BUFFER);
 	return ret->p == NULL ? err_memory(err) : 0;
 }
@@ -162,35 +163,40 @@ void feed_clear(struct feed *c)
 	c->p = NULL;
 }
 
+/** More bytes behind those that are there; 0 when there are no more. */
 static int feed_fill(struct feed *c, struct err *err)
 {
 	uint64_t left = c->list->size - c->offset;
-	size_t n;
+	size_t n = c->step;
 
 	memmove(c->p, c->p + c->from, c->to - c->from);
 	c->to -= c->from;
 	c->from = 0;
-	n = CHANGELIST_BUFFER - c->to;
+	if (n > CHANGELIST_BUFFER - c->to)
+		n = CHANGELIST_BUFFER - c->to;
 	if (n > left)
 		n = (size_t)left;
 	if (n > 0 && fd_pread(c->list->fd, c->p + c->to, n, c->offset, err) < 0)
 		return err->rc;
 	c->offset += n;
 	c->to += n;
-	return 0;
+	return n > 0;
 }
 
 int feed_raw(struct feed *c, struct bytes *ret, struct err *err)
 {
-	uint8_t *end = memchr(c->p + c->from, '\n', c->to - c->from);
+	uint8_t *end;
 
-	if (end == NULL) {
-		if (feed_fill(c, err) < 0)
-			return err->rc;
-		if (c->to == 0)
-			return 0;
-		end = memchr(c->p, '\n', c->to);
+	while ((end = memchr(c->p + c->from, '\n', c->to - c->from)) == NULL) {
+		int rc = feed_fill(c, err);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
 	}
+	if (end == NULL && c->to == c->from)
+		return 0;
 	if (end == NULL)
 		return err_set(err, RC_MALFORMED, "line %llu of the list of changes has no end",
 			       (unsigned long long)c->line + 1);
@@ -211,6 +217,20 @@ int feed_next(struct feed *c, struct change *ret, struct err *err)
 		return err_prefix(err, "line %llu of the list of changes",
 				  (unsigned long long)c->line);
 	return 1;
+}
+
+int feed_next_of(struct feed *c, const char *const *words, struct change *ret, struct err *err)
+{
+	for (;;) {
+		struct bytes raw;
+		int rc = feed_raw(c, &raw, err);
+
+		if (rc <= 0)
+			return rc;
+		for (const char *const *word = words; *word != NULL; word++)
+			if (bytes_start(raw, *word))
+				return change_parse(raw, ret, err) < 0 ? err->rc : 1;
+	}
 }
 
 /** The path of a line, which is its last field. */
@@ -257,7 +277,10 @@ int changelist_find(const struct changelist *s, const char *path, struct change 
 
 	if (s->marks == 0)
 		return 0;
-	if (feed_open(s, &c, err) < 0 || find_mark(s, &c, path, &at, err) < 0)
+	if (feed_open(s, &c, err) < 0)
+		return err->rc;
+	c.step = CHANGELIST_STEP;
+	if (find_mark(s, &c, path, &at, err) < 0)
 		return err->rc;
 	c.offset = s->mark[at];
 	c.from = c.to = 0;

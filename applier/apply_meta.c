@@ -98,28 +98,34 @@ static int mode_set_path(int fd, uint16_t mode)
 }
 
 /** Owner before mode, because giving a file away clears its set-id bits; times last. */
-static int meta_apply(int fd, bool path_only, uint8_t kind, const struct meta *m)
+static int meta_apply(int fd, bool path_only, const struct stat *st, const struct meta *m)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(m->mtime)};
-	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return -1;
-	if (!owner_fits(st.st_uid, st.st_gid, m) &&
+	if (!owner_fits(st->st_uid, st->st_gid, m) &&
 	    fchownat(fd, "", m->uid, m->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	if (kind != ENTRY_LINK &&
-	    ((st.st_mode & 07777) != m->mode || (m->mode & (S_ISUID | S_ISGID)) != 0) &&
+	if (!S_ISLNK(st->st_mode) &&
+	    ((st->st_mode & 07777) != m->mode || (m->mode & (S_ISUID | S_ISGID)) != 0) &&
 	    (path_only ? mode_set_path(fd, m->mode) : fchmod(fd, m->mode)) < 0)
 		return -1;
 	return path_only ? utimensat(fd, "", times, AT_EMPTY_PATH) : futimens(fd, times);
 }
 
-int meta_set_fd(int fd, const struct meta *m, struct err *err)
+int meta_set_new(int fd, const struct stat *st, const struct meta *m, struct err *err)
 {
-	if (meta_apply(fd, false, ENTRY_FILE, m) < 0)
+	if (meta_apply(fd, false, st, m) < 0)
 		return err_sys(err, RC_IO, "cannot set owner, mode or time");
 	return 0;
+}
+
+int meta_set_fd(int fd, const struct meta *m, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, RC_IO, "cannot look at it");
+	return meta_set_new(fd, &st, m, err);
 }
 
 int meta_set(int dirfd, const char *name, uint8_t kind, const struct meta *m, struct err *err)
@@ -134,7 +140,7 @@ int meta_set(int dirfd, const char *name, uint8_t kind, const struct meta *m, st
 	if ((kind == ENTRY_DIRECTORY) != S_ISDIR(st.st_mode) ||
 	    (kind == ENTRY_LINK) != S_ISLNK(st.st_mode))
 		return err_set(err, RC_CONFLICT, "%s: it was replaced by something else", name);
-	if (meta_apply(fd, true, kind, m) < 0)
+	if (meta_apply(fd, true, &st, m) < 0)
 		return err_sys(err, RC_IO, "%s: cannot set owner, mode or time", name);
 	return 0;
 }

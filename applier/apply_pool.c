@@ -8,27 +8,39 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "applier/apply_internal.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/durable.h"
 
-#define THREADS     2
-#define ARENAS      8
-#define BATCH_FILES 256
+#define THREADS      2
+#define ARENAS       8
+#define BATCH_FILES  256
+#define BATCH_COPIES 32
 
 struct item {
 	struct want want;
 	struct bytes content; /* inside the arena */
 	char *path;           /* owned */
+	char *from;           /* owned; a copy: its source, below ${fromfd} */
+	int fromfd;           /* borrowed */
 };
 
 struct batch {
 	struct batch *next;
-	struct arena *arena;
+	struct arena *arena; /* NULL for copies */
 	struct large *large; /* pieces of it; NULL: small files */
 	size_t n;
 	struct item item[]; /* BATCH_FILES, or 1 for a piece */
+};
+
+/** What a thread has of its own. */
+struct hand {
+	struct pool *p;
+	struct dirs dirs; /* of the staging area */
+	uint8_t *buffer;  /* owned; for copies */
 };
 
 /** A large file: one thread at a time works on it. */
@@ -71,7 +83,7 @@ static int pool_error(struct pool *p, struct err *err)
 
 static void arena_release(struct pool *p, struct arena *a)
 {
-	if (--a->refs > 0)
+	if (a == NULL || --a->refs > 0)
 		return;
 	a->next = p->spare;
 	p->spare = a;
@@ -80,26 +92,27 @@ static void arena_release(struct pool *p, struct arena *a)
 
 static void batch_free(struct pool *p, struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; i < b->n; i++) {
 		free(b->item[i].path);
+		free(b->item[i].from);
+	}
 	arena_release(p, b->arena);
 	free(b);
 }
 
-static int parent_of(struct pool *p, struct dirs *d, char *staged, const char **ret_name,
-		     struct err *err)
+static int parent_of(struct hand *h, char *staged, const char **ret_name, struct err *err)
 {
 	char *slash = strrchr(staged, '/');
 
 	if (slash == NULL) {
 		*ret_name = staged;
-		return p->stagefd;
+		return h->p->stagefd;
 	}
 	*ret_name = slash + 1;
-	return dirs_open(d, staged, (size_t)(slash - staged), err);
+	return dirs_open(&h->dirs, staged, (size_t)(slash - staged), err);
 }
 
-static int write_small(struct pool *p, struct dirs *d, const struct item *i, struct err *err)
+static int write_small(struct hand *h, const struct item *i, struct err *err)
 {
 	OWNED(sink_clear) struct sink k = {.fd = -1};
 	char staged[LIMIT_PATH + 32];
@@ -107,24 +120,70 @@ static int write_small(struct pool *p, struct dirs *d, const struct item *i, str
 	int dirfd;
 
 	stage_path(staged, i->want.op, i->path, i->want.skip);
-	dirfd = parent_of(p, d, staged, &name, err);
+	dirfd = parent_of(h, staged, &name, err);
 	if (dirfd < 0 || sink_open(&k, dirfd, name, &i->want, err) < 0 ||
 	    (i->content.n > 0 && sink_write(&k, i->content, err) < 0) ||
-	    sink_end(&k, i->path, &i->want, p->sync_each, err) < 0)
+	    sink_end(&k, i->path, &i->want, h->p->sync_each, err) < 0)
 		return err->rc;
 	return 0;
 }
 
-static int write_batch(struct pool *p, struct dirs *d, struct batch *b, struct err *err)
+/** Copy the source into the sink: its blocks where the file system shares them, else its bytes. */
+static int copy_bytes(struct hand *h, struct sink *k, int in, const struct want *w, struct err *err)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if (write_small(p, d, &b->item[i], err) < 0)
+	size_t n;
+
+	if (h->buffer == NULL && (h->buffer = malloc(ARENA_BYTES)) == NULL)
+		return err_memory(err);
+	if (sink_clone(k, in, w, h->buffer, ARENA_BYTES, err) != 0)
+		return err->rc;
+	do {
+		if (fd_read(in, h->buffer, ARENA_BYTES, &n, err) < 0 ||
+		    (n > 0 && sink_write(k, (struct bytes){h->buffer, n}, err) < 0))
 			return err->rc;
+	} while (n == ARENA_BYTES && k->at <= w->size);
 	return 0;
 }
 
-static int write_piece(struct pool *p, struct dirs *d, struct large *l, struct bytes piece,
-		       struct err *err)
+/** A copy whose source is another content by now is no error: its line stays without inode. */
+static int write_copy(struct hand *h, const struct item *i, struct err *err)
+{
+	OWNED(fd_closep)
+	int in = beneath_open(i->fromfd, i->from, O_RDONLY | O_NONBLOCK, 0, NULL);
+	OWNED(sink_clear) struct sink k = {.fd = -1};
+	char staged[LIMIT_PATH + 32];
+	const char *name;
+	struct stat st;
+	int dirfd;
+
+	if (in < 0 || fstat(in, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size != i->want.size)
+		return 0;
+	stage_path(staged, i->want.op, i->path, i->want.skip);
+	dirfd = parent_of(h, staged, &name, err);
+	if (dirfd < 0 || sink_open(&k, dirfd, name, &i->want, err) < 0 ||
+	    copy_bytes(h, &k, in, &i->want, err) < 0)
+		return err->rc;
+	if (sink_fits(&k, &i->want))
+		return sink_end(&k, i->path, &i->want, h->p->sync_each, err);
+	if (unlinkat(dirfd, name, 0) < 0)
+		return err_sys(err, RC_IO, "cannot remove a file in the staging area");
+	return 0;
+}
+
+static int write_batch(struct hand *h, struct batch *b, struct err *err)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		int rc = b->item[i].from != NULL ? write_copy(h, &b->item[i], err)
+						 : write_small(h, &b->item[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int write_piece(struct hand *h, struct large *l, struct bytes piece, struct err *err)
 {
 	char staged[LIMIT_PATH + 32];
 	const char *name;
@@ -132,14 +191,15 @@ static int write_piece(struct pool *p, struct dirs *d, struct large *l, struct b
 
 	if (l->sink.fd < 0) {
 		stage_path(staged, l->want.op, l->path, l->want.skip);
-		dirfd = parent_of(p, d, staged, &name, err);
+		dirfd = parent_of(h, staged, &name, err);
 		if (dirfd < 0 || sink_open(&l->sink, dirfd, name, &l->want, err) < 0)
 			return err->rc;
 	}
 	if (sink_write(&l->sink, piece, err) < 0)
 		return err->rc;
-	return l->sink.at < l->want.size ? 0
-					 : sink_end(&l->sink, l->path, &l->want, p->sync_each, err);
+	return l->sink.at < l->want.size
+		   ? 0
+		   : sink_end(&l->sink, l->path, &l->want, h->p->sync_each, err);
 }
 
 static void large_free(struct large *l)
@@ -150,8 +210,9 @@ static void large_free(struct large *l)
 }
 
 /** Take the pieces of a large file until none waits.  Called and left with the lock held. */
-static int work_large(struct pool *p, struct dirs *d, struct large *l, struct err *err)
+static int work_large(struct hand *h, struct large *l, struct err *err)
 {
+	struct pool *p = h->p;
 	int rc = 0;
 
 	while (l->first != NULL) {
@@ -163,7 +224,7 @@ static int work_large(struct pool *p, struct dirs *d, struct large *l, struct er
 			l->last = NULL;
 		pthread_mutex_unlock(&p->lock);
 		if (!skip)
-			rc = write_piece(p, d, l, b->item[0].content, err);
+			rc = write_piece(h, l, b->item[0].content, err);
 		pthread_mutex_lock(&p->lock);
 		batch_free(p, b);
 	}
@@ -173,8 +234,9 @@ static int work_large(struct pool *p, struct dirs *d, struct large *l, struct er
 	return rc;
 }
 
-static void work_one(struct pool *p, struct dirs *d, struct batch *b)
+static void work_one(struct hand *h, struct batch *b)
 {
+	struct pool *p = h->p;
 	struct err err = {0};
 	int rc = 0;
 
@@ -182,12 +244,12 @@ static void work_one(struct pool *p, struct dirs *d, struct batch *b)
 		struct large *l = b->large;
 
 		free(b);
-		rc = work_large(p, d, l, &err);
+		rc = work_large(h, l, &err);
 	} else {
 		bool skip = p->err.rc != 0;
 
 		pthread_mutex_unlock(&p->lock);
-		rc = skip ? 0 : write_batch(p, d, b, &err);
+		rc = skip ? 0 : write_batch(h, b, &err);
 		pthread_mutex_lock(&p->lock);
 		batch_free(p, b);
 	}
@@ -195,19 +257,12 @@ static void work_one(struct pool *p, struct dirs *d, struct batch *b)
 		p->err = err;
 }
 
-static void *work(void *arg)
+static void work_all(struct hand *h)
 {
-	struct pool *p = arg;
-	struct dirs *d = calloc(1, sizeof(*d));
+	struct pool *p = h->p;
 
-	if (d != NULL) {
-		d->rootfd = p->stagefd;
-		d->fd = -1;
-	}
 	pthread_mutex_lock(&p->lock);
-	if (d == NULL && p->err.rc == 0)
-		err_memory(&p->err);
-	while (d != NULL) {
+	for (;;) {
 		struct batch *b = p->first;
 
 		if (b == NULL && p->stop)
@@ -220,15 +275,33 @@ static void *work(void *arg)
 		if (p->first == NULL)
 			p->last = NULL;
 		p->running++;
-		work_one(p, d, b);
+		work_one(h, b);
 		p->running--;
 		pthread_cond_broadcast(&p->idle);
 	}
-	pthread_cond_broadcast(&p->idle);
 	pthread_mutex_unlock(&p->lock);
-	if (d != NULL)
-		dirs_clear(d);
-	free(d);
+}
+
+static void *work(void *arg)
+{
+	struct pool *p = arg;
+	struct hand *h = calloc(1, sizeof(*h));
+
+	if (h == NULL) {
+		pthread_mutex_lock(&p->lock);
+		if (p->err.rc == 0)
+			err_memory(&p->err);
+		pthread_cond_broadcast(&p->idle);
+		pthread_mutex_unlock(&p->lock);
+		return NULL;
+	}
+	h->p = p;
+	h->dirs.rootfd = p->stagefd;
+	h->dirs.fd = -1;
+	work_all(h);
+	dirs_clear(&h->dirs);
+	free(h->buffer);
+	free(h);
 	return NULL;
 }
 
@@ -347,9 +420,11 @@ static struct batch *batch_new(struct pool *p, struct arena *a, size_t max, stru
 		return NULL;
 	}
 	b->arena = a;
-	pthread_mutex_lock(&p->lock);
-	a->refs++;
-	pthread_mutex_unlock(&p->lock);
+	if (a != NULL) {
+		pthread_mutex_lock(&p->lock);
+		a->refs++;
+		pthread_mutex_unlock(&p->lock);
+	}
 	return b;
 }
 
@@ -368,22 +443,47 @@ int pool_flush(struct pool *p, struct err *err)
 	return rc;
 }
 
+/** One more place in the batch that is being gathered. */
+static int gather(struct pool *p, struct arena *a, size_t max, const struct want *w,
+		  const char *path, struct item **ret, struct err *err)
+{
+	struct item *i;
+
+	if (p->gather != NULL && (p->gather->arena != a || p->gather->n == max) &&
+	    pool_flush(p, err) < 0)
+		return err->rc;
+	if (p->gather == NULL && (p->gather = batch_new(p, a, max, err)) == NULL)
+		return err->rc;
+	i = &p->gather->item[p->gather->n];
+	*i = (struct item){.want = *w, .path = strdup(path)};
+	if (i->path == NULL)
+		return err_memory(err);
+	p->gather->n++;
+	*ret = i;
+	return 0;
+}
+
 int pool_small(struct pool *p, struct arena *a, struct bytes content, const char *path,
 	       const struct want *w, struct err *err)
 {
 	struct item *i;
 
-	if (p->gather != NULL && (p->gather->arena != a || p->gather->n == BATCH_FILES) &&
-	    pool_flush(p, err) < 0)
+	if (gather(p, a, BATCH_FILES, w, path, &i, err) < 0)
 		return err->rc;
-	if (p->gather == NULL && (p->gather = batch_new(p, a, BATCH_FILES, err)) == NULL)
-		return err->rc;
-	i = &p->gather->item[p->gather->n];
-	*i = (struct item){.want = *w, .content = content, .path = strdup(path)};
-	if (i->path == NULL)
-		return err_memory(err);
-	p->gather->n++;
+	i->content = content;
 	return 0;
+}
+
+int pool_copy(struct pool *p, int fromfd, const char *from, const char *path, const struct want *w,
+	      struct err *err)
+{
+	struct item *i;
+
+	if (gather(p, NULL, BATCH_COPIES, w, path, &i, err) < 0)
+		return err->rc;
+	i->fromfd = fromfd;
+	i->from = strdup(from);
+	return i->from == NULL ? err_memory(err) : 0;
 }
 
 int pool_large(struct pool *p, const char *path, const struct want *w, struct err *err)

@@ -3,7 +3,9 @@
  * and given its owner, mode and time before it has any name that matters.
  */
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "applier/apply_internal.h"
@@ -11,12 +13,13 @@
 #include "core/os/durable.h"
 
 #define HOLE_BYTES  (64u << 10) /* shorter runs of zeros are written */
+#define CLONE_BYTES (64u << 10) /* smaller ones are copied */
 #define START_BYTES (16u << 20) /* a large file goes to the disk in steps, not all at the end */
 
 int sink_open(struct sink *k, int dirfd, const char *name, const struct want *w, struct err *err)
 {
 	*k = (struct sink){.holes = w->size > SMALL_FILE};
-	k->fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	k->fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		       w->meta.mode & 0777);
 	if (k->fd < 0)
 		return err_sys(err, RC_IO, "cannot make a file in the staging area");
@@ -67,22 +70,46 @@ int sink_write(struct sink *k, struct bytes piece, struct err *err)
 	return 0;
 }
 
+int sink_clone(struct sink *k, int in, const struct want *w, uint8_t *buffer, size_t n,
+	       struct err *err)
+{
+	if (w->size < CLONE_BYTES || ioctl(k->fd, FICLONE, in) < 0)
+		return 0;
+	/* What is shared now is what counts, so it is that which is hashed. */
+	while (k->at < w->size) {
+		size_t piece = w->size - k->at < n ? (size_t)(w->size - k->at) : n;
+
+		if (fd_pread(k->fd, buffer, piece, k->at, err) < 0)
+			return err->rc;
+		digest_more(&k->hash, buffer, piece);
+		k->at += piece;
+	}
+	return 1;
+}
+
+bool sink_fits(const struct sink *k, const struct want *w)
+{
+	struct digest_stream hash = k->hash;
+	struct digest is = digest_end(&hash);
+
+	return k->at == w->size && digest_equal(&is, &w->digest);
+}
+
 int sink_end(struct sink *k, const char *path, const struct want *w, bool sync, struct err *err)
 {
-	struct digest is = digest_end(&k->hash);
 	struct stat st;
 
-	if (k->at != w->size || !digest_equal(&is, &w->digest))
+	if (!sink_fits(k, w))
 		return err_set(err, RC_MALFORMED, "%s: its content is not the one that was signed",
 			       path);
 	if (k->holes && ftruncate(k->fd, (off_t)k->at) < 0)
 		return err_sys(err, RC_IO, "cannot write to the staging area");
-	if (meta_set_fd(k->fd, &w->meta, err) < 0)
+	if (fstat(k->fd, &st) < 0)
+		return err_sys(err, RC_IO, "%s: cannot look at it", path);
+	if (meta_set_new(k->fd, &st, &w->meta, err) < 0)
 		return err_prefix(err, "%s", path);
 	if (sync && fsync(k->fd) < 0)
 		return err_sys(err, RC_IO, "%s: cannot flush it", path);
-	if (fstat(k->fd, &st) < 0)
-		return err_sys(err, RC_IO, "%s: cannot look at it", path);
 	w->line->ino = st.st_ino;
 	return fd_close(&k->fd, err);
 }
