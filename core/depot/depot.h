@@ -67,9 +67,9 @@ int depot_fd(struct depot *d, const char *path, struct err *err);
 
 /**
  * depot_post(d, path, content, err): write a new file durably (dot-name, fsync, rename, fsync);
- * directories are made. When the name has the same bytes already (compared, past the page cache)
- * nothing is written; anything else under the name is torn and replaced, a directory apart
- * (RC_TYPE).  RC_SPACE with needed and free bytes.
+ * directories are made, as open as the depot itself. When the name has the same bytes already
+ * (compared, past the page cache) nothing is written; anything else under the name is torn and
+ * replaced, a directory apart (RC_TYPE).  RC_SPACE with needed and free bytes.
  */
 int depot_post(struct depot *d, const char *path, struct bytes content, struct err *err);
 /** depot_post_file(d, path, prefix, fd, pieces, n, tail, say, err): as that, for a bundle:

@@ -127,25 +127,42 @@ static int post_fields(struct post *p, char path[LIMIT_PATH + 1], struct bytes i
 	return source_total(&p->source, err);
 }
 
+/*
+ * A directory that is as open as the one it is made in, whatever the umask: who shares a depot with
+ * other users opens its top to them, and the first of them to write must not shut out the rest.
+ */
+static int dir_make(int at, const char *name, struct err *err)
+{
+	OWNED(fd_closep) int made = -1;
+	struct stat above;
+
+	if (mkdirat(at, name, 0777) < 0)
+		return errno == EEXIST ? 0 : err_sys(err, RC_IO, "cannot make \"%s\"", name);
+	made = beneath_dir(at, name, err);
+	/* Media without modes refuse, and need none. */
+	if (made >= 0 && fstat(at, &above) == 0 && fchmod(made, above.st_mode & 07777) < 0)
+		errno = 0;
+	return made < 0 ? made : dir_sync(at, err);
+}
+
 /* The parents, and every one of them flushed: a name is only as durable as the way to it. */
 static int make_parents(struct helper *h, const char *path, struct err *err)
 {
-	char dir[LIMIT_PATH + 1];
-	int rc;
+	OWNED(fd_closep) int at = beneath_dir(h->root, ".", err);
+	char dir[LIMIT_PATH + 1], *next = dir;
+	int rc = at < 0 ? at : 0;
 
 	strcpy(dir, path);
 	*strrchr(dir, '/') = '\0';
-	rc = beneath_mkdirs(h->root, dir, 0777, err);
-	while (rc == 0) {
-		char *slash = strrchr(dir, '/');
-		OWNED(fd_closep) int fd = -1;
+	while (rc == 0 && next != NULL) {
+		const char *name = strsep(&next, "/");
+		int below;
 
-		if (slash != NULL)
-			*slash = '\0';
-		fd = beneath_dir(h->root, slash != NULL ? dir : ".", err);
-		rc = fd < 0 ? fd : dir_sync(fd, err);
-		if (slash == NULL)
-			break;
+		rc = dir_make(at, name, err);
+		below = rc < 0 ? rc : beneath_dir(at, name, err);
+		fd_closep(&at);
+		at = below;
+		rc = below < 0 ? below : 0;
 	}
 	return rc;
 }

@@ -409,6 +409,7 @@ Test(depot, posts_into_directories_that_it_makes_and_leaves_no_litter)
 	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE | DEPOT_VERIFY);
 	struct err err = {0};
 
+	run("chmod 755 .");
 	umask(022);
 	cr_assert_eq(depot_post(d, "a/b/c/file", bytes_of("abc"), &err), 0, "%s", err.text);
 	cr_assert_eq(depot_post(d, "empty", bytes_of(""), &err), 0, "%s", err.text);
@@ -419,6 +420,30 @@ Test(depot, posts_into_directories_that_it_makes_and_leaves_no_litter)
 	cr_assert_eq(depot_remove(d, "x/y/z", &err), 0, "absent is fine");
 	run("test ! -e a/b/c/file");
 	cr_assert_eq(depot_remove(d, "a", &err), RC_IO, "a directory is not a file");
+}
+
+Test(depot, makes_directories_as_open_as_the_depot_is)
+{
+	static const char *const modes[] = {"2775", "1777", "700"};
+
+	umask(022);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+		struct err err = {0};
+		char command[128];
+
+		snprintf(command, sizeof(command),
+			 "rm -rf a b; chmod g-s .; chmod %s .; mkdir b; chmod g-s b; chmod 755 b",
+			 modes[i]);
+		run(command);
+		cr_assert_eq(depot_post(d, "a/b/file", bytes_of("abc"), &err), 0, "%s", err.text);
+		cr_assert_eq(depot_post(d, "b/file", bytes_of("abc"), &err), 0, "%s", err.text);
+		snprintf(command, sizeof(command),
+			 "test \"$(stat -c %%a a a/b | sort -u)\" = %s && "
+			 "test \"$(stat -c %%a b)\" = 755",
+			 modes[i]);
+		run(command);
+	}
 }
 
 Test(depot, posts_nothing_when_it_is_there_already)
