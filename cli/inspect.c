@@ -161,8 +161,9 @@ static int check_with_keys(const struct args *args, const struct signed_doc *doc
 	return err_set(err, RC_UNTRUSTED, "%s: signed by none of the keys that were given", path);
 }
 
+/* ${ret} is of the document whose signature is good. */
 static int check_signature(struct cli *cli, const struct args *args, const struct look *in,
-			   struct show *show, struct err *err)
+			   struct show *show, struct digest *ret, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	struct signed_doc doc;
@@ -173,6 +174,7 @@ static int check_signature(struct cli *cli, const struct args *args, const struc
 		rc = signed_split(bytes_in(&text), LIMIT_LAYERS, &doc, err);
 	if (rc < 0)
 		return err_prefix(err, "%s", args->rest[0]);
+	*ret = digest_of(bytes_in(&text));
 	if (args_has(args, "key"))
 		return check_with_keys(args, &doc, args->rest[0], show, err);
 	rc = own_trust(cli, &trust, err);
@@ -202,6 +204,7 @@ static int look_at(struct cli *cli, const struct args *args, enum look_flags fla
 {
 	struct look in = {.fd = -1, .flags = flags};
 	struct show show = {.cli = cli, .json = {stdout, false}};
+	struct digest verified;
 	uint8_t first[64];
 	size_t n;
 	int rc = open_file(args->rest[0], &in, err);
@@ -226,7 +229,8 @@ static int look_at(struct cli *cli, const struct args *args, enum look_flags fla
 			     "%s is sealed: only the server can verify it, with satchel collect",
 			     args->rest[0]);
 	if (rc == 0 && verify)
-		rc = check_signature(cli, args, &in, &show, err);
+		rc = check_signature(cli, args, &in, &show, &verified, err);
+	in.verified = verify ? &verified : NULL;
 	if (rc == 0 && in.kind != LOOK_SEALED) {
 		rc = look_run(&in, show_value, &show, err);
 		if (rc < 0)

@@ -50,6 +50,15 @@ int tell_change(struct teller *t, const char *line, struct err *err)
 	return frame_send(t->fd, 'c', bytes_of(line), err);
 }
 
+int look_same(const struct look *in, struct bytes doc, struct err *err)
+{
+	struct digest is = digest_of(doc);
+
+	if (in->verified == NULL || digest_equal(&is, in->verified))
+		return 0;
+	return err_set(err, RC_AGAIN, "it changed while it was looked at; try again");
+}
+
 static int look_signed(const struct look *in, struct teller *t, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
@@ -65,7 +74,9 @@ static int look_signed(const struct look *in, struct teller *t, struct err *err)
 	if (rc < 0)
 		return rc;
 	text.n = in->size;
-	rc = signed_split(bytes_in(&text), LIMIT_LAYERS, &doc, err);
+	rc = look_same(in, bytes_in(&text), err);
+	if (rc == 0)
+		rc = signed_split(bytes_in(&text), LIMIT_LAYERS, &doc, err);
 	if (rc == 0)
 		rc = look_document(doc.inner, t, err);
 	return rc;

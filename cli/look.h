@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/bytes.h"
-#include "core/base/err.h"
+#include "core/base/digest.h"
 
 enum look_kind { LOOK_SIGNED, LOOK_SEALED, LOOK_BUNDLE, LOOK_KEY, LOOK_UNKNOWN };
 
@@ -23,6 +22,8 @@ struct look {
 	uint64_t size;
 	enum look_kind kind;
 	enum look_flags flags;
+	const struct digest *verified; /* of the signed document whose signature was good; NULL:
+					  nobody looked.  The file may have changed since. */
 };
 
 /** One answer of the child: a value with its name, or a change (name NULL). */
@@ -42,6 +43,8 @@ struct teller {
 int tell(struct teller *t, struct err *err, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 int tell_change(struct teller *t, const char *line, struct err *err);
+/** look_same(in, doc, err): is it the document that was verified? */
+int look_same(const struct look *in, struct bytes doc, struct err *err);
 int look_bundle(const struct look *in, struct teller *t, struct err *err);
 int look_document(struct bytes inner, struct teller *t, struct err *err);
 

@@ -220,6 +220,8 @@ static int read_prefix(struct bundle_look *b, struct buf *prefix, struct bytes *
 	if (rc == 0)
 		rc = fd_pread(b->in->fd, prefix->p, 512 + signed_size, 0, err);
 	if (rc == 0)
+		rc = look_same(b->in, (struct bytes){prefix->p + 512, signed_size}, err);
+	if (rc == 0)
 		rc = signed_split((struct bytes){prefix->p + 512, signed_size}, 1, &doc, err);
 	if (rc == 0 && !signed_type(doc.inner, "manifest/1"))
 		rc = err_set(err, RC_MALFORMED, "the bundle's first member is not a manifest");
