@@ -24,7 +24,7 @@ _Static_assert(sizeof(((struct manifest *)0)->stream_header) ==
 
 static int content_key_alloc(enum content_way way, struct content_key **ret, struct err *err)
 {
-	struct content_key *k = sodium_malloc(sizeof(*k));
+	struct content_key *k = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*k));
 
 	if (k == NULL)
 		return err_memory(err);

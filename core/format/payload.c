@@ -109,7 +109,6 @@ static int frame_declares(struct reader *r, const uint8_t *p, size_t n, size_t *
 static int frame_gather(struct reader *r, size_t *ret_packed, size_t *ret_content)
 {
 	for (;;) {
-		const uint8_t *p = r->packed.p + r->taken;
 		size_t n = r->packed.n - r->taken, found;
 		bool more = r->block < r->block_count;
 		int rc = 0;
@@ -117,6 +116,8 @@ static int frame_gather(struct reader *r, size_t *ret_packed, size_t *ret_conten
 		if (n == 0 && !more)
 			return 0;
 		if (n >= FRAME_HEADER || !more) {
+			const uint8_t *p = r->packed.p + r->taken;
+
 			rc = frame_declares(r, p, n, ret_content);
 			if (rc < 0)
 				return rc;

@@ -189,6 +189,37 @@ static void check_seal(struct box *b, const struct model *m)
 	cr_assert(digest_equal(&have, &want));
 }
 
+/* Counts and contents, as the plain list has them. */
+static void check_answers(struct box *b, const struct model *m)
+{
+	uint64_t entries, bytes, want = 0;
+	struct err err = {0};
+
+	for (size_t i = 0; i < m->n; i++)
+		want += m->row[i].e.kind == ENTRY_FILE ? m->row[i].e.size : 0;
+	cr_assert_eq(index_counts(b->x, &entries, &bytes, &err), 0, "%s", err.text);
+	cr_assert_eq(entries, m->n);
+	cr_assert_eq(bytes, want);
+	for (unsigned seed = 0; seed < 1000; seed += 37) {
+		struct entry e = entry_of(ENTRY_FILE, seed);
+		char path[LIMIT_PATH + 1];
+		bool known = false;
+		int rc = index_find(b->x, &e.digest, path, &err);
+
+		for (size_t i = 0; i < m->n; i++)
+			known = known || (m->row[i].e.kind == ENTRY_FILE &&
+					  digest_equal(&m->row[i].e.digest, &e.digest));
+		cr_assert_eq(rc, known, "%s", err.text);
+		if (rc == 1) {
+			bool found;
+			size_t i = model_find(m, path, &found);
+
+			cr_assert(found && digest_equal(&m->row[i].e.digest, &e.digest), "%s",
+				  path);
+		}
+	}
+}
+
 struct follow {
 	const struct model *m;
 	size_t at;
@@ -315,7 +346,11 @@ Test(index, agrees_with_a_plain_list_after_any_sequence_of_changes)
 			random_step(&b, m);
 		if (round % 3 == 0)
 			check_walk(&b, m);
+		if (round % 5 == 0 && round > 50)
+			check_answers(&b, m);
 		check_seal(&b, m);
+		if (round % 7 == 0 && round > 50)
+			check_answers(&b, m);
 		if (round == 200) {
 			struct err err = {0};
 
@@ -358,6 +393,33 @@ Test(index, what_was_put_is_got_and_found_and_counted)
 	cr_assert_eq(index_remove(b.x, "d/e/file", &err), 0);
 	want = entry_of(ENTRY_FILE, 22);
 	cr_assert_eq(index_find(b.x, &want.digest, path, &err), 0);
+}
+
+Test(index, contents_are_found_in_a_tree_that_was_asked_while_it_was_empty)
+{
+	OWNED(box_close) struct box b = {0};
+	struct entry e = entry_of(ENTRY_FILE, 5);
+	struct digest tree;
+	struct err err = {0};
+	char path[LIMIT_PATH + 1];
+
+	box_open(&b);
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 0);
+	put(&b, "a", ENTRY_FILE, 5);
+	cr_assert_eq(index_seal(b.x, &tree, &err), 0);
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 1);
+	cr_assert_str_eq(path, "a");
+	cr_assert_eq(index_clear(b.x, &err), 0);
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 0);
+	put(&b, "b", ENTRY_FILE, 5);
+	index_freep(&b.x);
+	cr_assert_eq(index_open(b.db, "t", &b.x, &err), 0);
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 1, "not listed yet");
+	cr_assert_str_eq(path, "b");
+	index_freep(&b.x);
+	cr_assert_eq(index_open(b.db, "t", &b.x, &err), 0);
+	put(&b, "b", ENTRY_FILE, 6);
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 0, "listed, and changed since");
 }
 
 Test(index, longest_path_and_deepest_directory_are_kept_and_found)
