@@ -32,7 +32,10 @@ CLI_OBJ	:= $(CLI_SRC:%.c=$(B)/%.o)
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 C_FILES	:= $(wildcard core/*/*.[ch] bundler/*.[ch] applier/*.[ch] watcher/*.[ch] cli/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests .ci 2>/dev/null)
-E2E	:= $(wildcard tests/e2e/[0-9]*)
+# Under the sanitizers, all but those that a sanitizer only makes slow: large trees, strace.
+E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed
+E2E_ASAN := $(filter-out $(E2E_LARGE),$(wildcard tests/e2e/[0-9]*))
+E2E	:= $(E2E_ASAN) $(E2E_LARGE)
 JOBS	?= $(shell nproc)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -86,7 +89,7 @@ e2e: $(B)/satchel
 # Everything under the sanitizers, with its own build directory.
 SANITIZERS := address,undefined
 asan:
-	$(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" unit e2e
+	$(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" unit e2e
 
 # An independent reader of YAML and validator of JSON Schema agrees with the decoders.
 $(B)/tests/schemas/decode: tests/schemas/decode.c $(B)/libsatchel.a
@@ -143,6 +146,7 @@ check-run:
 	$(MAKE) schemas-check
 	$(MAKE) analyze
 	$(MAKE) asan
+	$(MAKE) e2e E2E="$(E2E_LARGE)"
 	$(MAKE) fuzz
 
 # The README's demonstration.
