@@ -102,6 +102,7 @@ COMMAND(invite);
 COMMAND(workstation_list);
 COMMAND(workstation_show);
 COMMAND(workstation_approve);
+COMMAND(workstation_refuse);
 COMMAND(workstation_revoke);
 COMMAND(publish);
 COMMAND(collect);

@@ -89,6 +89,8 @@ const struct command commands[] = {
      cmd_workstation_show},
     {"workstation approve", SIDE_SERVER, "FINGERPRINT [--name NAME]",
      "let an uninvited workstation in", OPTIONS(approve_options), 1, 1, cmd_workstation_approve},
+    {"workstation refuse", SIDE_SERVER, "FINGERPRINT", "turn an uninvited request down", NO_OPTIONS,
+     1, 1, cmd_workstation_refuse},
     {"workstation revoke", SIDE_SERVER, "NAME",
      "believe a workstation no longer, and seal nothing more to it", NO_OPTIONS, 1, 1,
      cmd_workstation_revoke},

@@ -126,6 +126,18 @@ int cmd_workstation_approve(struct cli *cli, const struct args *args, struct err
 	return rc;
 }
 
+int cmd_workstation_refuse(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	int rc = server_open(cli, SITE_LOCK, &s, err);
+
+	if (rc == 0)
+		rc = enrolment_refuse(s, args->rest[0], err);
+	if (rc == 0)
+		printf("refused %s\n", args->rest[0]);
+	return rc;
+}
+
 int cmd_workstation_revoke(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
