@@ -34,7 +34,7 @@ struct ahead {
 	pthread_mutex_t lock;
 	pthread_cond_t work;  /* for the threads: a folder waits, or the store has room, or stop */
 	pthread_cond_t ready; /* for the walk: a folder became READY */
-	struct folder order;  /* head of a ring of the folders that are WAITING or BUSY */
+	struct folder *order; /* owned; head of a ring of the folders that are WAITING or BUSY */
 	size_t idle;          /* threads that wait for work */
 	size_t stored;        /* entries of READY folders */
 	bool full, stop;
@@ -99,11 +99,11 @@ static void order_remove(struct folder *f)
 /* The first folder that nobody reads yet, or NULL. */
 static struct folder *order_first(struct ahead *a)
 {
-	struct folder *f = a->order.next;
+	struct folder *f = a->order->next;
 
-	while (f != &a->order && f->state != FOLDER_WAITING)
+	while (f != a->order && f->state != FOLDER_WAITING)
 		f = f->next;
-	return f == &a->order ? NULL : f;
+	return f == a->order ? NULL : f;
 }
 
 /* Reading */
@@ -256,15 +256,17 @@ int ahead_new(int rootfd, const struct scan_options *options, struct ahead **ret
 	if (a == NULL)
 		return err_memory(err);
 	a->root = folder_new(NULL, "", err);
-	if (a->root == NULL) {
+	a->order = folder_new(NULL, "", err);
+	if (a->root == NULL || a->order == NULL) {
+		folder_free(a->root);
+		folder_free(a->order);
 		free(a);
 		return RC_MEMORY;
 	}
 	a->root->owner = &a->root;
 	a->rootfd = rootfd;
 	a->options = options;
-	a->order.next = a->order.previous = &a->order;
-	order_insert(&a->order, a->root);
+	order_insert(a->order, a->root);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->work, NULL);
 	pthread_cond_init(&a->ready, NULL);
@@ -296,6 +298,7 @@ struct ahead *ahead_free(struct ahead *a)
 	for (size_t i = 0; i < a->threads; i++)
 		pthread_join(a->thread[i], NULL);
 	folder_free(a->root);
+	folder_free(a->order);
 	pthread_cond_destroy(&a->ready);
 	pthread_cond_destroy(&a->work);
 	pthread_mutex_destroy(&a->lock);
@@ -355,7 +358,7 @@ int ahead_more(struct ahead *a, struct folder *f, size_t i, struct seen *ret, st
 		f->more = ret->below;
 		f->more->owner = &f->more;
 		pthread_mutex_lock(&a->lock);
-		order_insert(a->order.next, f->more);
+		order_insert(a->order->next, f->more);
 		pthread_mutex_unlock(&a->lock);
 	}
 	return rc;
