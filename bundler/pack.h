@@ -33,6 +33,9 @@ struct pack_options {
 	 * Called from one thread at a time, in path order. */
 	int (*find_old)(void *arg, const struct digest *digest, char dst[LIMIT_PATH + 1],
 			struct err *err);
+	/* An item as it was decided (op is an enum change_op or PACK_ROW); NULL: nobody asks.  As
+	 * find_old, from one thread at a time in path order. */
+	int (*decided)(void *arg, const struct pack_item *it, struct err *err);
 	/* Contents from the store: ${dirfd} holds the packs; this tells the length of the frame at
 	 * an offset, packed and unpacked: 1, 0, negative.  Called within pack_add. */
 	int (*find_frame)(void *arg, uint64_t pack, uint64_t at, uint64_t *ret_length,

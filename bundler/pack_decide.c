@@ -60,6 +60,18 @@ static int source_find(struct pack *p, const struct pack_item *it, bool *ret_fir
 	return p->o.find_old(p->o.arg, &it->now.digest, p->change->source, err);
 }
 
+static int item_done(struct pack *p, const struct pack_item *it, uint64_t *ret_offset,
+		     struct err *err)
+{
+	int rc = item_add(p->items, it, ret_offset, err);
+
+	if (rc == 0 && it->op != PACK_ROW)
+		rc = line_add(p, it, err);
+	if (rc == 0 && p->o.decided != NULL)
+		rc = p->o.decided(p->o.arg, it, err);
+	return rc;
+}
+
 /* A file whose content is known now.  ${*ret_put}: it is packed. */
 static int file_decide(struct pack *p, struct pack_item *it, bool *ret_put, struct err *err)
 {
@@ -77,9 +89,7 @@ static int file_decide(struct pack *p, struct pack_item *it, bool *ret_put, stru
 		it->op = rc > 0 ? CHANGE_COPY : CHANGE_PUT;
 		*ret_put = rc == 0;
 	}
-	rc = item_add(p->items, it, &offset, err);
-	if (rc == 0 && it->op != PACK_ROW)
-		rc = line_add(p, it, err);
+	rc = item_done(p, it, &offset, err);
 	if (rc == 0 && first)
 		rc = pack_seen_add(p->seen, &it->now.digest, offset, &p->seen_reader, err);
 	return rc;
@@ -88,12 +98,11 @@ static int file_decide(struct pack *p, struct pack_item *it, bool *ret_put, stru
 static int item_decide(struct pack *p, struct pack_job *j, size_t i, struct err *err)
 {
 	struct pack_item *it = &j->item[i];
-	int rc;
+	uint64_t offset;
 
 	if (it->op == PACK_CONTENT)
 		return file_decide(p, it, &j->member[i].put, err);
-	rc = item_add(p->items, it, NULL, err);
-	return rc < 0 || it->op == PACK_ROW ? rc : line_add(p, it, err);
+	return item_done(p, it, &offset, err);
 }
 
 /* A piece of a large file: only after the last one is it known what to do with all of them. */

@@ -12,7 +12,15 @@
 #include "core/format/tar.h"
 
 #define PACK_THREADS_MAX 8
-#define PACK_LEVEL       3
+/*
+ * zstd's level 3 with a window of a whole frame and smaller tables: they stay in a core's cache
+ * when all cores pack at once.  Measured on source and on /usr/share: no larger, and a quarter
+ * faster.
+ */
+#define PACK_LEVEL  3
+#define PACK_WINDOW 22 /* log2 of bytes */
+#define PACK_HASH   16 /* log2 of entries: long matches */
+#define PACK_CHAIN  14 /* short ones */
 /* Items of one job, and the strings of its items: bounds the memory of a job of tiny files. */
 #define PACK_JOB_ITEMS   2048
 #define PACK_JOB_STRINGS (512u << 10)
@@ -196,6 +204,8 @@ int pack_job_decide(struct pack *p, struct pack_job *j, struct err *err);
 int pack_job_compress(struct pack_worker *w, struct pack_job *j, struct err *err);
 int pack_job_write(struct pack *p, struct pack_job *j, struct err *err);
 int pack_large_redo(struct pack_worker *w, struct pack_job *j, struct err *err);
+/** pack_zstd_new(ret, err): a compressor with these settings. */
+int pack_zstd_new(ZSTD_CCtx **ret, struct err *err);
 int pack_compress(ZSTD_CCtx *zstd, const void *p, size_t n, struct buf *ret, struct err *err);
 
 #endif

@@ -188,10 +188,8 @@ static int worker_prepare(struct pack_worker *w, struct pack *p, struct err *err
 {
 	w->pack = p;
 	w->dirfd = w->packfd = -1;
-	w->zstd = ZSTD_createCCtx();
-	if (w->zstd == NULL ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, PACK_LEVEL)))
-		return err_memory(err);
+	if (pack_zstd_new(&w->zstd, err) < 0)
+		return err->rc;
 	return tar_writer_new(&w->tar, err);
 }
 

@@ -99,6 +99,16 @@ static int item_apply(struct pass *a, const struct pack_item *it, struct err *er
 	return index_put(a->p->index, it->path, &a->entry, err);
 }
 
+int publish_apply_item(void *arg, const struct pack_item *it, struct err *err)
+{
+	struct publishing *p = arg;
+	struct entry e;
+
+	counts_add(p->counts, it);
+	item_entry(it, &e);
+	return index_put(p->index, it->path, &e, err);
+}
+
 int publish_apply(struct publishing *p, struct err *err)
 {
 	struct item_reader reader = {.spool = pack_items(p->delta.pack)};

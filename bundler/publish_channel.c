@@ -120,6 +120,8 @@ static int differences_pack(struct publishing *p, struct err *err)
 	    .files = p->files,
 	    .bytes = p->bytes,
 	    .find_old = p->delta.base > 0 ? find_old : NULL,
+	    /* Without a base nothing asks the index, so it can be filled at once. */
+	    .decided = p->delta.base > 0 ? NULL : publish_apply_item,
 	};
 	int rc = publish_pack_open(p, &p->delta, &o, err);
 
@@ -140,7 +142,7 @@ static int delta_make(struct publishing *p, struct err *err)
 {
 	int rc = pack_seal(p->delta.pack, &p->delta.packed, err);
 
-	if (rc == 0)
+	if (rc == 0 && p->delta.base > 0)
 		rc = publish_apply(p, err);
 	if (rc == 0)
 		rc = index_seal(p->index, &p->tree, err);

@@ -69,6 +69,9 @@ int publish_preview(struct publishing *p, struct err *err);
 
 /* publish_apply.c: rows of the index and the store from what was packed. */
 int publish_apply(struct publishing *p, struct err *err);
+/** publish_apply_item(arg, it, err): one item of a tree that begins empty; ${arg} is the
+ * publishing. */
+int publish_apply_item(void *arg, const struct pack_item *it, struct err *err);
 int publish_store(struct publishing *p, const struct packing *k, struct err *err);
 
 /* publish_pack.c */

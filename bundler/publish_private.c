@@ -160,8 +160,8 @@ static int tar_make(struct private_bundle *b, struct buf *ret, struct err *err)
 static int frames_make(struct bytes tar, struct buf *ret, struct err *err)
 {
 	OWNED(buf_clear) struct buf frame = BUF_INIT;
-	ZSTD_CCtx *zstd = ZSTD_createCCtx();
-	int rc = zstd == NULL ? err_memory(err) : 0;
+	ZSTD_CCtx *zstd = NULL;
+	int rc = pack_zstd_new(&zstd, err);
 
 	for (size_t at = 0; at < tar.n && rc == 0; at += PRIVATE_FRAME) {
 		size_t n = tar.n - at < PRIVATE_FRAME ? tar.n - at : PRIVATE_FRAME;
