@@ -285,6 +285,9 @@ static int step_meta(struct apply *a, const struct op *op, struct err *err)
 		return rc;
 	if (op->old.kind != 0 && s.kind != op->old.kind)
 		return 0;
+	/* Nor is a file that took its place, which may have other names elsewhere. */
+	if (op->old.kind != 0 && s.kind != ENTRY_DIRECTORY && s.ino != op->old.ino)
+		return 0;
 	return meta_set(fd, name, s.kind, &op->want, err);
 }
 

@@ -170,3 +170,37 @@ Test(apply_kill, a_write_that_fails_without_exchange_leaves_the_old_tree_or_the_
 	fault.no_exchange = true;
 	survive_all(EIO, false);
 }
+
+/* What lies at the path now is not what the journal speaks of: its mode is nobody's business. */
+Test(apply_kill, the_mode_of_a_file_that_took_the_place_meanwhile_is_left_alone)
+{
+	static const char *migrations[2];
+	char path[SCRATCH_PATH + 32];
+	struct pair p = {0};
+	struct world w;
+	int64_t runs = 0;
+
+	migrations[0] = index_schema_sql;
+	migrations[1] = apply_schema_sql;
+	pair_make(&p);
+	for (long at = 1; runs == 0; at++) { /* until the journal is there, and nothing else is */
+		station_make(&w, &p);
+		w.s.db = db_free(w.s.db);
+		cr_assert_eq(run_with_fault(&w, &p, at, 0, at), 128 + SIGKILL);
+		snprintf(path, sizeof(path), "%s/state/state.db", w.dir);
+		OK(&w, db_open(path, STATION_APPLICATION_ID, migrations, 2, &w.s.db, &w.err));
+		cr_assert_eq(db_int(w.s.db, &w.err, &runs, "SELECT count(*) FROM apply_run", ""),
+			     1);
+		if (runs == 0)
+			world_clear(&w);
+	}
+	cr_assert_eq(scratch_run(w.dir, "echo secret > victim && chmod 600 victim && "
+					"ln -f victim root/srv/office/dir/one"),
+		     0);
+	cr_assert_eq(apply_recover(&w.s, &w.target, &w.err), 1, "%s", w.err.text);
+	cr_assert_eq(scratch_run(w.dir, "test \"$(stat -c %a victim)\" = 600 && "
+					"test \"$(cat root/srv/office/beta)\" = new"),
+		     0);
+	world_clear(&w);
+	pair_clear(&p);
+}
