@@ -141,9 +141,11 @@ void stage_sweep(struct apply *a)
 
 int stage_flush(struct apply *a, struct err *err)
 {
-	int rc = a->sync_each ? fsync(a->stage.fd) : syncfs(a->stage.fd);
+	/* A target that was just made is known to parents that may be as new as it is. */
+	bool each = a->sync_each && !a->made_target;
+	int rc = each ? fsync(a->stage.fd) : syncfs(a->stage.fd);
 
-	if (rc == 0 && a->sync_each) /* the staging area's own name */
+	if (rc == 0 && each) /* the staging area's own name */
 		rc = fsync(a->stage.holderfd);
 	return rc < 0 ? err_sys(err, RC_IO, "cannot flush the staging area") : 0;
 }
