@@ -243,15 +243,12 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 	sign = key_public_of(e->sign);
 	workstation_id(e->id, &sign);
 	rc = enrol_commit(e, err);
-	if (rc == 0)
-		rc = station_config_depot(s, depot, err);
 	if (rc < 0)
 		return rc;
-	rc = outbox_post(s, e->depot, err);
-	if (rc < 0)
+	if (outbox_post(s, e->depot, err) < 0)
 		return err_prefix(err, "the request is made, but could not be put into the depot");
 	fingerprint_say(s);
-	return 0;
+	return station_config_depot(s, depot, err);
 }
 
 int station_enrol(struct station *s, const char *code, const char *depot, const char *name,

@@ -169,29 +169,32 @@ int station_config_read(struct station *s, struct err *err)
 	return rc < 0 ? rc : config_fields(s, yaml_root(y), err);
 }
 
-/* Where the line after the key `depots:` begins; 0 when there is no such line. */
-static size_t depots_line(const struct buf *text)
+/* Where one more depot goes into the text, and what stands around it. */
+struct spot {
+	size_t at;
+	int indent; /* blanks, then "- "; -1: no item of its own */
+	const char *before, *after;
+};
+
+static const char depots_key[] = "depots:";
+
+/* The line of the key; NULL when there is none. */
+static const char *depots_line(const struct buf *text)
 {
 	const char *p = (const char *)text->p;
-	static const char key[] = "depots:";
 
 	while (p != NULL && *p != '\0') {
-		const char *end = strchr(p, '\n');
-		size_t n = end == NULL ? strlen(p) : (size_t)(end - p);
-
-		if (n >= sizeof(key) - 1 && memcmp(p, key, sizeof(key) - 1) == 0 &&
-		    strspn(p + sizeof(key) - 1, " \t\r") >= n - (sizeof(key) - 1))
-			return end == NULL ? 0 : (size_t)(end + 1 - (const char *)text->p);
-		p = end == NULL ? NULL : end + 1;
+		if (strncmp(p, depots_key, sizeof(depots_key) - 1) == 0)
+			return p;
+		p = strchr(p, '\n');
+		p = p == NULL ? NULL : p + 1;
 	}
-	return 0;
+	return NULL;
 }
 
-/* How far existing items of that list are indented; a list keeps one indentation. */
-static int depots_indent(const struct buf *text, size_t at)
+/* How far existing items of the list are indented; a list keeps one indentation. */
+static int depots_indent(const char *p)
 {
-	const char *p = (const char *)text->p + at;
-
 	for (;;) {
 		size_t blanks = strspn(p, " ");
 		const char *end = strchr(p, '\n');
@@ -204,26 +207,40 @@ static int depots_indent(const struct buf *text, size_t at)
 	}
 }
 
+static struct spot depot_spot(const struct buf *text)
+{
+	const char *top = (const char *)text->p, *line = depots_line(text), *rest, *end;
+	bool open = text->n > 0 && text->p[text->n - 1] != '\n'; /* the last line has no end */
+
+	if (line == NULL)
+		return (struct spot){text->n, 2, open ? "\ndepots:\n" : "depots:\n", "\n"};
+	rest = line + sizeof(depots_key) - 1;
+	rest += strspn(rest, " \t");
+	if (*rest == '[') {
+		const char *next = rest + 1 + strspn(rest + 1, " \t");
+
+		return (struct spot){(size_t)(rest + 1 - top), -1, "", *next == ']' ? "" : ", "};
+	}
+	end = strchr(rest, '\n');
+	if (end == NULL)
+		return (struct spot){text->n, 2, "\n", "\n"};
+	return (struct spot){(size_t)(end + 1 - top), depots_indent(end + 1), "", "\n"};
+}
+
 static int depot_insert(const struct buf *old, const char *path, struct buf *ret, struct err *err)
 {
-	size_t at = depots_line(old);
-	int indent = at == 0 ? 2 : depots_indent(old, at);
-	int rc;
+	struct spot spot = depot_spot(old);
+	int rc = buf_add(ret, old->p, spot.at, err);
 
-	if (at == 0)
-		at = old->n;
-	rc = buf_add(ret, old->p, at, err);
-	if (rc == 0 && at > 0 && old->p[at - 1] != '\n')
-		rc = buf_text(ret, "\n", err);
-	if (rc == 0 && depots_line(old) == 0)
-		rc = buf_text(ret, "depots:\n", err);
 	if (rc == 0)
-		rc = buf_printf(ret, err, "%*s- ", indent, "");
+		rc = buf_text(ret, spot.before, err);
+	if (rc == 0 && spot.indent >= 0)
+		rc = buf_printf(ret, err, "%*s- ", spot.indent, "");
 	if (rc == 0)
 		rc = quoted(path, ret, err);
 	if (rc == 0)
-		rc = buf_text(ret, "\n", err);
-	return rc < 0 ? rc : buf_add(ret, old->p + at, old->n - at, err);
+		rc = buf_text(ret, spot.after, err);
+	return rc < 0 ? rc : buf_add(ret, old->p + spot.at, old->n - spot.at, err);
 }
 
 int station_config_depot(struct station *s, const char *path, struct err *err)

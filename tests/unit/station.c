@@ -188,6 +188,32 @@ Test(station, a_depot_is_remembered_and_the_rest_of_the_text_stays)
 	fixture_end(&f);
 }
 
+Test(station, a_depot_is_remembered_in_a_list_of_any_shape)
+{
+	static const struct {
+		const char *config, *after;
+		size_t depots;
+	} rows[] = {
+	    {"depots: [/a, /b]\nroot: /srv/ws\n", "depots: [\"/new\", /a, /b]\nroot", 3},
+	    {"depots: [ ]\n", "depots: [\"/new\" ]\n", 1},
+	    {"depots: # mine\n- /a\nroot: /x\n", "depots: # mine\n- \"/new\"\n- /a\nroot", 2},
+	    {"root: /x\ndepots:\n  - /a", "depots:\n  - \"/new\"\n  - /a", 2},
+	};
+	struct fixture f = fixture_make();
+	char text[4096];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		config_write(&f, rows[i].config);
+		cr_assert_eq(reopen(&f, STATION_LOCK), 0, "%s", f.err.text);
+		cr_assert_eq(station_config_depot(f.s, "/new", &f.err), 0, "%s", f.err.text);
+		cr_assert_eq(reopen(&f, STATION_LOCK), 0, "%s", f.err.text);
+		cr_assert_eq(f.s->depots, rows[i].depots, "row %zu", i);
+		config_read(&f, text);
+		cr_assert_not_null(strstr(text, rows[i].after), "%s", text);
+	}
+	fixture_end(&f);
+}
+
 Test(station, a_depot_is_remembered_where_no_list_is)
 {
 	struct fixture f = fixture_make();
