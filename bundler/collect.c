@@ -97,5 +97,7 @@ int collect_site(struct site *s, struct collect_counts *ret, struct err *err)
 	*ret = c.counts;
 	if (rc == 0 && c.more)
 		say_info(s->say, "more files wait in the inbox: run collect again");
+	if (rc == 0 && c.unread.rc < 0)
+		rc = err_set(err, c.unread.rc, "%s", c.unread.text);
 	return rc;
 }

@@ -407,19 +407,30 @@ static int batch_run(struct directory *d, size_t *at, struct err *err)
 	return rc;
 }
 
+/* Anybody can make a directory that nobody may read: the others are read all the same. */
+static int directory_unread(struct collect *c, const struct err *why, struct err *err)
+{
+	if (why->rc == RC_TIMEOUT || why->rc == RC_MEMORY || why->rc == RC_INTERNAL)
+		return err_set(err, why->rc, "%s", why->text);
+	say_warning(c->s->say, "%s", why->text);
+	c->unread = *why;
+	return 0;
+}
+
 int collect_directory(struct collect *c, const char *xx, struct err *err)
 {
 	OWNED(directory_clear) struct directory d = {.c = c, .xx = xx};
+	struct err why = {0};
 	char path[16];
 	size_t at = 0;
 	int rc;
 
 	snprintf(path, sizeof(path), "inbox/%s", xx);
-	rc = depot_list(c->depot, path, name_take, &d, err);
+	rc = depot_list(c->depot, path, name_take, &d, &why);
 	if (rc == RC_LIMIT) /* a flood: what was listed is enough for now */
 		d.cut = true;
 	else if (rc < 0)
-		return rc;
+		return directory_unread(c, &why, err);
 	if (d.n > 0)
 		qsort(d.file, d.n, sizeof(*d.file), by_turn);
 	rc = 0;

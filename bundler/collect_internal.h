@@ -67,6 +67,7 @@ struct collect {
 	int64_t remembered; /* rows of `inbox` */
 	bool more;          /* not everything was looked at */
 	bool cannot_remove; /* said once */
+	struct err unread;  /* why a directory could not be listed; the others were */
 };
 
 /* What became of a file. */
