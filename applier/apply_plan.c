@@ -15,6 +15,7 @@
 #include "applier/apply_internal.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/durable.h"
 
 enum where {
 	WHERE_DISK,    /* it is there */
@@ -691,7 +692,7 @@ int plan_space(struct apply *a, struct err *err)
 
 	if (space_of(a, &fs, err) < 0)
 		return err->rc;
-	v->space_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	v->space_free = space_free(&fs);
 	/* File systems that make inodes as they need them say that there are none. */
 	v->inodes_free = fs.f_files == 0 ? UINT64_MAX : fs.f_favail;
 	if ((a->flags & APPLY_DRY_RUN) != 0)

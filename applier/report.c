@@ -8,6 +8,7 @@
 #include "applier/sync_internal.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/os/durable.h"
 
 /* With nothing new, one receipt a day says that this machine is alive. */
 #define RECEIPT_EVERY 86400
@@ -163,7 +164,9 @@ static int receipt_times(struct station *s, struct receipt *r, int64_t now, stru
 	if (rc >= 0)
 		rc = station_next(s, "receipt", &r->sequence, err);
 	if (fstatvfs(s->statefd, &vfs) == 0)
-		r->free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+		r->free_bytes = space_free(&vfs);
+	if (r->free_bytes > LIMIT_NUMBER)
+		r->free_bytes = LIMIT_NUMBER;
 	return rc;
 }
 

@@ -155,10 +155,7 @@ int helper_free_bytes(struct helper *h, uint64_t *ret, struct err *err)
 
 	if (fstatvfs(h->root, &v) < 0)
 		return err_sys(err, RC_IO, "cannot ask for the free space");
-	/* Some file systems (rclone, 9p) do not know: then there is no limit that we could see. */
-	if (v.f_blocks == 0 ||
-	    __builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, ret))
-		*ret = UINT64_MAX;
+	*ret = space_free(&v);
 	return 0;
 }
 

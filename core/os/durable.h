@@ -81,6 +81,10 @@ int fd_pread(int fd, void *p, size_t n, uint64_t offset, struct err *err);
 /** fd_copy(to, from, offset, n, err): reflink or copy in the kernel where it can, else read and
  * write. Appends at ${to}'s position. */
 int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err);
+/** space_free(v): bytes for us, as ${v} says; UINT64_MAX on file systems that do not know (rclone,
+ * 9p: there is no limit that we could see) or that have more. */
+struct statvfs;
+uint64_t space_free(const struct statvfs *v);
 /** fd_close(fd, err): close and report; ${*fd} becomes -1. */
 int fd_close(int *fd, struct err *err);
 

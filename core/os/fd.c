@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/own.h"
@@ -172,6 +173,16 @@ int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err)
 		done += want;
 	}
 	return rc;
+}
+
+uint64_t space_free(const struct statvfs *v)
+{
+	uint64_t bytes;
+
+	if (v->f_blocks == 0 ||
+	    __builtin_mul_overflow((uint64_t)v->f_bavail, (uint64_t)v->f_frsize, &bytes))
+		return UINT64_MAX;
+	return bytes;
 }
 
 int fd_close(int *fd, struct err *err)

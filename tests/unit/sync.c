@@ -1,5 +1,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "applier/drift.h"
@@ -617,4 +619,38 @@ Test(drift, finds_what_differs_and_nothing_else)
 	cr_assert_eq(n, 3);
 	station_free(s);
 	fixture_end(&f);
+}
+
+/* A file system that says how it is: the tests' own. */
+static uint64_t blocks_free;
+
+int fstatvfs(int fd, struct statvfs *ret)
+{
+	struct statfs real;
+
+	if (fstatfs(fd, &real) < 0)
+		return -1;
+	*ret = (struct statvfs){.f_bsize = (unsigned long)real.f_bsize,
+				.f_frsize = (unsigned long)real.f_bsize,
+				.f_blocks = real.f_blocks,
+				.f_bfree = real.f_bfree,
+				.f_bavail = blocks_free > 0 ? blocks_free : real.f_bavail,
+				.f_files = real.f_files,
+				.f_ffree = real.f_ffree,
+				.f_favail = real.f_ffree};
+	return 0;
+}
+
+Test(report, more_free_space_than_a_document_can_say_is_no_fault)
+{
+	static const uint64_t blocks[] = {1ull << 42, UINT64_MAX / 2};
+	struct fixture f;
+
+	for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+		blocks_free = blocks[i];
+		fixture_joined(&f);
+		FIXTURE_SYNC(&f, 0);
+		cr_assert_eq(fixture_collect(&f).receipts, 1);
+		fixture_end(&f);
+	}
 }
