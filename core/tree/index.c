@@ -366,10 +366,12 @@ static int row_put(struct index *x, const struct place *at, const struct entry *
 
 static int row_remove(struct index *x, const struct place *at, struct err *err)
 {
-	int rc =
-	    db_run(x->db, err, "DELETE FROM tree_entry WHERE tree = ?1 AND dir = ?2 AND name = ?3",
-		   "iiB", x->tree, at->dir, at->name);
+	int rc = content_drop(x, at, err);
 
+	if (rc == 0)
+		rc = db_run(x->db, err,
+			    "DELETE FROM tree_entry WHERE tree = ?1 AND dir = ?2 AND name = ?3",
+			    "iiB", x->tree, at->dir, at->name);
 	return rc < 0 ? rc : sqlite3_changes(db_handle(x->db)) > 0;
 }
 

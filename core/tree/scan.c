@@ -364,9 +364,10 @@ static int scan_entry(struct scan *s, struct folder *f, size_t i, const struct b
 	why = rc < 0 || seen->what == SEEN_ABSENT ? NULL : skip_reason(seen);
 	if (why != NULL)
 		rc = skip_report(s, seen, why, err);
-	/* Not there as far as the tree is concerned. */
+	/* Not there as far as the tree is concerned: what the index has is gone, at the next step.
+	 */
 	if (rc < 0 || why != NULL || seen->what == SEEN_ABSENT)
-		return rc < 0 || !b->row ? rc : gone_entry(s, b->dir, err);
+		return rc;
 	s->counts.entries++;
 	s->counts.files += S_ISREG(seen->mode);
 	s->counts.bytes += S_ISREG(seen->mode) ? seen->size : 0;

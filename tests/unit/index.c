@@ -422,6 +422,35 @@ Test(index, contents_are_found_in_a_tree_that_was_asked_while_it_was_empty)
 	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 0, "listed, and changed since");
 }
 
+Test(index, contents_that_begin_alike_are_told_apart_and_none_is_listed_that_is_gone)
+{
+	OWNED(box_close) struct box b = {0};
+	struct entry e = entry_of(ENTRY_FILE, 5);
+	struct err err = {0};
+	char path[LIMIT_PATH + 1];
+	int64_t listed = -1;
+
+	box_open(&b);
+	for (int i = 0; i < 3; i++) {
+		e.digest.b[DIGEST_BYTES - 1] = (uint8_t)i;
+		path[0] = (char)('a' + i);
+		path[1] = '\0';
+		cr_assert_eq(index_put(b.x, path, &e, &err), 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		e.digest.b[DIGEST_BYTES - 1] = (uint8_t)i;
+		cr_assert_eq(index_find(b.x, &e.digest, path, &err), 1);
+		cr_assert_eq(path[0], 'a' + i);
+	}
+	e.digest.b[DIGEST_BYTES - 1] = 3;
+	cr_assert_eq(index_find(b.x, &e.digest, path, &err), 0);
+	put(&b, "a", ENTRY_FILE, 6);
+	put(&b, "b", ENTRY_LINK, 7);
+	cr_assert_eq(index_remove(b.x, "c", &err), 0);
+	cr_assert_eq(db_int(b.db, &err, &listed, "SELECT count(*) FROM tree_content", ""), 1);
+	cr_assert_eq(listed, 1);
+}
+
 Test(index, longest_path_and_deepest_directory_are_kept_and_found)
 {
 	OWNED(box_close) struct box b = {0};

@@ -387,6 +387,25 @@ Test(scan, owners_count_only_where_they_are_part_of_the_tree)
 	says(&b, &owners, "C f\n");
 }
 
+Test(scan, a_file_with_another_inode_device_or_size_is_changed)
+{
+	OWNED(box_close) struct box b;
+	struct entry e;
+	struct err err = {0};
+
+	box_open(&b);
+	run(&b, "echo x >f");
+	settle(&b);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(index_get(b.x, "f", &e, &err), 1);
+		*(i == 0 ? &e.ino : i == 1 ? &e.dev : &e.size) += 1;
+		cr_assert_eq(index_put(b.x, "f", &e, &err), 0);
+		says(&b, NULL, "C f\n");
+		settle(&b);
+		says(&b, NULL, "");
+	}
+}
+
 Test(scan, times_that_a_target_cannot_hold_are_compared_with_what_it_held)
 {
 	struct scan_options disk = {.racy_after = INT64_MAX, .flags = SCAN_DISK_TIMES};
