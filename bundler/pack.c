@@ -85,15 +85,20 @@ static void pack_stop(struct pack *p)
 	pack_threads_end(p);
 }
 
+static void job_clear(struct pack_job *j)
+{
+	free(j->item);
+	free(j->member);
+	free(j->strings);
+	buf_clear(&j->tar);
+	buf_clear(&j->out);
+	memset(j, 0, sizeof(*j));
+}
+
 static void jobs_free(struct pack *p)
 {
-	for (size_t i = 0; p->job != NULL && i < p->slots; i++) {
-		free(p->job[i].item);
-		free(p->job[i].member);
-		free(p->job[i].strings);
-		buf_clear(&p->job[i].tar);
-		buf_clear(&p->job[i].out);
-	}
+	for (size_t i = 0; p->job != NULL && i < p->slots; i++)
+		job_clear(&p->job[i]);
 	free(p->job);
 }
 
@@ -175,6 +180,10 @@ int pack_finish(struct pack *p, struct pack_result *ret, struct err *err)
 	memcpy(ret->count, p->count, sizeof(ret->count));
 	for (size_t i = 0; i < CHANGE_OPS; i++)
 		ret->lines += p->count[i];
+	/* What follows needs memory for other things. */
+	p->seen = pack_seen_free(p->seen);
+	for (size_t i = 1; i < p->slots; i++)
+		job_clear(&p->job[i]);
 	return 0;
 }
 

@@ -8,8 +8,8 @@
 #include "bundler/publish_internal.h"
 #include "core/base/own.h"
 
-/* Contents sorted at a time: 32 MiB. */
-#define SORTED_CONTENTS 524288u
+/* Contents sorted at a time: 14 MiB. */
+#define SORTED_CONTENTS 262144u
 
 /*
  * A directory must be empty before it is removed or replaced, and what is below it follows it in
