@@ -18,7 +18,7 @@
 
 struct fixture {
 	char dir[SCRATCH_PATH];
-	char path[SCRATCH_PATH + 256]; /* of fixture_path */
+	char path[SCRATCH_PATH + 512]; /* of fixture_path */
 	struct err err;
 	/* What the last sync said. */
 	struct sync_channel said[16];
