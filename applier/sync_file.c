@@ -6,7 +6,6 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "applier/station_internal.h"
 #include "applier/sync_internal.h"
@@ -218,18 +217,28 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	return sync_report(y, err);
 }
 
+/* Asked by a child, because a dead share hangs whoever asks.  1, or 0: perhaps a file. */
+static int is_directory(const char *path, struct err *err)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	int rc = depot_open(path, 0, LIMIT_DEPOT_SILENCE, &d, err);
+
+	return rc == 0 ? 1 : rc == RC_IO && errno == ENOTDIR ? 0 : rc;
+}
+
 int sync_file(struct station *s, const char *path, enum sync_flags flags,
 	      void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err)
 {
 	struct err own = {0};
-	struct stat st;
 	struct sync *y = NULL;
 	int rc;
 
 	if (err == NULL)
 		err = &own;
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	rc = is_directory(path, err);
+	if (rc == 1)
 		return sync_station(s, path, flags, each, arg, err);
-	rc = sync_begin(s, flags, each, arg, &y, err);
+	if (rc == 0)
+		rc = sync_begin(s, flags, each, arg, &y, err);
 	return rc < 0 ? rc : sync_end(y, file_run(y, path, err), err);
 }

@@ -33,25 +33,40 @@ static char *source_path(const struct publishing *p)
 
 /* Keys, the registry, or the depot itself below the source would travel to every workstation. */
 static int source_check(const struct publishing *p, const char *source, const char *what,
-			const char *path, struct err *err)
+			const char *inside, struct err *err)
 {
 	OWNED(freep) char *real = realpath(source, NULL);
-	OWNED(freep) char *inside = realpath(path, NULL);
 	size_t n;
 
-	if (real == NULL || inside == NULL)
+	if (real == NULL || inside == NULL || inside[0] == '\0')
 		return 0;
 	n = strcmp(real, "/") == 0 ? 0 : strlen(real);
 	if (strncmp(inside, real, n) != 0 || (inside[n] != '/' && inside[n] != '\0'))
 		return 0;
 	return err_set(err, RC_POLICY,
 		       "the source %s of channel %s holds %s (%s): choose another source",
-		       p->c->source, p->c->name, what, path);
+		       p->c->source, p->c->name, what, inside);
+}
+
+/* A dead share hangs whoever asks, so a child asks, once. */
+static int depot_real(struct site *s, struct err *err)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	OWNED(buf_clear) struct buf path = BUF_INIT;
+	bool found;
+
+	if (s->depot_real != NULL)
+		return 0;
+	found = depot_open(s->depot, 0, LIMIT_DEPOT_SILENCE, &d, NULL) == 0 &&
+		depot_where(d, &path, NULL) == 0;
+	s->depot_real = strdup(found ? (const char *)path.p : "");
+	return s->depot_real == NULL ? err_memory(err) : 0;
 }
 
 int publish_source_open(struct publishing *p, struct err *err)
 {
 	OWNED(freep) char *path = source_path(p);
+	OWNED(freep) char *state = realpath(p->s->state, NULL);
 	int rc;
 
 	if (path == NULL)
@@ -59,9 +74,11 @@ int publish_source_open(struct publishing *p, struct err *err)
 	p->rootfd = os_open_dir(path, err);
 	if (p->rootfd < 0)
 		return err_prefix(err, "source of channel %s", p->c->name);
-	rc = source_check(p, path, "the state of the site", p->s->state, err);
+	rc = source_check(p, path, "the state of the site", state, err);
 	if (rc == 0)
-		rc = source_check(p, path, "the depot", p->s->depot, err);
+		rc = depot_real(p->s, err);
+	if (rc == 0)
+		rc = source_check(p, path, "the depot", p->s->depot_real, err);
 	return rc;
 }
 

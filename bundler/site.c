@@ -25,6 +25,7 @@ struct site *site_free(struct site *s)
 	free(s->dir);
 	free(s->state);
 	free(s->depot);
+	free(s->depot_real);
 	free(s);
 	return NULL;
 }

@@ -39,14 +39,15 @@ struct site_workstation {
 };
 
 struct site {
-	char *dir;                    /* owned; the documents */
-	char *state;                  /* owned */
-	int dirfd, statefd;           /* owned */
-	char *depot;                  /* owned; home depot */
-	uint64_t beat_hours;          /* validity of a beat */
-	uint64_t silent_hours;        /* a workstation not heard from for longer is orange */
-	struct digest id;             /* site id */
-	struct trust trust;           /* current, verified when loaded */
+	char *dir;             /* owned; the documents */
+	char *state;           /* owned */
+	int dirfd, statefd;    /* owned */
+	char *depot;           /* owned; home depot */
+	char *depot_real;      /* owned; without links; NULL: not asked yet, "": not at hand */
+	uint64_t beat_hours;   /* validity of a beat */
+	uint64_t silent_hours; /* a workstation not heard from for longer is orange */
+	struct digest id;      /* site id */
+	struct trust trust;    /* current, verified when loaded */
 	struct site_channel *channel; /* owned; ascending by name */
 	size_t channels;
 	struct site_workstation *workstation; /* owned; ascending by name */

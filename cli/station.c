@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "applier/drift.h"
@@ -30,7 +29,6 @@ static void fingerprint(char dst[WORKSTATION_ID + 8], const char *id)
 int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(station_freep) struct station *s = NULL;
-	OWNED(freep) char *depot = NULL;
 	const char *where = args_text(args, "depot", NULL);
 	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
 	int rc;
@@ -38,13 +36,10 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	if (where == NULL)
 		return err_set(err, RC_USAGE,
 			       "satchel enrol wants --depot: satchel enrol CODE --depot DIR");
-	depot = realpath(where, NULL);
-	if (depot == NULL)
-		return err_sys(err, RC_IO, "depot %s", where);
 	gethostname(host, sizeof(host) - 1);
 	rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
 	if (rc == 0)
-		rc = station_enrol(s, args->rest[0], depot, args_text(args, "name", host), err);
+		rc = station_enrol(s, args->rest[0], where, args_text(args, "name", host), err);
 	if (rc < 0)
 		return rc;
 	fingerprint(shown, s->id);
@@ -130,24 +125,17 @@ static void apply_json(void *arg, const struct sync_channel *c)
 int station_apply(struct cli *cli, const char *what, enum sync_flags flags, struct err *err)
 {
 	OWNED(station_freep) struct station *s = NULL;
-	OWNED(freep) char *path = NULL;
 	struct apply_print p = {.cli = cli, .dry_run = flags & SYNC_DRY_RUN};
 	void (*each)(void *arg, const struct sync_channel *c) = cli->json ? apply_json : apply_line;
-	struct stat st;
 	int rc;
 
-	if (what != NULL) {
-		path = realpath(what, NULL);
-		if (path == NULL || stat(path, &st) < 0)
-			return err_sys(err, RC_IO, "%s", what);
-	}
 	rc = station_open(cli->station, STATION_LOCK, cli->say, &s, err);
 	if (rc < 0)
 		return rc;
-	if (path != NULL && !S_ISDIR(st.st_mode))
-		rc = sync_file(s, path, flags, each, &p, err);
+	if (what != NULL)
+		rc = sync_file(s, what, flags, each, &p, err);
 	else
-		rc = sync_station(s, path, flags, each, &p, err);
+		rc = sync_station(s, NULL, flags, each, &p, err);
 	if (rc == 0 && !p.any && !cli->json)
 		puts("nothing to apply");
 	return rc;

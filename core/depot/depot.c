@@ -1,6 +1,7 @@
 #include "core/depot/depot.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -394,6 +395,13 @@ int depot_free_bytes(struct depot *d, uint64_t *ret, struct err *err)
 	struct buf nothing = BUF_INIT;
 
 	return talk_number(d, ASK_FREE, &nothing, ret, err);
+}
+
+int depot_where(struct depot *d, struct buf *ret, struct err *err)
+{
+	struct buf nothing = BUF_INIT;
+
+	return depot_talk(d, ASK_WHERE, &nothing, PATH_MAX, ret, err);
 }
 
 int depot_fd(struct depot *d, const char *path, struct err *err)

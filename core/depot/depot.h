@@ -82,6 +82,8 @@ int depot_post_file(struct depot *d, const char *path, struct bytes prefix, int 
 		    struct err *err);
 /** depot_remove(d, path, err): absent is fine. */
 int depot_remove(struct depot *d, const char *path, struct err *err);
+/** depot_where(d, ret, err): the path of the directory itself, without links. */
+int depot_where(struct depot *d, struct buf *ret, struct err *err);
 /** depot_free_bytes(d, ret, err): free bytes for us. */
 int depot_free_bytes(struct depot *d, uint64_t *ret, struct err *err);
 

@@ -28,12 +28,14 @@ enum ask {
 		      each offset and length, rest: prefix; carries a descriptor */
 	ASK_REMOVE, /* text: path */
 	ASK_FREE,   /* nothing */
+	ASK_WHERE,  /* nothing */
 	ASK_COUNT
 };
 
 enum tell {
 	TELL_DONE, /* list, next: number: listing, number: more to come, for each entry number: size
-		      and text: name.  read: rest: content.  size, free: number.  others: nothing */
+		      and text: name.  read: rest: content.  size, free: number.  where: rest: path.
+		      others: nothing */
 	TELL_FAIL, /* number: code negated, number: errno, rest: sentence */
 	TELL_ALIVE, /* number: enum phase, number: bytes done */
 	TELL_DATA   /* rest */

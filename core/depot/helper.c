@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,11 +168,23 @@ static int answer_free(struct helper *h, struct bytes in, int passed, struct err
 	return rc < 0 ? rc : tell_number(h, bytes, err);
 }
 
+static int answer_where(struct helper *h, struct bytes in, int passed, struct err *err)
+{
+	char link[40], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", h->root);
+	n = readlink(link, path, sizeof(path));
+	if (n < 0 || (size_t)n == sizeof(path))
+		return err_sys(err, RC_IO, "cannot say where it is");
+	return frame_send(h->fd, TELL_DONE, (struct bytes){(uint8_t *)path, (size_t)n}, err);
+}
+
 static helper_answer *const answers[ASK_COUNT] = {
-    [ASK_LIST] = helper_list, [ASK_NEXT] = helper_next, [ASK_STOP] = helper_stop,
-    [ASK_READ] = answer_read, [ASK_SIZE] = answer_size, [ASK_FETCH] = answer_fetch,
-    [ASK_FD] = answer_fd,     [ASK_POST] = helper_post, [ASK_REMOVE] = answer_remove,
-    [ASK_FREE] = answer_free,
+    [ASK_LIST] = helper_list, [ASK_NEXT] = helper_next,   [ASK_STOP] = helper_stop,
+    [ASK_READ] = answer_read, [ASK_SIZE] = answer_size,   [ASK_FETCH] = answer_fetch,
+    [ASK_FD] = answer_fd,     [ASK_POST] = helper_post,   [ASK_REMOVE] = answer_remove,
+    [ASK_FREE] = answer_free, [ASK_WHERE] = answer_where,
 };
 
 /* 1 when there may be another question, 0 when nobody asks any more. */
