@@ -119,15 +119,18 @@ static int held_check(const struct apply *a, struct err *err)
 static int not_empty(void *arg, const char *name, const struct entry *e, struct err *err)
 {
 	*(bool *)arg = false;
-	return err_set(err, RC_AGAIN, "one is enough");
+	return err_set(err, RC_CONFLICT, "the index is not empty");
 }
 
 static int fresh_check(struct apply *a, struct err *err)
 {
+	struct err found = {0};
 	int rc;
 
 	a->fresh = true;
-	rc = index_children(a->index, "", not_empty, &a->fresh, err);
+	rc = index_children(a->index, "", not_empty, &a->fresh, &found);
+	if (rc < 0 && a->fresh && err != NULL)
+		*err = found;
 	return a->fresh ? rc : 0;
 }
 

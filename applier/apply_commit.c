@@ -131,34 +131,81 @@ static bool parent_gone(int fd)
 	return fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
 }
 
+/** Where the directory called ${path} went: a descriptor of ${rest} below it there, or negative. */
+static int moved_to(struct apply *a, const char *path, const char *rest)
+{
+	char staged[LIMIT_PATH + 32];
+	int64_t n = 0;
+	int fd = -1;
+
+	if (db_int(a->s->db, NULL, &n,
+		   "SELECT n FROM apply_op WHERE run = ? AND path = ? AND kind IN (1, 2)", "it",
+		   a->run.id, path) <= 0)
+		return -1;
+	for (const char *letter = "on"; fd < 0 && *letter != '\0'; letter++) {
+		snprintf(staged, sizeof(staged), "%c%lld%s", *letter, (long long)n, rest);
+		fd = beneath_dir(a->stage.fd, staged, NULL);
+	}
+	return fd;
+}
+
+/**
+ * A power cut keeps what it likes of the renames: a directory may have gone to the staging area
+ * without those that went before it, so that this entry is still in it there.  A descriptor of the
+ * directory that the entry is in, or negative.
+ */
+static int moved_parent(struct apply *a, const char *path)
+{
+	const char *last = strrchr(path, '/');
+	OWNED(freep) char *parent = last == NULL ? NULL : strndup(path, (size_t)(last - path));
+	OWNED(freep) char *above = parent == NULL ? NULL : strdup(parent);
+	int fd = -1;
+
+	while (above != NULL && fd < 0) {
+		char *slash = strrchr(above, '/');
+
+		fd = moved_to(a, above, parent + strlen(above));
+		if (slash == NULL)
+			break;
+		*slash = '\0';
+	}
+	return fd;
+}
+
 static int step_out(struct apply *a, const struct op *op, struct err *err)
 {
 	const char *name;
 	char slot[16];
 	enum verdict verdict;
 	struct seen there, gone;
+	OWNED(fd_closep) int moved = -1;
 	bool doubt = false;
 	int fd = dirs_parent(&a->dirs, op->path, &name, err);
-	bool absent = parent_gone(fd);
 	int rc;
 
-	if (fd < 0 && !absent)
+	if (parent_gone(fd))
+		fd = moved = moved_parent(a, op->path);
+	else if (fd < 0)
 		return fd;
 	stage_slot(slot, 'o', op->n);
 	rc = seen_at(a->stage.fd, slot, &gone, err);
-	if (rc < 0 || (rc == 0 && absent))
-		return rc;
-	if (rc == 0) {
+	if (rc == 0 && fd >= 0) {
 		rc = seen_at(fd, name, &there, err);
 		if (rc <= 0)
 			return rc; /* somebody else removed it: that is what we wanted */
 		doubt = there.ctime != op->old.ctime;
 		if (move_entry(fd, name, a->stage.fd, slot, RENAME_NOREPLACE) < 0)
-			return err_sys(err, RC_IO, "%s: cannot move it aside", op->path);
+			return errno == ENOENT
+				   ? 0
+				   : err_sys(err, RC_IO, "%s: cannot move it aside", op->path);
 	}
+	if (rc <= 0)
+		return rc;
 	rc = judge_out(a, op, slot, doubt, &verdict, err);
 	if (rc < 0 || verdict == VERDICT_GOOD)
 		return rc;
+	if (fd < 0 || moved >= 0)
+		return journal_keep(a, op->n, err); /* there is nothing to put it back into */
 	if (move_entry(a->stage.fd, slot, fd, name, RENAME_NOREPLACE) < 0)
 		return err_sys(err, RC_IO, "%s: cannot put it back", op->path);
 	return 0;
@@ -288,7 +335,7 @@ static int step_meta(struct apply *a, const struct op *op, struct err *err)
 	/* Nor is a file that took its place, which may have other names elsewhere. */
 	if (op->old.kind != 0 && s.kind != ENTRY_DIRECTORY && s.ino != op->old.ino)
 		return 0;
-	return meta_set(fd, name, s.kind, &op->want, err);
+	return meta_set(fd, name, &s, &op->want, err);
 }
 
 int commit_forward(struct apply *a, struct err *err)

@@ -201,7 +201,7 @@ static int fill_link(struct fill *f, struct err *err)
 		return err->rc;
 	if (symlinkat(f->c->target, fd, name) < 0)
 		return err_sys(err, RC_IO, "%s: cannot make the link", f->c->path);
-	if (meta_set(fd, name, ENTRY_LINK, &m, err) < 0 || seen_at(fd, name, &s, err) < 0)
+	if (seen_at(fd, name, &s, err) < 0 || meta_set(fd, name, &s, &m, err) < 0)
 		return err->rc;
 	f->a->line[f->line].ino = s.ino;
 	fill_done(f, 0);

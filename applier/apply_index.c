@@ -16,6 +16,9 @@
 
 #define NS       1000000000ll
 #define COARSE_S 2 /* seconds: the coarsest file times in use, FAT's */
+/* Times that every file system in use can hold: FAT begins in 1980, 32-bit seconds end in 2038. */
+#define TIME_FIRST 315532800ll
+#define TIME_LAST  2147483648ll
 
 struct waiting {
 	char *path;      /* owned */
@@ -114,19 +117,32 @@ static int64_t time_ns(const struct timespec *t)
 	return (int64_t)t->tv_sec * NS + t->tv_nsec;
 }
 
-/** What the file system made of mode and time: named, not refused. */
+/** Is this the time that was asked for, as far as this file system can hold it? */
+static bool time_held(int64_t want, int64_t is)
+{
+	int64_t off;
+
+	/* Beyond these, file systems take the nearest time that they know. */
+	if (want < TIME_FIRST * NS || want >= TIME_LAST * NS)
+		return true;
+	return !__builtin_sub_overflow(is, want, &off) && off <= COARSE_S * NS &&
+	       off >= -COARSE_S * NS;
+}
+
+/** What the file system made of owner, mode and time: named, not refused.  False when it is not
+ * what we set: somebody was there. */
 static bool adapt(struct apply *a, const struct entry *e, const struct stat *st)
 {
-	int64_t off = time_ns(&st->st_mtim) - e->mtime;
-
-	if (off > COARSE_S * NS || off < -COARSE_S * NS)
-		return false; /* not what we set: somebody wrote to it */
-	a->no_times |= off != 0;
+	if (!time_held(e->mtime, time_ns(&st->st_mtim)))
+		return false;
+	a->no_times |= time_ns(&st->st_mtim) != e->mtime;
 	a->no_modes |= e->kind != ENTRY_LINK && (st->st_mode & 07777) != e->mode;
+	a->no_owner |= strcmp(e->owner, "-") == 0 && st->st_uid != geteuid();
 	return true;
 }
 
-/** Stat the path; its row gets what was seen only if it is the inode that was hashed.  */
+/** Stat the path; its row gets what was seen only if it is the inode that was hashed.  1 it is, 0
+ * it is not, -1 nobody can tell (a directory above that even its owner may not look into). */
 static int entry_seen(struct rows *r, const char *path, const struct line *l, struct entry *e)
 {
 	struct apply *a = r->a;
@@ -136,7 +152,7 @@ static int entry_seen(struct rows *r, const char *path, const struct line *l, st
 	int fd = dirs_parent(&a->dirs, path, &name, &quiet);
 
 	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
+		return errno == EACCES ? -1 : 0;
 	if ((e->kind == ENTRY_DIRECTORY) != S_ISDIR(st.st_mode) ||
 	    (e->kind == ENTRY_FILE) != S_ISREG(st.st_mode))
 		return 0;
@@ -149,6 +165,16 @@ static int entry_seen(struct rows *r, const char *path, const struct line *l, st
 	e->disk_mtime = time_ns(&st.st_mtim);
 	e->ctime = time_ns(&st.st_ctim);
 	return 1;
+}
+
+/** A local change that was put back where it should have gone. */
+static bool still_there(struct rows *r, const char *path)
+{
+	const char *name;
+	struct seen s;
+	int fd = dirs_parent(&r->a->dirs, path, &name, NULL);
+
+	return fd >= 0 && seen_at(fd, name, &s, NULL) > 0;
 }
 
 static int deviation(struct rows *r, const struct change *c, const char *why, struct err *err)
@@ -169,9 +195,9 @@ static int settle(struct rows *r, const struct change *c, const struct line *l, 
 	    db_run(r->a->s->db, err, "DELETE FROM apply_deviation WHERE tree = ? AND path = ?",
 		   "tt", r->a->t->tree, c->path) < 0)
 		return err->rc;
-	if (l->action == LINE_KEEP)
+	if (l->action == LINE_KEEP || (l->action == LINE_OUT && still_there(r, c->path)))
 		return deviation(r, c, "a local change was kept", err);
-	if (e != NULL && entry_seen(r, c->path, l, e) == 0 && placed)
+	if (e != NULL && entry_seen(r, c->path, l, e) == 0 && placed && e->kind != ENTRY_DIRECTORY)
 		return deviation(r, c, "it was changed here while the update was applied", err);
 	return 0;
 }

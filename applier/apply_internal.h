@@ -221,8 +221,10 @@ int meta_of(struct apply *a, const char *path, uint16_t mode, const char *owner,
 	    struct meta *ret, struct err *err);
 /** meta_fits(a, kind, s, m): does the disk say so already? */
 bool meta_fits(uint8_t kind, const struct seen *s, const struct meta *m);
-/** meta_set(dirfd, name, kind, m, err): on whatever lies there, never through a link. */
-int meta_set(int dirfd, const char *name, uint8_t kind, const struct meta *m, struct err *err);
+/** meta_set(dirfd, name, what, m, err): on ${what} was seen there, and nothing that took its place:
+ * a link, or a file that has other names elsewhere. */
+int meta_set(int dirfd, const char *name, const struct seen *what, const struct meta *m,
+	     struct err *err);
 /** meta_set_fd(fd, m, err): of an open file or directory; meta_set_new: that was looked at. */
 int meta_set_fd(int fd, const struct meta *m, struct err *err);
 int meta_set_new(int fd, const struct stat *st, const struct meta *m, struct err *err);

@@ -151,7 +151,7 @@ static int undo_meta(struct apply *a, const struct op *op, struct err *err)
 	    (s.kind != ENTRY_DIRECTORY && s.mtime == was.mtime && s.mode == was.mode &&
 	     s.uid == was.uid && s.gid == was.gid))
 		return rc < 0 ? rc : 0;
-	return meta_set(fd, name, s.kind, &was, err);
+	return meta_set(fd, name, &s, &was, err);
 }
 
 int commit_undo(struct apply *a, struct err *err)

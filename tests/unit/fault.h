@@ -25,6 +25,7 @@ static struct {
 	int error;         /* errno, or 0: die */
 	pid_t pid;         /* the process that it is armed for */
 	bool no_exchange;  /* the file system cannot exchange */
+	void (*before)(const char *from, const char *to); /* each renameat2 */
 } fault;
 
 static inline void fault_arm(long at, int error, long until)
@@ -96,6 +97,8 @@ FAULT_FLUSH(syncfs, SYS_syncfs)
 
 int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 {
+	if (fault.before != NULL)
+		fault.before(from, to);
 	if (fault.no_exchange && flags == RENAME_EXCHANGE) {
 		errno = EINVAL;
 		return -1;
