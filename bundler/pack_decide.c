@@ -37,12 +37,6 @@ static int line_add(struct pack *p, const struct pack_item *it, struct err *err)
 	return spool_add(p->lines, p->line.p, p->line.n, err);
 }
 
-static bool meta_same(const struct pack_item *it)
-{
-	return it->now.mode == it->old.mode && it->now.mtime == it->old.mtime &&
-	       strcmp(it->now.owner, it->old.owner) == 0;
-}
-
 /* Does the bundle or the base hold the content?  Fills the source of a copy.  1 yes, 0 no. */
 static int source_find(struct pack *p, const struct pack_item *it, bool *ret_first, struct err *err)
 {
@@ -81,7 +75,7 @@ static int file_decide(struct pack *p, struct pack_item *it, bool *ret_put, stru
 
 	*ret_put = false;
 	if (it->old.kind == ENTRY_FILE && digest_equal(&it->now.digest, &it->old.digest)) {
-		it->op = meta_same(it) ? (unsigned)PACK_ROW : (unsigned)CHANGE_META;
+		it->op = item_same_meta(it) ? (unsigned)PACK_ROW : (unsigned)CHANGE_META;
 	} else {
 		rc = source_find(p, it, &first, err);
 		if (rc < 0)

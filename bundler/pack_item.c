@@ -113,6 +113,27 @@ void item_reader_clear(struct item_reader *r)
 	buf_clear(&r->buf);
 }
 
+int64_t item_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void item_stat(struct pack_item *it, const struct stat *st, uint16_t mask)
+{
+	it->now.mode = (uint16_t)(st->st_mode & mask);
+	it->now.size = (uint64_t)st->st_size;
+	it->now.mtime = item_ns(st->st_mtim);
+	it->dev = (uint64_t)st->st_dev;
+	it->ino = (uint64_t)st->st_ino;
+	it->ctime = item_ns(st->st_ctim);
+}
+
+bool item_same_meta(const struct pack_item *it)
+{
+	return it->now.mode == it->old.mode && it->now.mtime == it->old.mtime &&
+	       strcmp(it->now.owner, it->old.owner) == 0;
+}
+
 void item_entry(const struct pack_item *it, struct entry *ret)
 {
 	*ret = (struct entry){

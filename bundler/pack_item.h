@@ -5,6 +5,8 @@
 #ifndef SATCHEL_BUNDLER_PACK_ITEM_H
 #define SATCHEL_BUNDLER_PACK_ITEM_H
 
+#include <sys/stat.h>
+
 #include "bundler/pack_spool.h"
 #include "bundler/store.h"
 #include "core/format/changes.h"
@@ -59,6 +61,14 @@ struct item_reader {
 int item_next(struct item_reader *r, struct pack_item *ret, struct err *err);
 int item_at(struct item_reader *r, uint64_t offset, struct pack_item *ret, struct err *err);
 void item_reader_clear(struct item_reader *r);
+
+/** item_stat(it, st, mask): mode (of ${mask}), size, times, inode of what is there now; owner,
+ * kind, target and digest are the caller's.  item_ns(t): nanoseconds since 1970. */
+void item_stat(struct pack_item *it, const struct stat *st, uint16_t mask);
+int64_t item_ns(struct timespec t);
+
+/** item_same_meta(it): mode, time and owner are what they were. */
+bool item_same_meta(const struct pack_item *it);
 
 /** item_entry(it, ret): the index row of what is there now. */
 struct entry;

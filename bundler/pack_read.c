@@ -12,27 +12,11 @@
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
-static int64_t nanoseconds(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static bool stat_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       nanoseconds(a->st_mtim) == nanoseconds(b->st_mtim) &&
-	       nanoseconds(a->st_ctim) == nanoseconds(b->st_ctim);
-}
-
-static void item_stat(struct pack_item *it, const struct pack *p, const struct stat *st)
-{
-	it->now.kind = ENTRY_FILE;
-	it->now.mode = (uint16_t)(st->st_mode & p->o.mode_mask);
-	it->now.size = (uint64_t)st->st_size;
-	it->now.mtime = nanoseconds(st->st_mtim);
-	it->dev = (uint64_t)st->st_dev;
-	it->ino = (uint64_t)st->st_ino;
-	it->ctime = nanoseconds(st->st_ctim);
+	       item_ns(a->st_mtim) == item_ns(b->st_mtim) &&
+	       item_ns(a->st_ctim) == item_ns(b->st_ctim);
 }
 
 int pack_changed_error(const struct pack *p, const char *path, struct err *err)
@@ -121,7 +105,8 @@ static int content_note(struct pack_item *it, const struct pack *p, const struct
 			   ? 0
 			   : pack_changed_error(p, it->path, err);
 	it->now.digest = digest;
-	item_stat(it, p, st);
+	item_stat(it, st, p->o.mode_mask);
+	it->now.kind = ENTRY_FILE;
 	return 0;
 }
 

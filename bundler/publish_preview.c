@@ -83,9 +83,7 @@ static int file_count(struct preview *v, const struct pack_item *it, struct err 
 	if (rc < 0)
 		return rc;
 	if (it->old.kind == ENTRY_FILE && digest_equal(&digest, &it->old.digest)) {
-		if (it->now.mode != it->old.mode || it->now.mtime != it->old.mtime ||
-		    strcmp(it->now.owner, it->old.owner) != 0)
-			c->metadata++;
+		c->metadata += !item_same_meta(it);
 		return 0;
 	}
 	if (it->old.kind != 0)

@@ -102,7 +102,7 @@ static int64_t stamp_now(int fd)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - stamp_margin(fd);
+	return item_ns(t) - stamp_margin(fd);
 }
 
 /* The owner as it is written: names, because numbers mean nothing on another machine. */
@@ -128,29 +128,19 @@ static int owner_text(const struct publishing *p, const struct scan_item *it, ch
 	return 0;
 }
 
-static int64_t nanoseconds(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void side_now(const struct publishing *p, const struct scan_item *it, struct pack_item *to)
 {
-	const struct stat *st = it->st;
-
+	item_stat(to, it->st, p->c->special_modes ? 07777 : 0777);
 	to->now.kind = it->kind;
-	to->now.mtime = nanoseconds(st->st_mtim);
-	to->dev = (uint64_t)st->st_dev;
-	to->ino = (uint64_t)st->st_ino;
-	to->ctime = nanoseconds(st->st_ctim);
-	if (it->kind == ENTRY_LINK) {
-		to->target = it->target;
-		to->now.size = strlen(it->target);
-		to->now.digest = digest_of(bytes_of(it->target));
-		return;
-	}
-	to->now.mode = (uint16_t)(st->st_mode & (p->c->special_modes ? 07777 : 0777));
 	if (it->kind == ENTRY_FILE)
-		to->now.size = (uint64_t)st->st_size;
+		return;
+	to->now.size = 0;
+	if (it->kind == ENTRY_DIRECTORY)
+		return;
+	to->now.mode = 0;
+	to->target = it->target;
+	to->now.size = strlen(it->target);
+	to->now.digest = digest_of(bytes_of(it->target));
 }
 
 static void side_old(const struct entry *e, struct pack_item *to)
@@ -163,12 +153,6 @@ static void side_old(const struct entry *e, struct pack_item *to)
 	to->old.owner = e->owner;
 }
 
-static bool meta_same(const struct pack_item *it)
-{
-	return it->now.mode == it->old.mode && it->now.mtime == it->old.mtime &&
-	       strcmp(it->now.owner, it->old.owner) == 0;
-}
-
 static unsigned op_of(const struct pack_item *it)
 {
 	if (it->now.kind == ENTRY_FILE)
@@ -176,7 +160,7 @@ static unsigned op_of(const struct pack_item *it)
 	if (it->now.kind != it->old.kind ||
 	    (it->now.kind == ENTRY_LINK && !digest_equal(&it->now.digest, &it->old.digest)))
 		return it->now.kind == ENTRY_LINK ? CHANGE_LINK : CHANGE_DIRECTORY;
-	return meta_same(it) ? (unsigned)PACK_ROW : (unsigned)CHANGE_META;
+	return item_same_meta(it) ? (unsigned)PACK_ROW : (unsigned)CHANGE_META;
 }
 
 /* Reported only because its time lies in the future?  Its ctime, which nobody can set, is old. */
@@ -187,7 +171,7 @@ static bool needless(const struct publishing *p, const struct scan_item *it,
 	       it->old->kind == ENTRY_FILE && to->ctime < p->hashed &&
 	       to->ctime == it->old->ctime && to->ino == it->old->ino && to->dev == it->old->dev &&
 	       to->now.mtime == it->old->disk_mtime && to->now.size == it->old->size &&
-	       meta_same(to);
+	       item_same_meta(to);
 }
 
 static void skipped(struct publishing *p, const struct scan_item *it)
