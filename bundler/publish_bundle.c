@@ -18,24 +18,30 @@ struct digest publish_empty_tree(void)
 	return digest_of(bytes_of("satchel directory 1\n"));
 }
 
-/* The blocks of a payload are shared out among a few threads: every ${step}th from ${first} on. */
+/*
+ * The digests of a payload's blocks, made by other threads while the caller fills the registry; in
+ * the end it takes its share of what is left.
+ */
 #define BLOCK_THREADS 4
-struct block_work {
-	int fd;                          /* borrowed */
-	const struct depot_piece *piece; /* borrowed */
-	size_t pieces;
-	uint64_t payload, first, step;
-	uint8_t *ret; /* borrowed: the list of digests */
-	int rc;
-	struct err err;
+
+struct publish_blocks {
+	int fd; /* borrowed */
+	struct depot_piece piece[PUBLISH_PIECES];
+	uint64_t payload, count;
+	_Atomic uint64_t next; /* block that nobody has taken yet */
+	uint8_t *list;         /* owned: the digests */
+	pthread_t thread[BLOCK_THREADS];
+	unsigned threads;
+	pthread_mutex_t lock;
+	struct err err; /* the first failure; under the lock */
 };
 
 /* ${n} bytes of the payload from ${at} on, which may lie in several pieces of the file. */
-static int payload_pread(const struct block_work *w, uint64_t at, uint8_t *dst, size_t n,
+static int payload_pread(const struct publish_blocks *b, uint64_t at, uint8_t *dst, size_t n,
 			 struct err *err)
 {
-	for (size_t i = 0; i < w->pieces && n > 0; i++) {
-		const struct depot_piece *piece = &w->piece[i];
+	for (size_t i = 0; i < PUBLISH_PIECES && n > 0; i++) {
+		const struct depot_piece *piece = &b->piece[i];
 		size_t here;
 		int rc;
 
@@ -44,9 +50,9 @@ static int payload_pread(const struct block_work *w, uint64_t at, uint8_t *dst, 
 			continue;
 		}
 		here = piece->length - at < n ? (size_t)(piece->length - at) : n;
-		rc = fd_pread(w->fd, dst, here, piece->offset + at, err);
+		rc = fd_pread(b->fd, dst, here, piece->offset + at, err);
 		if (rc < 0)
-			return rc;
+			return err_prefix(err, "content store");
 		dst += here;
 		n -= here;
 		at = 0;
@@ -54,26 +60,36 @@ static int payload_pread(const struct block_work *w, uint64_t at, uint8_t *dst, 
 	return n == 0 ? 0 : err_set(err, RC_INTERNAL, "the pieces of a payload are too short");
 }
 
-static void *block_main(void *arg)
+static int block_take(struct publish_blocks *b, uint8_t *block, struct err *err)
 {
-	struct block_work *w = arg;
-	uint64_t count = bundle_blocks(w->payload);
-	uint8_t *block = malloc(BLOCK_BYTES);
+	uint64_t i;
 
-	if (block == NULL)
-		w->rc = err_memory(&w->err);
-	for (uint64_t i = w->first; i < count && w->rc == 0; i += w->step) {
+	while ((i = b->next++) < b->count) {
 		uint64_t at = i * BLOCK_BYTES;
-		size_t n = w->payload - at < BLOCK_BYTES ? (size_t)(w->payload - at) : BLOCK_BYTES;
+		size_t n = b->payload - at < BLOCK_BYTES ? (size_t)(b->payload - at) : BLOCK_BYTES;
+		int rc = payload_pread(b, at, block, n, err);
 		struct digest d;
 
-		w->rc = payload_pread(w, at, block, n, &w->err);
-		if (w->rc < 0)
-			break;
+		if (rc < 0)
+			return rc;
 		d = digest_of((struct bytes){block, n});
-		memcpy(w->ret + i * DIGEST_BYTES, d.b, DIGEST_BYTES);
+		memcpy(b->list + i * DIGEST_BYTES, d.b, DIGEST_BYTES);
 	}
-	free(block);
+	return 0;
+}
+
+static void *block_main(void *arg)
+{
+	struct publish_blocks *b = arg;
+	OWNED(freep) uint8_t *block = malloc(BLOCK_BYTES);
+	struct err err = {0};
+
+	if ((block == NULL ? err_memory(&err) : block_take(b, block, &err)) < 0) {
+		pthread_mutex_lock(&b->lock);
+		b->err = err;
+		pthread_mutex_unlock(&b->lock);
+		b->next = b->count; /* the others need not go on */
+	}
 	return NULL;
 }
 
@@ -85,42 +101,63 @@ static unsigned block_threads(uint64_t blocks)
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		n = (unsigned)CPU_COUNT(&set);
 	n = n > BLOCK_THREADS ? BLOCK_THREADS : n;
-	return blocks < 2 * n ? 1 : n;
+	return blocks < 8 ? 0 : n > 1 ? n - 1 : 1;
 }
 
-int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct buf *ret,
-		   struct err *err)
+int publish_blocks_start(int fd, const struct depot_piece piece[PUBLISH_PIECES],
+			 struct publish_blocks **ret, struct err *err)
 {
-	struct block_work work[BLOCK_THREADS];
-	pthread_t thread[BLOCK_THREADS];
-	bool started[BLOCK_THREADS] = {false};
-	uint64_t payload = 0, count;
+	struct publish_blocks *b = calloc(1, sizeof(*b));
 	unsigned threads;
-	int rc;
 
-	for (size_t i = 0; i < n; i++)
-		payload += pieces[i].length;
-	count = bundle_blocks(payload);
-	threads = block_threads(count);
-	rc = buf_reserve(ret, (size_t)count * DIGEST_BYTES, err);
-	if (rc < 0)
-		return rc;
-	for (unsigned i = 0; i < threads; i++) {
-		work[i] = (struct block_work){fd,      pieces,          n, payload, i,
-					      threads, ret->p + ret->n, 0, {0}};
-		started[i] = i > 0 && pthread_create(&thread[i], NULL, block_main, &work[i]) == 0;
-	}
-	for (unsigned i = 0; i < threads; i++)
-		if (!started[i])
-			block_main(&work[i]);
-	for (unsigned i = 0; i < threads; i++) {
-		if (started[i])
-			pthread_join(thread[i], NULL);
-		if (work[i].rc < 0 && rc == 0)
-			rc = err_set(err, work[i].rc, "content store: %s", work[i].err.text);
-	}
-	ret->n += rc == 0 ? (size_t)count * DIGEST_BYTES : 0;
-	return rc;
+	if (b == NULL)
+		return err_memory(err);
+	b->fd = fd;
+	memcpy(b->piece, piece, sizeof(b->piece));
+	for (size_t i = 0; i < PUBLISH_PIECES; i++)
+		b->payload += piece[i].length;
+	b->count = bundle_blocks(b->payload);
+	pthread_mutex_init(&b->lock, NULL);
+	b->list = malloc((size_t)b->count * DIGEST_BYTES + 1);
+	*ret = b;
+	if (b->list == NULL)
+		return err_memory(err);
+	threads = block_threads(b->count);
+	while (b->threads < threads &&
+	       pthread_create(&b->thread[b->threads], NULL, block_main, b) == 0)
+		b->threads++;
+	return 0;
+}
+
+static void blocks_join(struct publish_blocks *b)
+{
+	for (unsigned i = 0; i < b->threads; i++)
+		pthread_join(b->thread[i], NULL);
+	b->threads = 0;
+}
+
+int publish_blocks_end(struct publish_blocks *b, struct bytes *ret, struct err *err)
+{
+	block_main(b);
+	blocks_join(b);
+	if (b->err.rc < 0)
+		return err_set(err, b->err.rc, "%s", b->err.text);
+	*ret = (struct bytes){b->list, (size_t)b->count * DIGEST_BYTES};
+	return 0;
+}
+
+void publish_blocks_freep(struct publish_blocks **at)
+{
+	struct publish_blocks *b = *at;
+
+	if (b == NULL)
+		return;
+	b->next = b->count;
+	blocks_join(b);
+	pthread_mutex_destroy(&b->lock);
+	free(b->list);
+	free(b);
+	*at = NULL;
 }
 
 int publish_sign(struct site *s, enum role role, struct bytes inner, const char *what,

@@ -21,8 +21,8 @@ static void publishing_free(struct publishing **at)
 	fd_closep(&p->storefd);
 	index_freep(&p->index);
 	spool_freep(&p->diff);
-	pack_freep(&p->delta.pack);
-	pack_freep(&p->full.pack);
+	publish_pack_close(&p->delta);
+	publish_pack_close(&p->full);
 	free(p);
 	*at = NULL;
 }
@@ -140,7 +140,7 @@ static int generation_row(struct publishing *p, struct err *err)
 /* The rows of the new tree, and its bundle. */
 static int delta_make(struct publishing *p, struct err *err)
 {
-	int rc = pack_seal(p->delta.pack, &p->delta.packed, err);
+	int rc = publish_pack_seal(p, &p->delta, err);
 
 	if (rc == 0 && p->delta.base > 0)
 		rc = publish_apply(p, err);
@@ -149,7 +149,6 @@ static int delta_make(struct publishing *p, struct err *err)
 	if (rc == 0)
 		rc = publish_pack_bundle(p, &p->delta, err);
 	p->counts->content = p->delta.packed.read;
-	p->delta.pack = pack_free(p->delta.pack); /* its memory; a full bundle may follow */
 	return rc;
 }
 

@@ -102,7 +102,7 @@ static int tree_pack(struct publishing *p, struct err *err)
 	if (rc == 0)
 		rc = pack_finish(p->full.pack, &p->full.packed, err);
 	if (rc == 0)
-		rc = pack_seal(p->full.pack, &p->full.packed, err);
+		rc = publish_pack_seal(p, &p->full, err);
 	return rc;
 }
 

@@ -10,6 +10,9 @@
 #include "core/format/bundle.h"
 #include "core/tree/scan.h"
 
+/* The payload of a bundle in its pack: changes, members, end mark. */
+#define PUBLISH_PIECES 3
+
 /* One pack on its way: of the differences, or of the whole tree. */
 struct packing {
 	struct pack *pack;       /* owned */
@@ -17,6 +20,7 @@ struct packing {
 	uint64_t base;           /* generation that its bundle begins with */
 	struct digest base_tree; /* its tree */
 	struct pack_result packed;
+	struct publish_blocks *blocks; /* owned */
 };
 
 /* One run of publish_channel. */
@@ -48,7 +52,6 @@ struct publishing {
 };
 
 /* A bundle as the registry keeps it: the file is prefix, pieces of the pack, zeros. */
-#define PUBLISH_PIECES 3
 struct publish_bundle {
 	const char *channel;
 	uint64_t epoch, base, generation;
@@ -78,8 +81,12 @@ int publish_store(struct publishing *p, const struct packing *k, struct err *err
 /** publish_pack_open(p, k, o, err): the next pack file; ${o} has what is particular to it. */
 int publish_pack_open(struct publishing *p, struct packing *k, struct pack_options *o,
 		      struct err *err);
-/** publish_pack_bundle(p, k, err): its rows in the store, its signed bundle. */
+/** publish_pack_seal(p, k, err): end the file, begin to hash its blocks. */
+int publish_pack_seal(struct publishing *p, struct packing *k, struct err *err);
+/** publish_pack_bundle(p, k, err): its rows in the store, its signed bundle; closes it. */
 int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err);
+/** publish_pack_close(k): its memory and threads; the file stays. */
+void publish_pack_close(struct packing *k);
 /** publish_pack_discard(p, k): what failed leaves no file. */
 void publish_pack_discard(struct publishing *p, struct packing *k);
 
@@ -91,8 +98,15 @@ int publish_full_wanted(struct publishing *p, struct err *err);
 int publish_full(struct publishing *p, struct err *err);
 
 /* publish_bundle.c */
-int publish_blocks(int fd, const struct depot_piece *pieces, size_t n, struct buf *ret,
-		   struct err *err);
+/** publish_blocks_start(fd, piece, ret, err): begin to hash the blocks of a payload, in other
+ * threads.  publish_blocks_end: help, wait, and hand out the list of digests, which lives as long
+ * as
+ * ${b}. */
+struct publish_blocks; /* owned, also after a failed start */
+int publish_blocks_start(int fd, const struct depot_piece piece[PUBLISH_PIECES],
+			 struct publish_blocks **ret, struct err *err);
+int publish_blocks_end(struct publish_blocks *b, struct bytes *ret, struct err *err);
+void publish_blocks_freep(struct publish_blocks **at);
 /** publish_manifest(s, m, blocks, ret_prefix, ret_identity, err): sign ${m} (its digest of blocks
  * is filled in) and make the prefix of the file. */
 int publish_manifest(struct site *s, struct manifest *m, struct bytes blocks,

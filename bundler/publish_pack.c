@@ -61,17 +61,35 @@ static void manifest_fill(const struct publishing *p, const struct packing *k, s
 }
 
 /* The frames of the file in the order of the payload. */
+static void pieces_fill(const struct pack_result *r, struct depot_piece piece[PUBLISH_PIECES])
+{
+	piece[0] = (struct depot_piece){r->members, r->changes_end - r->members};
+	piece[1] = (struct depot_piece){0, r->members};
+	piece[2] = (struct depot_piece){r->changes_end, r->size - r->changes_end};
+}
+
+int publish_pack_seal(struct publishing *p, struct packing *k, struct err *err)
+{
+	struct depot_piece piece[PUBLISH_PIECES];
+	int rc = pack_seal(k->pack, &k->packed, err);
+
+	if (rc < 0)
+		return rc;
+	pieces_fill(&k->packed, piece);
+	return publish_blocks_start(pack_fd(k->pack), piece, &k->blocks, err);
+}
+
 static int bundle_sign(struct publishing *p, struct packing *k, struct publish_bundle *b,
 		       struct err *err)
 {
-	OWNED(buf_clear) struct buf blocks = BUF_INIT;
+	struct bytes blocks;
 	struct manifest m;
-	int rc = publish_blocks(pack_fd(k->pack), b->piece, PUBLISH_PIECES, &blocks, err);
+	int rc = publish_blocks_end(k->blocks, &blocks, err);
 
 	if (rc < 0)
 		return rc;
 	manifest_fill(p, k, &m);
-	rc = publish_manifest(p->s, &m, bytes_in(&blocks), &b->prefix, &b->manifest, err);
+	rc = publish_manifest(p->s, &m, blocks, &b->prefix, &b->manifest, err);
 	if (rc < 0)
 		return rc;
 	b->prefix_digest = digest_of(bytes_in(&b->prefix));
@@ -81,20 +99,17 @@ static int bundle_sign(struct publishing *p, struct packing *k, struct publish_b
 
 int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err)
 {
-	const struct pack_result *r = &k->packed;
 	struct publish_bundle b = {
 	    .channel = p->c->name,
 	    .epoch = p->epoch,
 	    .base = k->base,
 	    .generation = p->generation,
 	    .pack = k->number,
-	    .piece = {{r->members, r->changes_end - r->members},
-		      {0, r->members},
-		      {r->changes_end, r->size - r->changes_end}},
-	    .payload = r->size,
+	    .payload = k->packed.size,
 	};
 	int rc = publish_store(p, k, err);
 
+	pieces_fill(&k->packed, b.piece);
 	if (rc == 0)
 		rc = bundle_sign(p, k, &b, err);
 	if (rc == 0)
@@ -102,14 +117,21 @@ int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err
 	if (rc == 0)
 		p->counts->bundle += b.size;
 	buf_clear(&b.prefix);
+	publish_pack_close(k);
 	return rc;
+}
+
+void publish_pack_close(struct packing *k)
+{
+	publish_blocks_freep(&k->blocks);
+	k->pack = pack_free(k->pack);
 }
 
 void publish_pack_discard(struct publishing *p, struct packing *k)
 {
 	char name[STORE_NAME];
 
-	k->pack = pack_free(k->pack);
+	publish_pack_close(k);
 	store_name(name, k->number);
 	if (p->storefd >= 0 && k->number > 0)
 		unlinkat(p->storefd, name, 0);
