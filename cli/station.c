@@ -31,6 +31,7 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	OWNED(station_freep) struct station *s = NULL;
 	const char *where = args_text(args, "depot", NULL);
 	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
+	bool was = false;
 	int rc;
 
 	if (where == NULL)
@@ -39,11 +40,15 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	gethostname(host, sizeof(host) - 1);
 	rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
 	if (rc == 0)
+		was = s->enrolled;
+	if (rc == 0)
 		rc = station_enrol(s, args->rest[0], where, args_text(args, "name", host), err);
 	if (rc < 0)
 		return rc;
 	fingerprint(shown, s->id);
-	printf("request written for site %s\nfingerprint %s\n", s->trust.name, shown);
+	printf("site        %s\nfingerprint %s\n", s->trust.name, shown);
+	if (was)
+		return 0;
 	say_info(cli->say, "when the server has collected it and published: satchel apply");
 	return 0;
 }
