@@ -31,6 +31,7 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	OWNED(station_freep) struct station *s = NULL;
 	const char *where = args_text(args, "depot", NULL);
 	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
+	char site[4 * sizeof(((struct trust *)0)->name)];
 	bool was = false;
 	int rc;
 
@@ -46,7 +47,8 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	if (rc < 0)
 		return rc;
 	fingerprint(shown, s->id);
-	printf("site        %s\nfingerprint %s\n", s->trust.name, shown);
+	err_escape(site, sizeof(site), s->trust.name);
+	printf("site        %s\nfingerprint %s\n", site, shown);
 	if (was)
 		return 0;
 	say_info(cli->say, "when the server has collected it and published: satchel apply");
@@ -208,7 +210,7 @@ int station_status(struct cli *cli, struct err *err)
 {
 	OWNED(station_freep) struct station *s = NULL;
 	struct json j = {stdout, false};
-	char shown[WORKSTATION_ID + 8];
+	char shown[WORKSTATION_ID + 8], site[4 * sizeof(((struct trust *)0)->name)];
 	int rc = station_open(cli->station, 0, cli->say, &s, err);
 
 	if (rc < 0)
@@ -231,10 +233,11 @@ int station_status(struct cli *cli, struct err *err)
 		putchar('\n');
 		return rc;
 	}
+	err_escape(site, sizeof(site), s->trust.name);
 	if (!s->enrolled)
 		puts("this workstation is not enrolled: satchel enrol CODE --depot DIR");
 	else
-		printf("workstation %s of site %s, trust %llu\n", shown, s->trust.name,
+		printf("workstation %s of site %s, trust %llu\n", shown, site,
 		       (unsigned long long)s->trust.version);
 	for (size_t i = 0; i < s->depots; i++)
 		printf("  depot     %s\n", s->depot[i]);

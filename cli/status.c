@@ -47,16 +47,18 @@ static void workstation_json(struct json *j, const struct status_workstation *w)
 
 static void workstation_full(struct status_print *p, const struct status_workstation *w)
 {
-	char heard[TEXT_SIZE], word[64];
+	char heard[TEXT_SIZE], word[64], reason[4 * sizeof(w->reason)], also[4 * sizeof(w->also)];
 
 	age_text(heard, w->heard, p->now);
+	err_escape(reason, sizeof(reason), w->reason);
+	err_escape(also, sizeof(also), w->also);
 	colour_word(p->cli->term, colour_names[w->colour], word, sizeof(word));
 	printf("workstation %s\n  id        %s\n  colour    %s\n", w->name,
 	       w->id[0] != '\0' ? w->id : "-", word);
 	if (w->reason[0] != '\0')
-		printf("  reason    %s\n", w->reason);
+		printf("  reason    %s\n", reason);
 	if (w->also[0] != '\0')
-		printf("  also      %s\n", w->also);
+		printf("  also      %s\n", also);
 	printf("  heard     %s (receipt %llu%s%s)\n", heard, (unsigned long long)w->receipt,
 	       w->version[0] != '\0' ? ", satchel " : "", w->version);
 	for (size_t i = 0; i < w->channels; i++)
