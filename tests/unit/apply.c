@@ -1,3 +1,6 @@
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "tests/unit/apply_tree.h"
 
 /** The first tree applied. */
@@ -619,7 +622,7 @@ Test(apply, hands_over_modes_that_forbid_their_owner)
 	world_make(&w);
 	make_directory(&m, "locked")->mode = 0555;
 	make_directory(&m, "locked/deeper")->mode = geteuid() == 0 ? 0 : 0500;
-	make_put(&m, "locked/deeper/file", "x")->mode = 0;
+	make_put(&m, "locked/deeper/file", "x")->mode = geteuid() == 0 ? 0 : 0400;
 	make_put(&m, "locked/file", "x")->mode = 0444;
 	world_apply(&w, &m, 0, 1);
 	world_check(&w);
@@ -647,5 +650,115 @@ Test(apply, says_how_much_space_is_missing_before_a_byte_is_staged)
 	    strstr(w.err.text, "not enough space on /srv/office: needs 1.1 PB, has "), "%s",
 	    w.err.text);
 	buf_clear(&b.blocks);
+	world_clear(&w);
+}
+
+/* Needs root, or a kernel that lets everybody mount in a namespace of their own. */
+static bool mount_over(struct world *w, const char *path)
+{
+	char over[2 * LIMIT_PATH], from[SCRATCH_PATH + 16];
+
+	snprintf(from, sizeof(from), "%s/depot", w->dir);
+	disk_path(w, over, path);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(from, over, NULL, MS_BIND, NULL) < 0)
+		return false;
+	/* A descriptor belongs to the namespace that it was opened in. */
+	snprintf(from, sizeof(from), "%s/root", w->dir);
+	close(w->rootfd);
+	w->rootfd = w->target.rootfd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return true;
+}
+
+static void mounted(const char *at, void (*make)(struct maker *m))
+{
+	struct maker m = {0};
+	struct made_bundle b;
+	struct world w;
+
+	world_first(&w);
+	make(&m);
+	bundle_make(&w, &m, 1, 2, &b);
+	if (mount_over(&w, at)) {
+		w.target.local = LOCAL_REPLACE;
+		refused(&w, &b, RC_POLICY);
+		cr_assert_not_null(strstr(w.err.text, "another file system"), "%s", w.err.text);
+		scratch_run(w.dir, "umount -l root/srv/office/dir root/srv/office/goner/below "
+				   "2> /dev/null");
+	}
+	buf_clear(&b.blocks);
+	world_clear(&w);
+}
+
+static void change_below(struct maker *m)
+{
+	make_put(m, "dir/one", "changed\n");
+}
+
+static void delete_all(struct maker *m)
+{
+	make_delete(m, ENTRY_DIRECTORY, "goner");
+	make_delete(m, ENTRY_DIRECTORY, "goner/below");
+	make_delete(m, ENTRY_FILE, "goner/below/file");
+}
+
+static void replace_it(struct maker *m)
+{
+	make_put(m, "goner", "a file\n");
+	make_delete(m, ENTRY_DIRECTORY, "goner/below");
+	make_delete(m, ENTRY_FILE, "goner/below/file");
+}
+
+Test(apply, a_mount_below_the_target_is_refused_before_anything_changes)
+{
+	mounted("dir", change_below);
+	mounted("goner/below", delete_all);
+	mounted("goner/below", replace_it);
+}
+
+Test(apply, sets_owners_when_both_sides_allow_it)
+{
+	struct maker m = {0};
+	struct made_bundle b;
+	struct world w;
+
+	world_make(&w);
+	w.target.owners = w.target.special_modes = true;
+	make_directory(&m, "d");
+	strcpy(make_put(&m, "d/file", "x")->owner, "daemon:daemon");
+	strcpy(make_put_bytes(&m, "set", 04755, T0, bytes_of("x"))->owner, "daemon:root");
+	strcpy(make_link(&m, "link", "d")->owner, "daemon:daemon");
+	world_apply(&w, &m, 0, 1);
+	world_check(&w);
+	if (geteuid() == 0)
+		cr_assert_eq(
+		    at_target(&w, "test \"$(stat -c %U:%G:%a d/file set link | tr '\\n' ' ')\""
+				  " = 'daemon:daemon:644 daemon:root:4755 daemon:daemon:777 '"),
+		    0);
+	else
+		cr_assert_eq(w.preview.adaptations, 1);
+	strcpy(make_put(&m, "other", "x")->owner, "nobody-knows:daemon");
+	bundle_make(&w, &m, 1, 2, &b);
+	refused(&w, &b, RC_POLICY);
+	cr_assert_not_null(strstr(w.err.text, "knows no user nobody-knows"), "%s", w.err.text);
+	buf_clear(&b.blocks);
+	world_clear(&w);
+}
+
+Test(apply, takes_times_from_before_1970_to_after_2038)
+{
+	struct maker m = {0};
+	struct world w;
+
+	world_make(&w);
+	make_put_bytes(&m, "old", 0644, -1, bytes_of("x"));
+	make_put_bytes(&m, "older", 0644, -999999999999999999ll, bytes_of("x"));
+	make_put_bytes(&m, "new", 0644, 4102444800123456789ll, bytes_of("x"));
+	world_apply(&w, &m, 0, 1);
+	world_check(&w);
+	make_put_bytes(&m, "first", 0644, -INT64_MAX, bytes_of("x"));
+	make_put_bytes(&m, "last", 0644, INT64_MAX, bytes_of("x"));
+	world_apply(&w, &m, 1, 2);
+	cr_assert_eq(w.preview.deviations, 0);
 	world_clear(&w);
 }
