@@ -129,16 +129,23 @@ static bool time_held(int64_t want, int64_t is)
 	       off >= -COARSE_S * NS;
 }
 
-/** What the file system made of owner, mode and time: named, not refused.  False when it is not
- * what we set: somebody was there. */
-static bool adapt(struct apply *a, const struct entry *e, const struct stat *st)
+/** Another time than the one that was set: somebody wrote to it, or the file system does not hold
+ * times at all.  The content tells. */
+static bool content_held(int dirfd, const char *name, const struct entry *e, const struct stat *st)
 {
-	if (!time_held(e->mtime, time_ns(&st->st_mtim)))
-		return false;
+	struct seen s = {.kind = ENTRY_FILE, .ino = st->st_ino};
+
+	return e->kind == ENTRY_LINK ||
+	       (e->kind == ENTRY_FILE && seen_digest(dirfd, name, &s, NULL) == 0 &&
+		digest_equal(&s.digest, &e->digest));
+}
+
+/** What the file system made of owner, mode and time: named, not refused. */
+static void adapt(struct apply *a, const struct entry *e, const struct stat *st)
+{
 	a->no_times |= time_ns(&st->st_mtim) != e->mtime;
 	a->no_modes |= e->kind != ENTRY_LINK && (st->st_mode & 07777) != e->mode;
 	a->no_owner |= strcmp(e->owner, "-") == 0 && st->st_uid != geteuid();
-	return true;
 }
 
 /** Stat the path; its row gets what was seen only if it is the inode that was hashed.  1 it is, 0
@@ -158,8 +165,10 @@ static int entry_seen(struct rows *r, const char *path, const struct line *l, st
 		return 0;
 	if (e->kind != ENTRY_DIRECTORY && (l->ino == 0 || l->ino != st.st_ino))
 		return 0;
-	if ((e->kind == ENTRY_FILE && (uint64_t)st.st_size != e->size) || !adapt(a, e, &st))
+	if ((e->kind == ENTRY_FILE && (uint64_t)st.st_size != e->size) ||
+	    (!time_held(e->mtime, time_ns(&st.st_mtim)) && !content_held(fd, name, e, &st)))
 		return 0;
+	adapt(a, e, &st);
 	e->dev = st.st_dev;
 	e->ino = st.st_ino;
 	e->disk_mtime = time_ns(&st.st_mtim);

@@ -97,25 +97,31 @@ static int mode_set_path(int fd, uint16_t mode)
 	return fchmodat(AT_FDCWD, self, mode, 0);
 }
 
+/** A file system without owners, modes or times refuses them even to its owner: an adaptation,
+ * which is found when everything is in place.  Somebody else's file is another matter. */
+static bool cannot_hold(const struct stat *st)
+{
+	return errno == ENOSYS || errno == EOPNOTSUPP ||
+	       (errno == EPERM && (geteuid() == 0 || st->st_uid == geteuid()));
+}
+
 /** Owner before mode, because giving a file away clears its set-id bits; times last. */
 static int meta_apply(int fd, bool path_only, const struct stat *st, const struct meta *m)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(m->mtime)};
 
-	/* A file system without owners and modes refuses even its owner: an adaptation, which is
-	 * found when everything is in place.  Somebody else's file is another matter. */
-	bool ours = geteuid() == 0 || st->st_uid == geteuid();
-
 	if (!owner_fits(st->st_uid, st->st_gid, m) &&
 	    fchownat(fd, "", m->uid, m->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 &&
-	    !(ours && errno == EPERM))
+	    !cannot_hold(st))
 		return -1;
 	if (!S_ISLNK(st->st_mode) &&
 	    ((st->st_mode & 07777) != m->mode || (m->mode & (S_ISUID | S_ISGID)) != 0) &&
-	    (path_only ? mode_set_path(fd, m->mode) : fchmod(fd, m->mode)) < 0 &&
-	    !(ours && errno == EPERM))
+	    (path_only ? mode_set_path(fd, m->mode) : fchmod(fd, m->mode)) < 0 && !cannot_hold(st))
 		return -1;
-	return path_only ? utimensat(fd, "", times, AT_EMPTY_PATH) : futimens(fd, times);
+	if ((path_only ? utimensat(fd, "", times, AT_EMPTY_PATH) : futimens(fd, times)) < 0 &&
+	    !cannot_hold(st))
+		return -1;
+	return 0;
 }
 
 int meta_set_new(int fd, const struct stat *st, const struct meta *m, struct err *err)
