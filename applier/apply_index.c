@@ -363,11 +363,22 @@ static int adaptation(struct apply *a, bool is, const char *what, struct err *er
 		      a->t->tree, what);
 }
 
+/** Local changes that stay, also those that an earlier bundle met and this one did not touch. */
+static int deviations_count(struct apply *a, struct err *err)
+{
+	int64_t n = 0;
+	int rc = db_int(a->s->db, err, &n, "SELECT count(*) FROM apply_deviation WHERE tree = ?",
+			"t", a->t->tree);
+
+	a->preview.deviations = (uint64_t)n;
+	return rc < 0 ? rc : 0;
+}
+
 int rows_finish(struct apply *a, struct err *err)
 {
 	dirs_clear(&a->dirs);
 	a->preview.adaptations = 0;
-	if (rows_run(a, true, err) < 0 || journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
+	if (rows_run(a, true, err) < 0 || deviations_count(a, err) < 0 || journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
 	    adaptation(a, a->no_owner, "owners: only root can set them", err) < 0 ||
 	    adaptation(a, a->no_times, "times: the file system keeps them coarser", err) < 0 ||
 	    adaptation(a, a->no_modes, "modes: the file system does not keep them", err) < 0)

@@ -1,6 +1,7 @@
 /*
- * Drift: where the disk differs from the index, and no bundle made it so.  Only asked for by a
- * person: it looks at every entry, though it reads only files whose stat has changed.
+ * Drift: where the disk differs from the index, and no bundle made it so.  A person
+ * asks for it, and sync while a tree is known to differ: it looks at every entry, though it reads
+ * only files whose stat has changed.
  */
 #ifndef SATCHEL_APPLIER_DRIFT_H
 #define SATCHEL_APPLIER_DRIFT_H
@@ -21,5 +22,9 @@ struct drift_item {
 int station_drift(struct station *s,
 		  int (*each)(void *arg, const struct drift_item *item, struct err *err), void *arg,
 		  uint64_t *ret, struct err *err);
+
+/** drift_again(s, tree, err): the same, untold, for one tree that is known to differ, so that what
+ * was put right is known as well; nothing for one that is not. */
+int drift_again(struct station *s, const char *tree, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applier/drift.h"
 #include "applier/follow_internal.h"
 #include "applier/outbox.h"
 #include "applier/station_internal.h"
@@ -450,6 +451,23 @@ int sync_begin(struct station *s, enum sync_flags flags,
 	return 0;
 }
 
+/* A bundle heals only what it touches: what is known to differ is looked at until it is well. */
+static int differing_look(struct sync *y, struct err *err)
+{
+	char **tree = NULL;
+	size_t trees = 0;
+	int rc = sync_trees(y->s, &tree, &trees, err);
+
+	for (size_t i = 0; rc == 0 && i < trees; i++) {
+		struct err bad = {0};
+
+		if (drift_again(y->s, tree[i], &bad) < 0)
+			sync_tell(y, &bad);
+	}
+	station_list_free(&tree, &trees);
+	return rc;
+}
+
 static int sync_run(struct sync *y, const char *only, struct err *err)
 {
 	bool dry = y->flags & SYNC_DRY_RUN;
@@ -474,7 +492,10 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 			depot_path(y->depot[0].depot), y->s->beat);
 		sync_tell(y, &bad);
 	}
-	return dry ? 0 : sync_report(y, err);
+	if (dry)
+		return 0;
+	rc = differing_look(y, err);
+	return rc < 0 ? rc : sync_report(y, err);
 }
 
 int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,

@@ -1,12 +1,16 @@
 #include "applier/sync_internal.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "applier/station_internal.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/os/beneath.h"
+#include "core/tree/index.h"
 
 /* One channel on its way from what is held to what the shard names. */
 struct job {
@@ -258,10 +262,77 @@ static int job_prepare(struct job *j, const char *path, struct err *err)
 	return sync_place_target(s, &j->place, &j->target, err);
 }
 
+/* 1: the directory holds nothing but what is ours, or (*gone) it is not there. */
+static int target_bare(struct job *j, bool *gone, struct err *err)
+{
+	struct apply_target *t = &j->target;
+	int fd = beneath_dir(t->rootfd, *t->path == '\0' ? "." : t->path, err);
+	struct dirent *d;
+	bool bare = true;
+	DIR *dir;
+
+	*gone = fd < 0 && errno == ENOENT;
+	if (fd < 0)
+		return *gone ? 1 : fd;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(err, RC_IO, "cannot read %s", j->place.path);
+	}
+	while (bare && (d = readdir(dir)) != NULL)
+		bare = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+		       strncmp(d->d_name, ".satchel-", 9) == 0;
+	closedir(dir);
+	return bare;
+}
+
+static int held_entries(struct job *j, uint64_t *ret, struct err *err)
+{
+	OWNED(index_freep) struct index *x = NULL;
+	uint64_t bytes;
+	int rc = index_open(j->y->s->db, j->place.tree, &x, err);
+
+	return rc < 0 ? rc : index_counts(x, ret, &bytes, err);
+}
+
+/*
+ * A bundle of changes on top of a tree that is not there would make something that nobody
+ * published.  A directory that was removed is made again from nothing; one that is empty may be
+ * the mount point of a file system that is absent, so a person decides.
+ */
+static int job_lost(struct job *j, struct err *err)
+{
+	uint64_t entries = 0;
+	bool gone = false;
+	int rc = j->generation == 0 ? 0 : target_bare(j, &gone, err);
+
+	if (rc == 1)
+		rc = held_entries(j, &entries, err);
+	if (rc < 0 || entries == 0)
+		return rc;
+	if (!gone)
+		return err_set(err, RC_AGAIN,
+			       "%s is empty, but generation %" PRIu64
+			       " was applied there: mount what belongs there, or remove the empty "
+			       "directory to have everything applied again",
+			       j->place.path, j->generation);
+	say_warning(j->y->s->say, "%s is gone: channel %s is applied again from nothing",
+		    j->place.path, j->sub->name);
+	if (j->y->flags & SYNC_DRY_RUN)
+		return 0;
+	rc = sync_forget(j->y->s, j->place.tree, err);
+	j->epoch = j->generation = j->o.out.before = j->o.out.after = 0;
+	memset(&j->tree, 0, sizeof(j->tree));
+	memset(&j->place.head, 0, sizeof(j->place.head));
+	return rc;
+}
+
 static int job_run(struct job *j, const char *path, struct err *err)
 {
 	int rc = job_prepare(j, path, err);
 
+	if (rc == 0)
+		rc = job_lost(j, err);
 	if (rc == 0)
 		rc = row_find(j, err);
 	if (rc < 0 || j->row == NULL)

@@ -102,6 +102,8 @@ int sync_recover(struct sync *y, struct err *err);
 /** sync_leave(s, p, err): the tree at ${p} is not ours any more: its files stay or, with on_leave
  * remove, go unless somebody changed them; the index is dropped in both cases. */
 int sync_leave(struct station *s, struct sync_place *p, struct err *err);
+/** sync_forget(s, tree, err): drop the index and all that is known of a tree, in one transaction. */
+int sync_forget(struct station *s, const char *tree, struct err *err);
 /** sync_leave_others(y, p, err): every tree that ${p} does not subscribe to. */
 int sync_leave_others(struct sync *y, const struct sync_policy *p, struct err *err);
 /** sync_trees(s, ret, ret_n, err): the names of the trees that have a place; the caller's

@@ -109,7 +109,7 @@ static int held_forget(struct station *s, const char *tree, struct err *err)
 	return rc;
 }
 
-static int index_forget(struct station *s, const char *tree, struct err *err)
+int sync_forget(struct station *s, const char *tree, struct err *err)
 {
 	int rc = db_begin(s->db, err);
 
@@ -136,7 +136,7 @@ int sync_leave(struct station *s, struct sync_place *p, struct err *err)
 {
 	int rc = strcmp(p->on_leave, "remove") == 0 ? files_remove(s, p, err) : 0;
 
-	return rc < 0 ? rc : index_forget(s, p->tree, err);
+	return rc < 0 ? rc : sync_forget(s, p->tree, err);
 }
 
 static bool subscribed(const struct sync_policy *p, const char *tree)
@@ -153,8 +153,10 @@ static int leave_one(struct sync *y, const char *tree, struct err *err)
 	struct err bad = {0};
 	int rc = sync_place_load(y->s, tree, &p, err);
 
-	if (rc <= 0)
+	if (rc < 0)
 		return rc;
+	if (rc == 0) /* nothing of it was ever applied */
+		return y->flags & SYNC_DRY_RUN ? 0 : sync_forget(y->s, tree, err);
 	say_info(y->s->say, "channel %s is not for this workstation any more: its files in %s %s",
 		 tree, p.path, strcmp(p.on_leave, "remove") == 0 ? "are removed" : "stay");
 	if ((y->flags & SYNC_DRY_RUN) || sync_leave(y->s, &p, &bad) == 0)
@@ -163,11 +165,25 @@ static int leave_one(struct sync *y, const char *tree, struct err *err)
 	return sync_event(y, &bad, err);
 }
 
+/* Every channel that has a place, or that a receipt still speaks of. */
+static int held_trees(struct station *s, char ***ret, size_t *ret_n, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(s->db,
+			  "SELECT tree FROM target UNION SELECT tree FROM outcome "
+			  "WHERE result <> 'left' AND tree <> '" TREE_PRIVATE "' ORDER BY tree",
+			  &st, err);
+
+	while (rc >= 0 && (rc = db_step(s->db, st, err)) == 1)
+		rc = station_list_add(ret, ret_n, db_text(st, 0), err);
+	return rc;
+}
+
 int sync_leave_others(struct sync *y, const struct sync_policy *p, struct err *err)
 {
 	char **tree = NULL;
 	size_t trees = 0;
-	int rc = sync_trees(y->s, &tree, &trees, err);
+	int rc = held_trees(y->s, &tree, &trees, err);
 
 	for (size_t i = 0; rc == 0 && i < trees; i++)
 		if (!subscribed(p, tree[i]))

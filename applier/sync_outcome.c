@@ -67,13 +67,14 @@ static int outcome_keep(struct station *s, const struct sync_outcome *o, struct 
 	rc = outcome_same(s, o, word, reason, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	/* Deviations and adaptations are those of what is held: only an apply changes them. */
+	/* Deviations and adaptations are those of what is held: only an apply changes them; drift
+	 * is what the last look at the disk found. */
 	return db_run(s->db, err,
 		      "INSERT INTO outcome (tree, result, reason, wanted, deviations, adaptations, "
 		      "drift, at, milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8) "
 		      "ON CONFLICT (tree) DO UPDATE SET result = ?2, reason = ?3, wanted = ?4, "
 		      "deviations = iif(?9, ?5, deviations), "
-		      "adaptations = iif(?9, ?6, adaptations), drift = iif(?9, 0, drift), "
+		      "adaptations = iif(?9, ?6, adaptations), "
 		      "at = ?7, milliseconds = ?8",
 		      "tttiiiiii", o->tree, word, reason, (int64_t)o->out.wanted,
 		      (int64_t)o->out.preview.deviations, (int64_t)o->out.preview.adaptations,

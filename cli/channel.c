@@ -4,17 +4,36 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "core/base/own.h"
 
+/* A source that is not there yet is no error: it may be mounted later. */
 static char *absolute(const char *path)
 {
 	char *real = realpath(path, NULL);
+	OWNED(freep) char *here = NULL;
 
-	return real != NULL ? real : strdup(path);
+	if (real != NULL || path[0] == '/')
+		return real != NULL ? real : strdup(path);
+	here = getcwd(NULL, 0);
+	if (here == NULL || asprintf(&real, "%s/%s", here, path) < 0)
+		return NULL;
+	return real;
+}
+
+/* As the site has it now: what the command line and the old document said is copied there. */
+static void channel_told(struct cli *cli, struct site *s, const char *name)
+{
+	const struct site_channel *c = site_channel(s, name);
+
+	printf("channel %s: %s -> %s\n", c->name, c->source, c->target);
+	if (access(c->source, F_OK) < 0)
+		say_warning(cli->say, "the source %s is not there yet: publish needs it",
+			    c->source);
 }
 
 /* The option's values instead of what the document says; the pointers stay the command line's. */
@@ -87,7 +106,7 @@ int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 	if (rc == 0)
 		rc = site_channel_write(s, &c, err);
 	if (rc == 0)
-		printf("channel %s: %s -> %s\n", c.name, c.source, c.target);
+		channel_told(cli, s, args->rest[0]);
 	return rc;
 }
 
@@ -116,7 +135,7 @@ int cmd_channel_set(struct cli *cli, const struct args *args, struct err *err)
 	if (rc == 0)
 		rc = site_channel_write(s, &c, err);
 	if (rc == 0)
-		printf("channel %s: %s -> %s\n", c.name, c.source, c.target);
+		channel_told(cli, s, args->rest[0]);
 	return rc;
 }
 

@@ -177,7 +177,7 @@ struct held_print {
 static int each_held(void *arg, const struct station_channel *c, struct err *err)
 {
 	struct held_print *p = arg;
-	bool private_channel = c->target[0] == '\0';
+	bool private_channel = c->name[0] == '\0';
 	const char *name = private_channel ? "private channel" : c->name;
 	char reason[4 * sizeof(c->reason)];
 
@@ -198,11 +198,22 @@ static int each_held(void *arg, const struct station_channel *c, struct err *err
 		json_close(p->json, '}');
 		return 0;
 	}
+	if (strcmp(c->result, "left") == 0) {
+		printf("  left      %s\n", name);
+		return 0;
+	}
 	err_escape(reason, sizeof(reason), c->reason);
 	printf("  holds     %s generation %llu%s%s: %s%s%s\n", name,
 	       (unsigned long long)c->generation, private_channel ? "" : " in ", c->target,
 	       c->result[0] != '\0' ? c->result : "not tried yet", reason[0] != '\0' ? ", " : "",
 	       reason);
+	if (c->deviations > 0)
+		printf("            %llu local changes are kept: satchel drift names them\n",
+		       (unsigned long long)c->deviations);
+	if (c->drift > 0)
+		printf("            %llu entries were changed without a bundle: satchel drift "
+		       "names them\n",
+		       (unsigned long long)c->drift);
 	return 0;
 }
 
