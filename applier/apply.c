@@ -43,7 +43,7 @@ static int target_open(struct apply *a, struct err *err)
 	a->dirs.rootfd = a->targetfd;
 	if (a->targetfd >= 0)
 		return 0;
-	return errno == ENOENT ? 1 : err_prefix(err, "target /%s", a->t->path);
+	return errno == ENOENT ? 1 : err_prefix(err, "target %s", target_name(a->t));
 }
 
 int apply_open(struct apply *a, struct station *s, const struct apply_target *t, struct err *err)
@@ -169,7 +169,7 @@ static int target_make(struct apply *a, struct err *err)
 	if (a->targetfd >= 0)
 		return 0;
 	if (beneath_mkdirs(a->t->rootfd, a->t->path, 0755, err) < 0)
-		return err_prefix(err, "cannot make the target /%s", a->t->path);
+		return err_prefix(err, "cannot make the target %s", target_name(a->t));
 	a->made_target = true;
 	rc = target_open(a, err);
 	return rc == 0 ? 0 : err->rc;

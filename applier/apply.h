@@ -19,6 +19,7 @@ struct apply_target {
 	const char *tree; /* name of the tree in the index: the channel's name, or "@private" */
 	int rootfd; /* directory that ${path} is below (the root: prefix, or the state directory) */
 	const char *path;           /* target below it, "" for itself; made when missing */
+	const char *shown;          /* as people know it; NULL: as ${path} says */
 	bool owners, special_modes; /* both sides allow them */
 	enum local_answer local;
 };

@@ -204,8 +204,10 @@ static int settle(struct rows *r, const struct change *c, const struct line *l, 
 	    db_run(r->a->s->db, err, "DELETE FROM apply_deviation WHERE tree = ? AND path = ?",
 		   "tt", r->a->t->tree, c->path) < 0)
 		return err->rc;
-	if (l->action == LINE_KEEP || (l->action == LINE_OUT && still_there(r, c->path)))
+	if (l->action == LINE_KEEP || (l->action == LINE_OUT && still_there(r, c->path))) {
+		say_warning(r->a->s->say, "%s was changed here, and stays as it is", c->path);
 		return deviation(r, c, "a local change was kept", err);
+	}
 	if (e != NULL && entry_seen(r, c->path, l, e) == 0 && placed && e->kind != ENTRY_DIRECTORY)
 		return deviation(r, c, "it was changed here while the update was applied", err);
 	return 0;
@@ -378,7 +380,8 @@ int rows_finish(struct apply *a, struct err *err)
 {
 	dirs_clear(&a->dirs);
 	a->preview.adaptations = 0;
-	if (rows_run(a, true, err) < 0 || deviations_count(a, err) < 0 || journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
+	if (rows_run(a, true, err) < 0 || deviations_count(a, err) < 0 ||
+	    journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
 	    adaptation(a, a->no_owner, "owners: only root can set them", err) < 0 ||
 	    adaptation(a, a->no_times, "times: the file system keeps them coarser", err) < 0 ||
 	    adaptation(a, a->no_modes, "modes: the file system does not keep them", err) < 0)

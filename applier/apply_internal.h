@@ -29,6 +29,12 @@
 #define STAGE_INSIDE    ".satchel-stage"
 #define KEPT_NAME       ".satchel-kept"
 
+/** target_name(t): for sentences. */
+static inline const char *target_name(const struct apply_target *t)
+{
+	return t->shown != NULL ? t->shown : t->path;
+}
+
 /* The list of changes, whose digest was compared before a line of it is read. */
 
 #define CHANGELIST_MARK 32 /* lines from one mark to the next */

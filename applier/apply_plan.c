@@ -667,8 +667,9 @@ static int space_of(struct apply *a, struct statvfs *ret, struct err *err)
 			rc = fd < 0 ? -1 : fstatvfs(fd, ret);
 			break;
 		}
-	return rc < 0 ? err_sys(err, RC_IO, "%s: cannot see how much space is free", a->t->path)
-		      : 0;
+	return rc < 0
+		   ? err_sys(err, RC_IO, "%s: cannot see how much space is free", target_name(a->t))
+		   : 0;
 }
 
 static void size_text(char dst[32], uint64_t bytes)
@@ -700,12 +701,12 @@ int plan_space(struct apply *a, struct err *err)
 	size_text(needs, v->space_needed);
 	size_text(has, v->space_free);
 	if (v->space_needed > v->space_free)
-		return err_set(err, RC_SPACE, "not enough space on /%s: needs %s, has %s",
-			       a->t->path, needs, has);
+		return err_set(err, RC_SPACE, "not enough space on %s: needs %s, has %s",
+			       target_name(a->t), needs, has);
 	if (v->inodes_needed > v->inodes_free)
 		return err_set(err, RC_SPACE,
-			       "not enough room for files on /%s: needs %llu more, has %llu",
-			       a->t->path, (unsigned long long)v->inodes_needed,
+			       "not enough room for files on %s: needs %llu more, has %llu",
+			       target_name(a->t), (unsigned long long)v->inodes_needed,
 			       (unsigned long long)v->inodes_free);
 	return 0;
 }

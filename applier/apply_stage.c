@@ -102,7 +102,8 @@ int stage_open(struct apply *a, struct err *err)
 			return 0;
 		stage_remove(a);
 	}
-	return stage_within(a, true, err);
+	return stage_within(a, true, err) < 0 ? err_prefix(err, "writing in %s", target_name(a->t))
+					      : 0;
 }
 
 int stage_find(struct apply *a, struct err *err)

@@ -15,6 +15,16 @@
 
 /* Kept */
 
+static void kept_say(struct apply *a, const char *path, const char *parent, const char *name)
+{
+	const char *target = target_name(a->t);
+	const char *slash = a->stage.inside ? NULL : strrchr(target, '/');
+	int holder = slash == NULL ? (int)strlen(target) : (int)(slash - target);
+
+	say_warning(a->s->say, "%s was changed here; the local version is kept as %.*s/%s/%s", path,
+		    holder, target, parent, name);
+}
+
 /** Move ${slot} of the staging area to a name of its own below the kept directory. */
 static int keep_slot(struct apply *a, const char *slot, const char *path, struct err *err)
 {
@@ -42,8 +52,7 @@ static int keep_slot(struct apply *a, const char *slot, const char *path, struct
 	}
 	if (fsync(dirfd) < 0)
 		return err_sys(err, RC_IO, "cannot keep a copy of %s", path);
-	say_warning(a->s->say, "%s was changed here; the local version is kept as %s/%s, %s /%s",
-		    path, parent, name, a->stage.inside ? "in" : "beside", a->t->path);
+	kept_say(a, path, parent, name);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 #include "applier/drift.h"
 
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,8 +219,8 @@ int drift_again(struct station *s, const char *tree, struct err *err)
 	OWNED(freep) uint8_t *room = NULL;
 	struct drift d = {0};
 	int64_t known = 0;
-	int rc = db_int(s->db, err, &known,
-			"SELECT drift + deviations FROM outcome WHERE tree = ?", "t", tree);
+	int rc = db_int(s->db, err, &known, "SELECT drift + deviations FROM outcome WHERE tree = ?",
+			"t", tree);
 
 	if (rc < 0 || known == 0)
 		return rc < 0 ? rc : 0;

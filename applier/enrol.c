@@ -1,5 +1,6 @@
 #include "applier/station_internal.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,10 +35,16 @@ static void enrol_clear(struct enrol *e)
 
 static int code_read(struct enrol *e, const char *code, struct err *err)
 {
+	char lower[DIGEST_HEX + 1] = "";
 	int rc;
 
-	if (digest_parse(code, &e->site, NULL) == 0)
+	for (size_t i = 0; i < DIGEST_HEX && code[i] != '\0'; i++)
+		lower[i] = (char)tolower((unsigned char)code[i]);
+	if (strlen(code) == DIGEST_HEX && digest_parse(lower, &e->site, NULL) == 0)
 		return 0;
+	if (strlen(code) == DIGEST_HEX)
+		return err_set(err, RC_USAGE,
+			       "the site id is mistyped: it is 64 digits, 0 to 9 and a to f");
 	rc = invite_parse(code, &e->invite, err);
 	if (rc == 0)
 		e->invited = true;
@@ -97,9 +104,10 @@ static int code_check(struct enrol *e, struct err *err)
 	return rc;
 }
 
-/* 1: nothing to do. */
+/* 1: nothing to do.  One that the site has struck off may ask again, if it was invited again. */
 static int membership_check(struct enrol *e, struct err *err)
 {
+	OWNED(buf_clear) struct buf unlisted = BUF_INIT;
 	struct station *s = e->s;
 	uint64_t epoch, generation;
 	struct digest tree;
@@ -113,7 +121,10 @@ static int membership_check(struct enrol *e, struct err *err)
 			       "%s: use another directory (-w), or move %s away first",
 			       s->trust.name, e->chain.trust.name, s->state);
 	rc = apply_held(s, TREE_PRIVATE, &epoch, &generation, &tree, err);
-	return rc < 0 ? rc : generation > 0;
+	if (rc < 0 || generation == 0)
+		return rc;
+	rc = station_fact_get(s, "unlisted", &unlisted, err);
+	return rc < 0 ? rc : rc == 0;
 }
 
 static int membership_keep(struct enrol *e, struct err *err)
@@ -202,22 +213,6 @@ static int enrol_commit(struct enrol *e, struct err *err)
 	return 0;
 }
 
-/* Groups of four, as people read digits to each other. */
-static void fingerprint_say(struct station *s)
-{
-	char text[WORKSTATION_ID + WORKSTATION_ID / 4 + 1];
-	size_t n = 0;
-
-	for (size_t i = 0; i < WORKSTATION_ID; i++) {
-		if (i > 0 && i % 4 == 0)
-			text[n++] = ' ';
-		text[n++] = s->id[i];
-	}
-	text[n] = '\0';
-	say_info(s->say, "asked to join the site %s; the fingerprint of this workstation is %s",
-		 s->trust.name, text);
-}
-
 static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 {
 	struct station *s = e->s;
@@ -230,9 +225,8 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 	if (rc == 0)
 		rc = membership_check(e, err);
 	if (rc == 1) {
-		say_info(s->say, "this workstation is enrolled in the site %s already",
-			 s->trust.name);
-		return station_config_depot(s, depot, err);
+		rc = station_config_depot(s, depot, err);
+		return rc < 0 ? rc : 1;
 	}
 	if (rc == 0)
 		rc = code_check(e, err);
@@ -247,7 +241,6 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 		return rc;
 	if (outbox_post(s, e->depot, err) < 0)
 		return err_prefix(err, "the request is made, but could not be put into the depot");
-	fingerprint_say(s);
 	return station_config_depot(s, depot, err);
 }
 

@@ -86,7 +86,8 @@ int station_target(const struct station *s, const char *target, char **ret, stru
 /** station_enrol(s, code, depot, name, err): find and check the trust chain by the code, make keys,
  * write the sealed request; remembers the depot in workstation.yaml when it is not there.
  * ${code} is an invitation, or the 64 digits of the site id: then nobody invited this machine, and
- * it waits for approval by its fingerprint.  ${name} NULL: the host's name. */
+ * it waits for approval by its fingerprint.  ${name} NULL: the host's name.  1: it is enrolled
+ * there already, and only the depot is remembered. */
 int station_enrol(struct station *s, const char *code, const char *depot, const char *name,
 		  struct err *err);
 

@@ -38,9 +38,15 @@ void sync_tell(struct sync *y, const struct err *bad)
 
 int sync_event(struct sync *y, const struct err *bad, struct err *err)
 {
+	sync_tell(y, bad);
+	return sync_record(y, bad, err);
+}
+
+int sync_record(struct sync *y, const struct err *bad, struct err *err)
+{
 	int status = rc_status(bad->rc);
 
-	sync_tell(y, bad);
+	sync_note(y, bad);
 	if (status == 7 || (y->flags & SYNC_DRY_RUN))
 		return 0;
 	return station_event(y->s, rc_slug(bad->rc), bad->text, err);
@@ -270,6 +276,15 @@ static int strangers_drop(struct sync *y, struct err *err)
 	return 0;
 }
 
+int sync_depots(struct sync *y, struct err *err)
+{
+	int rc = depots_open(y, NULL, err);
+
+	if (rc == 0)
+		rc = depots_pass(y, follow_trust, err);
+	return rc < 0 ? rc : strangers_drop(y, err);
+}
+
 static int sync_follow(struct sync *y, struct err *err)
 {
 	int rc = depots_pass(y, follow_trust, err);
@@ -349,13 +364,17 @@ static int row_missing(struct sync *y, struct err *err)
 		return rc;
 	if (generation > 0)
 		err_set(&bad, RC_ADDRESSEE,
-			"the site %s does not list this workstation any more: nothing is applied",
+			"the site %s does not list this workstation any more, and nothing is "
+			"applied: with a new invitation it can enrol again",
 			y->s->trust.name);
 	else
 		err_set(&bad, RC_AGAIN,
 			"the site %s has not approved this workstation yet: waiting for the server "
 			"to collect and publish",
 			y->s->trust.name);
+	if (generation > 0 && !(y->flags & SYNC_DRY_RUN) &&
+	    station_fact_put(y->s, "unlisted", bytes_of("1"), err) < 0)
+		return err->rc;
 	return sync_event(y, &bad, err);
 }
 
@@ -374,6 +393,8 @@ static int sync_apply(struct sync *y, struct err *err)
 		return row_missing(y, err);
 	if (!(y->flags & SYNC_DRY_RUN)) {
 		rc = report_acknowledge(y->s, row->receipt, err);
+		if (rc == 0)
+			rc = station_fact_drop(y->s, "unlisted", err);
 		if (rc < 0)
 			return rc;
 	}

@@ -9,7 +9,8 @@
 struct sync_channel {
 	char name[CHANNEL_NAME]; /* "" for the private channel */
 	uint64_t before, after, wanted;
-	int rc; /* 0, or why it is not at wanted */
+	uint64_t epoch_before, epoch; /* of before and after */
+	int rc;                       /* 0, or why it is not at wanted */
 	char reason[512];
 	struct apply_preview preview; /* of what was or would be applied */
 };
@@ -30,9 +31,9 @@ int sync_station(struct station *s, const char *only_depot, enum sync_flags flag
 		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
 
 /** sync_file(s, path, flags, each, arg, err): one bundle by hand, of a channel that this
- * workstation subscribes to, or of its private channel; freshness is unknown, and the receipt says
- * so.  Older than what is held: RC_REPLAY; held already: 0. A directory: sync_station of that
- * depot. */
+ * workstation subscribes to, or of its private channel; freshness is unknown, and the receipt,
+ * which goes to the depots of the configuration, says so.  Older than what is held: RC_REPLAY; held
+ * already: 0. A directory: sync_station of that depot. */
 int sync_file(struct station *s, const char *path, enum sync_flags flags,
 	      void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
 

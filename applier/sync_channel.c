@@ -186,6 +186,7 @@ static int job_applied(struct job *j, uint64_t generation, struct err *err)
 {
 	j->o.applied = true;
 	j->o.out.after = generation;
+	j->o.out.epoch = j->row->epoch;
 	if (generation != j->head.generation)
 		return 0;
 	j->place.head = j->row->head;
@@ -233,13 +234,16 @@ static int job_move(struct job *j, const char *path, struct err *err)
 	int rc;
 
 	if (j->place.path != NULL && strcmp(j->place.path, path) != 0) {
+		say_info(j->y->s->say, "channel %s goes to %s: its files in %s %s", j->sub->name,
+			 path, j->place.path,
+			 strcmp(j->place.on_leave, "remove") == 0 ? "are removed" : "stay");
 		if (j->y->flags & SYNC_DRY_RUN)
 			return 0;
 		rc = sync_leave(j->y->s, &j->place, err);
 		if (rc < 0)
 			return rc;
 		sync_place_clear(&j->place);
-		j->epoch = j->generation = 0;
+		j->epoch = j->generation = j->o.out.before = j->o.out.after = 0;
 		memset(&j->tree, 0, sizeof(j->tree));
 	}
 	if (j->place.path == NULL)
@@ -311,7 +315,7 @@ static int job_lost(struct job *j, struct err *err)
 	if (rc < 0 || entries == 0)
 		return rc;
 	if (!gone)
-		return err_set(err, RC_AGAIN,
+		return err_set(err, RC_IO,
 			       "%s is empty, but generation %" PRIu64
 			       " was applied there: mount what belongs there, or remove the empty "
 			       "directory to have everything applied again",
@@ -361,6 +365,7 @@ static int channel_one(struct sync *y, const struct sync_policy *p, size_t i, st
 	j->place.rootfd = -1;
 	j->place.tree = j->o.tree = j->sub->name;
 	j->o.out.before = j->o.out.after = j->generation;
+	j->o.out.epoch_before = j->o.out.epoch = j->epoch;
 	snprintf(j->o.out.name, sizeof(j->o.out.name), "%s", j->sub->name);
 	rc = bad.rc == 0 ? job_run(j, p->target[i], &bad) : bad.rc;
 	if (rc < 0)

@@ -150,6 +150,7 @@ static int file_apply(struct by_hand *h, struct err *err)
 	if (rc < 0)
 		return rc;
 	h->o.out.before = h->o.out.after = h->generation;
+	h->o.out.epoch_before = h->o.out.epoch = h->epoch;
 	h->o.out.wanted = m->generation;
 	rc = order_check(h, err);
 	if (rc != 0)
@@ -164,6 +165,7 @@ static int file_apply(struct by_hand *h, struct err *err)
 		return rc;
 	h->o.applied = true;
 	h->o.out.after = m->generation;
+	h->o.out.epoch = m->epoch;
 	/* No head has confirmed it yet. */
 	memset(&h->place.head, 0, sizeof(h->place.head));
 	return m->private_channel ? 0 : sync_place_keep(h->y->s, &h->place, err);
@@ -214,7 +216,8 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	}
 	if (rc < 0 || dry)
 		return rc;
-	return sync_report(y, err);
+	rc = sync_depots(y, err);
+	return rc < 0 ? rc : sync_report(y, err);
 }
 
 /* Asked by a child, because a dead share hangs whoever asks.  1, or 0: perhaps a file. */

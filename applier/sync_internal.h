@@ -40,6 +40,8 @@ int sync_begin(struct station *s, enum sync_flags flags,
 	       void (*each)(void *arg, const struct sync_channel *c), void *arg, struct sync **ret,
 	       struct err *err);
 int sync_end(struct sync *y, int rc, struct err *err);
+/** sync_depots(y, err): the depots of the configuration that are at hand and ours, to report to. */
+int sync_depots(struct sync *y, struct err *err);
 /** sync_report(y, err): the receipt, into the outbox and every depot at hand that is ours. */
 int sync_report(struct sync *y, struct err *err);
 
@@ -48,6 +50,8 @@ void sync_note(struct sync *y, const struct err *bad);
 void sync_tell(struct sync *y, const struct err *bad);
 /** sync_event(y, bad): and tell the server, when it is more than waiting. */
 int sync_event(struct sync *y, const struct err *bad, struct err *err);
+/** sync_record(y, bad, err): the same, when people have been told already. */
+int sync_record(struct sync *y, const struct err *bad, struct err *err);
 
 /** sync_shard_of(y, name, ret, err): the shard that ${name} is in, from whichever depot has it;
  * an empty one when the beat names none.  RC_INCOMPLETE. */
@@ -102,7 +106,8 @@ int sync_recover(struct sync *y, struct err *err);
 /** sync_leave(s, p, err): the tree at ${p} is not ours any more: its files stay or, with on_leave
  * remove, go unless somebody changed them; the index is dropped in both cases. */
 int sync_leave(struct station *s, struct sync_place *p, struct err *err);
-/** sync_forget(s, tree, err): drop the index and all that is known of a tree, in one transaction. */
+/** sync_forget(s, tree, err): drop the index and all that is known of a tree, in one transaction.
+ */
 int sync_forget(struct station *s, const char *tree, struct err *err);
 /** sync_leave_others(y, p, err): every tree that ${p} does not subscribe to. */
 int sync_leave_others(struct sync *y, const struct sync_policy *p, struct err *err);

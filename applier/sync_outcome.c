@@ -96,7 +96,7 @@ int sync_outcome(struct sync *y, const struct sync_outcome *o, struct err *err)
 		err_set(&bad, o->out.rc, "%s%s: %s",
 			o->out.name[0] == '\0' ? "the private channel" : "channel ", o->out.name,
 			o->out.reason);
-		rc = sync_event(y, &bad, err);
+		rc = y->each == NULL ? sync_event(y, &bad, err) : sync_record(y, &bad, err);
 	}
 	y->applied = y->applied || o->applied;
 	return rc;

@@ -106,6 +106,7 @@ int sync_place_target(struct station *s, struct sync_place *p, struct apply_targ
 	ret->tree = p->tree;
 	ret->rootfd = p->rootfd;
 	ret->path = *path == '/' ? path + 1 : path;
+	ret->shown = p->path;
 	ret->owners = p->owners;
 	ret->special_modes = p->special_modes;
 	ret->local = s->local;

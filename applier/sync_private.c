@@ -183,8 +183,10 @@ static void private_apply(struct sync *y, const struct shard_workstation *row,
 		return;
 	}
 	o->applied = !(y->flags & SYNC_DRY_RUN);
-	if (o->applied)
-		o->out.after = row->generation;
+	if (!o->applied)
+		return;
+	o->out.after = row->generation;
+	o->out.epoch = row->epoch;
 }
 
 /* The documents say what the server wants of this machine; changed ones are put right first. */
@@ -236,6 +238,7 @@ int sync_private(struct sync *y, const struct shard_workstation *row, struct err
 	if (rc < 0)
 		return rc;
 	o.out.before = o.out.after = generation;
+	o.out.epoch_before = o.out.epoch = epoch;
 	o.out.wanted = row->generation;
 	if (row_refused(s, row, &bad)) {
 		o.out.rc = bad.rc;

@@ -456,6 +456,24 @@ static int held_find(struct site *s, const char *prefix, struct held *ret, struc
 	return 0;
 }
 
+/* A machine that nobody invited calls itself what it likes, also like another one. */
+static int name_free(struct site *s, const char *name, struct err *err)
+{
+	int64_t n = 0;
+	int rc = db_int(s->db, err, &n,
+			"SELECT count(*) FROM workstation WHERE name = ?1 AND state = 'enrolled'",
+			"t", name);
+
+	if (rc >= 0 && n > 0)
+		return err_set(
+		    err, RC_CONFLICT,
+		    "it calls itself %s, and a workstation of that name is enrolled: give "
+		    "it a name of its own with --name, or --name %s if it is to replace "
+		    "that one",
+		    name, name);
+	return rc < 0 ? rc : 0;
+}
+
 int enrolment_approve(struct site *s, const char *id_prefix, const char *name, struct err *err)
 {
 	struct held h;
@@ -463,6 +481,10 @@ int enrolment_approve(struct site *s, const char *id_prefix, const char *name, s
 	int rc;
 
 	rc = held_find(s, id_prefix, &h, err);
+	if (rc < 0)
+		return rc;
+	if (name == NULL)
+		rc = name_free(s, h.name, err);
 	if (rc < 0)
 		return rc;
 	n = (struct newcomer){h.id, name == NULL ? h.name : name, &h.sign, &h.seal};
@@ -480,6 +502,8 @@ int enrolment_approve(struct site *s, const char *id_prefix, const char *name, s
 		rc = db_commit(s->db, err);
 	if (rc < 0)
 		db_rollback(s->db);
+	else
+		say_info(s->say, "%.8s is enrolled as %s", n.id, n.name);
 	return rc;
 }
 
@@ -495,20 +519,27 @@ int enrolment_refuse(struct site *s, const char *id_prefix, struct err *err)
 
 static int revoke_now(struct site *s, const char *name, struct err *err)
 {
-	int rc;
+	int found = 0, rc;
 
 	rc = db_run(
 	    s->db, err,
 	    "UPDATE workstation SET state = 'revoked' WHERE name = ?1 AND state = 'enrolled'", "t",
 	    name);
-	if (rc == 0 && sqlite3_changes(db_handle(s->db)) == 0)
-		return err_set(err, RC_USAGE, "no workstation called %s is enrolled", name);
-	if (rc == 0)
+	if (rc == 0) {
+		found = sqlite3_changes(db_handle(s->db));
 		rc =
 		    db_run(s->db, err, "DELETE FROM invitation WHERE name = ?1 AND used_by IS NULL",
 			   "t", name);
+	}
+	if (rc == 0 && found + sqlite3_changes(db_handle(s->db)) == 0)
+		return err_set(err, RC_USAGE,
+			       "no workstation called %s is enrolled or invited: satchel "
+			       "workstation list shows them",
+			       name);
 	if (rc == 0)
-		rc = event(s, err, "revoked", name, "%s was revoked", name);
+		rc = event(s, err, "revoked", name,
+			   found > 0 ? "%s was revoked" : "the invitation of %s was withdrawn",
+			   name);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/base/bytes.h"
 #include "core/base/err.h"
 #include "core/base/say.h"
 
@@ -88,6 +89,9 @@ bool help_group(FILE *out, const char *word);
 /** cli_on_server(cli, ret, err): for commands of either side: true on a server. RC_USAGE when the
  * machine is neither. */
 int cli_on_server(struct cli *cli, bool *ret, struct err *err);
+/** cli_file_read(path, max, ret, err): a file that a person named, so links and mounts on the way
+ * are theirs: a key on a stick, say.  RC_IO, RC_LIMIT. */
+int cli_file_read(const char *path, size_t max, struct buf *ret, struct err *err);
 /** cli_site_dir(cli, err): the site's directory, or NULL with RC_USAGE. */
 const char *cli_site_dir(struct cli *cli, struct err *err);
 

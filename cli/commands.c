@@ -135,11 +135,11 @@ const struct command commands[] = {
     {"status", SIDE_EITHER, "",
      "one honest colour for every workstation; on a workstation, its own state",
      OPTIONS(status_options), 0, 0, cmd_status},
-    {"inspect", SIDE_EITHER, "FILE [--changes]",
-     "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, 1,
+    {"inspect", SIDE_EITHER, "FILE... [--changes]",
+     "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, ARGS_MAX,
      cmd_inspect},
-    {"verify", SIDE_EITHER, "FILE [--key FILE]...",
-     "check every byte of a file of a depot, and say who signed it", OPTIONS(verify_options), 1, 1,
-     cmd_verify},
+    {"verify", SIDE_EITHER, "FILE... [--key FILE]...",
+     "check every byte of a file of a depot, and say who signed it", OPTIONS(verify_options), 1,
+     ARGS_MAX, cmd_verify},
 };
 const size_t commands_n = ARRAY_LEN(commands);

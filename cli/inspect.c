@@ -149,7 +149,7 @@ static int check_with_keys(const struct args *args, const struct signed_doc *doc
 	for (size_t i = 0; i < n; i++) {
 		OWNED(buf_clear) struct buf text = BUF_INIT;
 		struct key_public key;
-		int rc = file_read(AT_FDCWD, files[i], 4096, &text, err);
+		int rc = cli_file_read(files[i], 4096, &text, err);
 
 		if (rc == 0)
 			rc = key_public_parse(bytes_in(&text), &key, err);
@@ -162,8 +162,9 @@ static int check_with_keys(const struct args *args, const struct signed_doc *doc
 }
 
 /* ${ret} is of the document whose signature is good. */
-static int check_signature(struct cli *cli, const struct args *args, const struct look *in,
-			   struct show *show, struct digest *ret, struct err *err)
+static int check_signature(struct cli *cli, const struct args *args, const char *path,
+			   const struct look *in, struct show *show, struct digest *ret,
+			   struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	struct signed_doc doc;
@@ -173,14 +174,14 @@ static int check_signature(struct cli *cli, const struct args *args, const struc
 	if (rc == 0)
 		rc = signed_split(bytes_in(&text), LIMIT_LAYERS, &doc, err);
 	if (rc < 0)
-		return err_prefix(err, "%s", args->rest[0]);
+		return err_prefix(err, "%s", path);
 	*ret = digest_of(bytes_in(&text));
 	if (args_has(args, "key"))
-		return check_with_keys(args, &doc, args->rest[0], show, err);
+		return check_with_keys(args, &doc, path, show, err);
 	rc = own_trust(cli, &trust, err);
 	if (rc < 0)
 		return err_prefix(err, "no trust to check against; give -s, -w or --key FILE");
-	return check_with_trust(&trust, &doc, args->rest[0], show, err);
+	return check_with_trust(&trust, &doc, path, show, err);
 }
 
 static int sealed_words(const struct look *in, struct show *show, struct err *err)
@@ -199,15 +200,15 @@ static int sealed_words(const struct look *in, struct show *show, struct err *er
 	return show_value(show, "sealed to", to, err);
 }
 
-static int look_at(struct cli *cli, const struct args *args, enum look_flags flags, bool verify,
-		   struct err *err)
+static int look_at(struct cli *cli, const struct args *args, const char *path,
+		   enum look_flags flags, bool verify, struct err *err)
 {
 	struct look in = {.fd = -1, .flags = flags};
 	struct show show = {.cli = cli, .json = {stdout, false}};
 	struct digest verified;
 	uint8_t first[64];
 	size_t n;
-	int rc = open_file(args->rest[0], &in, err);
+	int rc = open_file(path, &in, err);
 
 	if (rc < 0) {
 		fd_closep(&in.fd);
@@ -220,21 +221,20 @@ static int look_at(struct cli *cli, const struct args *args, enum look_flags fla
 		json_open(&show.json, NULL, '{');
 	if (rc == 0 && (in.kind == LOOK_UNKNOWN || in.kind == LOOK_KEY))
 		rc = err_set(err, RC_MALFORMED,
-			     "%s is neither a bundle nor a signed or sealed document",
-			     args->rest[0]);
+			     "%s is neither a bundle nor a signed or sealed document", path);
 	else if (rc == 0 && in.kind == LOOK_SEALED)
 		rc = sealed_words(&in, &show, err);
 	if (rc == 0 && verify && in.kind == LOOK_SEALED)
 		rc = err_set(err, RC_USAGE,
 			     "%s is sealed: only the server can verify it, with satchel collect",
-			     args->rest[0]);
+			     path);
 	if (rc == 0 && verify)
-		rc = check_signature(cli, args, &in, &show, &verified, err);
+		rc = check_signature(cli, args, path, &in, &show, &verified, err);
 	in.verified = verify ? &verified : NULL;
 	if (rc == 0 && in.kind != LOOK_SEALED) {
 		rc = look_run(&in, show_value, &show, err);
 		if (rc < 0)
-			err_prefix(err, "%s", args->rest[0]);
+			err_prefix(err, "%s", path);
 	}
 	if (rc == 0)
 		rc = show_value(&show, "verdict",
@@ -251,12 +251,32 @@ static int look_at(struct cli *cli, const struct args *args, enum look_flags fla
 	return rc;
 }
 
+/* One after the other; those that are not right are told, and do not stop the others. */
+static int look_each(struct cli *cli, const struct args *args, enum look_flags flags, bool verify,
+		     struct err *err)
+{
+	if (args->rest_n == 1)
+		return look_at(cli, args, args->rest[0], flags, verify, err);
+	for (size_t i = 0; i < args->rest_n; i++) {
+		struct err bad = {0};
+
+		if (!cli->json)
+			printf("%s%s\n", i > 0 ? "\n" : "", args->rest[i]);
+		if (look_at(cli, args, args->rest[i], flags, verify, &bad) == 0)
+			continue;
+		say_warning(cli->say, "%s", bad.text);
+		if (err->rc == 0)
+			*err = bad;
+	}
+	return err->rc;
+}
+
 int cmd_inspect(struct cli *cli, const struct args *args, struct err *err)
 {
-	return look_at(cli, args, args_has(args, "changes") ? LOOK_CHANGES : 0, false, err);
+	return look_each(cli, args, args_has(args, "changes") ? LOOK_CHANGES : 0, false, err);
 }
 
 int cmd_verify(struct cli *cli, const struct args *args, struct err *err)
 {
-	return look_at(cli, args, LOOK_DEEP, true, err);
+	return look_each(cli, args, LOOK_DEEP, true, err);
 }

@@ -182,7 +182,8 @@ static int finish(int rc, struct err *err, struct term *term)
 	term_line_end(term);
 	if (fflush(stdout) != 0 && rc == 0)
 		rc = err_sys(err, RC_IO, "the answer could not be written to standard output");
-	if (rc < 0 && err->text[0] != '\0') {
+	/* What was told while it happened needs no second telling. */
+	if (rc < 0 && err->text[0] != '\0' && !term_warned(term, err->text)) {
 		err_escape(shown, sizeof(shown), err->text);
 		fprintf(stderr, "satchel: %s\n", shown);
 	}

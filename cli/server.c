@@ -107,8 +107,8 @@ int cmd_invite(struct cli *cli, const struct args *args, struct err *err)
 		return 0;
 	}
 	printf("%s\n", code);
-	say_info(cli->say, "on %s, before %.10s: satchel enrol %s --depot DIR", args->rest[0],
-		 until, code);
+	say_info(cli->say, "on %s, until %.10s: satchel enrol %s --depot DIR", args->rest[0], until,
+		 code);
 	return 0;
 }
 
@@ -270,6 +270,7 @@ int cmd_publish(struct cli *cli, const struct args *args, struct err *err)
 int server_collect(struct cli *cli, struct site *s, struct err *err)
 {
 	struct collect_counts c = {0};
+	struct status_site g;
 	struct json j = {stdout, false};
 	int rc = collect_site(s, &c, err);
 
@@ -289,14 +290,18 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 		putchar('\n');
 		return 0;
 	}
-	printf("collected %llu receipts, %llu requests (%llu enrolled)",
-	       (unsigned long long)c.receipts, (unsigned long long)c.requests,
-	       (unsigned long long)c.enrolled);
+	rc = status_site(s, &g, err);
+	if (rc < 0)
+		return rc;
+	printf("collected %llu %s, %llu %s (%llu enrolled)", (unsigned long long)c.receipts,
+	       plural(c.receipts, "receipt", "receipts"), (unsigned long long)c.requests,
+	       plural(c.requests, "request", "requests"), (unsigned long long)c.enrolled);
 	if (c.incomplete > 0)
 		printf(", %llu not whole yet", (unsigned long long)c.incomplete);
 	if (c.refused > 0)
 		printf(", %llu refused (satchel events says why)", (unsigned long long)c.refused);
 	putchar('\n');
+	waiting_text(g.held_requests);
 	return 0;
 }
 

@@ -13,4 +13,7 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
 int server_collect(struct cli *cli, struct site *s, struct err *err);
 int server_status(struct cli *cli, const struct args *args, struct err *err);
 
+/** waiting_text(n): a line on requests that wait, when there are any. */
+void waiting_text(uint64_t n);
+
 #endif

@@ -14,7 +14,7 @@
 #include "core/base/own.h"
 #include "core/format/changes.h"
 
-static void fingerprint(char dst[WORKSTATION_ID + 8], const char *id)
+void fingerprint_text(char dst[WORKSTATION_ID + 8], const char *id)
 {
 	size_t used = 0;
 
@@ -32,7 +32,6 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	const char *where = args_text(args, "depot", NULL);
 	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
 	char site[4 * sizeof(((struct trust *)0)->name)];
-	bool was = false;
 	int rc;
 
 	if (where == NULL)
@@ -41,17 +40,19 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	gethostname(host, sizeof(host) - 1);
 	rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
 	if (rc == 0)
-		was = s->enrolled;
-	if (rc == 0)
 		rc = station_enrol(s, args->rest[0], where, args_text(args, "name", host), err);
 	if (rc < 0)
 		return rc;
-	fingerprint(shown, s->id);
+	fingerprint_text(shown, s->id);
 	err_escape(site, sizeof(site), s->trust.name);
 	printf("site        %s\nfingerprint %s\n", site, shown);
-	if (was)
-		return 0;
-	say_info(cli->say, "when the server has collected it and published: satchel apply");
+	say_info(cli->say, "%s",
+		 rc == 1 ? "this workstation is enrolled there already" : "the request is written");
+	if (rc == 0 && strlen(args->rest[0]) == DIGEST_HEX)
+		say_info(cli->say, "nobody invited this machine: on the server, satchel collect, "
+				   "then satchel workstation approve with this fingerprint");
+	if (rc == 0)
+		say_info(cli->say, "when the server has collected it and published: satchel apply");
 	return 0;
 }
 
@@ -61,18 +62,25 @@ struct apply_print {
 	bool any;
 };
 
+static void count_print(uint64_t n, const char *one, const char *many)
+{
+	printf(", %llu %s", (unsigned long long)n, plural(n, one, many));
+}
+
 static void preview_text(const struct apply_preview *p)
 {
 	char bytes[TEXT_SIZE], needed[TEXT_SIZE], room[TEXT_SIZE];
 	uint64_t writes = p->count[CHANGE_PUT] + p->count[CHANGE_PATCH] + p->count[CHANGE_COPY];
 
 	bytes_text(bytes, p->bytes);
-	printf(
-	    "    %llu files (%s), %llu links, %llu directories, %llu metadata, %llu deletions, %llu conflicts\n",
-	    (unsigned long long)writes, bytes, (unsigned long long)p->count[CHANGE_LINK],
-	    (unsigned long long)p->count[CHANGE_DIRECTORY],
-	    (unsigned long long)p->count[CHANGE_META], (unsigned long long)p->deletions,
-	    (unsigned long long)p->conflicts);
+	printf("    %llu %s (%s)", (unsigned long long)writes, plural(writes, "file", "files"),
+	       bytes);
+	count_print(p->count[CHANGE_LINK], "link", "links");
+	count_print(p->count[CHANGE_DIRECTORY], "directory", "directories");
+	count_print(p->count[CHANGE_META], "metadata", "metadata");
+	count_print(p->deletions, "deletion", "deletions");
+	count_print(p->conflicts, "conflict", "conflicts");
+	putchar('\n');
 	if (p->space_needed > 0) {
 		bytes_text(needed, p->space_needed);
 		bytes_text(room, p->space_free);
@@ -95,12 +103,18 @@ static void apply_line(void *arg, const struct sync_channel *c)
 	else if (p->dry_run && c->wanted != c->before)
 		printf("%s: would go from generation %llu to %llu\n", name,
 		       (unsigned long long)c->before, (unsigned long long)c->wanted);
+	else if (c->after == 0 && c->wanted == 0)
+		printf("%s: nothing is published yet\n", name);
+	else if (c->epoch_before != c->epoch && c->before > 0)
+		printf("%s: generation %llu of epoch %llu -> generation %llu of epoch %llu\n", name,
+		       (unsigned long long)c->before, (unsigned long long)c->epoch_before,
+		       (unsigned long long)c->after, (unsigned long long)c->epoch);
 	else if (c->before == c->after)
 		printf("%s: current, generation %llu\n", name, (unsigned long long)c->after);
 	else
 		printf("%s: generation %llu -> %llu\n", name, (unsigned long long)c->before,
 		       (unsigned long long)c->after);
-	if (c->wanted != c->before && (p->dry_run || c->rc == 0))
+	if ((c->wanted != c->before || c->epoch != c->epoch_before) && (p->dry_run || c->rc == 0))
 		preview_text(&c->preview);
 }
 
@@ -208,12 +222,12 @@ static int each_held(void *arg, const struct station_channel *c, struct err *err
 	       c->result[0] != '\0' ? c->result : "not tried yet", reason[0] != '\0' ? ", " : "",
 	       reason);
 	if (c->deviations > 0)
-		printf("            %llu local changes are kept: satchel drift names them\n",
-		       (unsigned long long)c->deviations);
+		printf("            %llu %s kept: satchel drift shows more\n",
+		       (unsigned long long)c->deviations,
+		       plural(c->deviations, "local change is", "local changes are"));
 	if (c->drift > 0)
-		printf("            %llu entries were changed without a bundle: satchel drift "
-		       "names them\n",
-		       (unsigned long long)c->drift);
+		printf("            %llu %s changed without a bundle: satchel drift shows more\n",
+		       (unsigned long long)c->drift, plural(c->drift, "entry was", "entries were"));
 	return 0;
 }
 
@@ -226,7 +240,7 @@ int station_status(struct cli *cli, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	fingerprint(shown, s->id);
+	fingerprint_text(shown, s->id);
 	if (cli->json) {
 		json_open(&j, NULL, '{');
 		json_bool(&j, "enrolled", s->enrolled);
@@ -299,8 +313,7 @@ int cmd_drift(struct cli *cli, const struct args *args, struct err *err)
 		puts("nothing differs from what was applied");
 	}
 	if (rc == 0 && n > 0)
-		return err_set(err, RC_CONFLICT,
-			       "%llu entries differ on disk from what was applied",
-			       (unsigned long long)n);
+		return err_set(err, RC_CONFLICT, "%llu %s on disk from what was applied",
+			       (unsigned long long)n, plural(n, "entry differs", "entries differ"));
 	return rc;
 }

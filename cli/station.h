@@ -12,4 +12,7 @@ int station_status(struct cli *cli, struct err *err);
  * file: that bundle. */
 int station_apply(struct cli *cli, const char *what, enum sync_flags flags, struct err *err);
 
+/** fingerprint_text(dst, id): in groups of four, as people compare them. */
+void fingerprint_text(char dst[WORKSTATION_ID + 8], const char *id);
+
 #endif

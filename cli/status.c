@@ -151,21 +151,33 @@ static void site_json(struct json *j, const struct status_site *g)
 	json_close(j, '}');
 }
 
-static void site_text(const struct status_site *g)
+void waiting_text(uint64_t n)
 {
-	char id[DIGEST_HEX + 1], until[CLOCK_TEXT + 1] = "never";
+	if (n > 0)
+		printf("%llu %s: satchel workstation list shows %s\n", (unsigned long long)n,
+		       plural(n, "request waits for approval", "requests wait for approval"),
+		       plural(n, "it", "them"));
+}
+
+static void site_text(const struct status_site *g, int64_t now)
+{
+	char id[DIGEST_HEX + 1], until[CLOCK_TEXT + 1];
 
 	digest_hex(id, &g->id);
-	if (g->beat_expires != 0)
-		clock_format(until, g->beat_expires);
-	printf("site %s (%.16s...), trust %llu, beat %llu good until %s\n", g->name, id,
-	       (unsigned long long)g->trust, (unsigned long long)g->beat, until);
+	printf("site %s (%.16s...), trust %llu, ", g->name, id, (unsigned long long)g->trust);
+	clock_format(until, g->beat_expires);
+	if (g->beat_expires == 0)
+		puts("nothing published yet");
+	else if (g->beat_expires <= now)
+		printf("beat %llu was good until %s: satchel publish renews it\n",
+		       (unsigned long long)g->beat, until);
+	else
+		printf("beat %llu good until %s\n", (unsigned long long)g->beat, until);
 	if (g->unposted > 0)
-		printf("%llu files are made and not yet in the depot: satchel publish posts them\n",
-		       (unsigned long long)g->unposted);
-	if (g->held_requests > 0)
-		printf("%llu uninvited requests wait: satchel workstation list shows them\n",
-		       (unsigned long long)g->held_requests);
+		printf("%llu %s made and not yet in the depot: satchel publish posts %s\n",
+		       (unsigned long long)g->unposted, plural(g->unposted, "file is", "files are"),
+		       plural(g->unposted, "it", "them"));
+	waiting_text(g->held_requests);
 }
 
 static int print_workstations(struct cli *cli, struct site *s, struct status_print *p,
@@ -198,7 +210,7 @@ int server_status(struct cli *cli, const struct args *args, struct err *err)
 		site_json(&j, &g);
 		json_open(&j, "workstations", '[');
 	} else {
-		site_text(&g);
+		site_text(&g, p.now);
 	}
 	rc = print_workstations(cli, s, &p, err);
 	if (cli->json) {
@@ -217,7 +229,7 @@ int server_status(struct cli *cli, const struct args *args, struct err *err)
 static int each_request(void *arg, const char *id, const char *name, int64_t at, struct err *err)
 {
 	struct status_print *p = arg;
-	char age[TEXT_SIZE];
+	char age[TEXT_SIZE], shown[WORKSTATION_ID + 8];
 
 	if (p->json != NULL) {
 		json_open(p->json, NULL, '{');
@@ -231,7 +243,8 @@ static int each_request(void *arg, const char *id, const char *name, int64_t at,
 	term_line_end(p->cli->term);
 	p->shown++;
 	(void)err;
-	return table_cell(&p->table, err, "waits: %s", id) < 0 ||
+	fingerprint_text(shown, id);
+	return table_cell(&p->table, err, "waits: %s", shown) < 0 ||
 		       table_cell(&p->table, err, "%s", name) < 0 ||
 		       table_cell(&p->table, err, "%s", age) < 0
 		   ? RC_MEMORY

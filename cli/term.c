@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/digest.h"
+#include "core/base/own.h"
 
 /* A progress line is redrawn at most this often. */
 #define REDRAW_MS 120
@@ -65,12 +67,34 @@ void age_text(char dst[TEXT_SIZE], int64_t at, int64_t now)
 	snprintf(dst, TEXT_SIZE, "%s", age < -120 ? "in the future" : "just now");
 }
 
+const char *plural(uint64_t n, const char *one, const char *many)
+{
+	return n == 1 ? one : many;
+}
+
 void term_line_end(struct term *t)
 {
 	if (!t->drawn)
 		return;
 	fputs("\r\033[K", stderr);
 	t->drawn = false;
+}
+
+static uint64_t text_hash(const char *text)
+{
+	struct digest d = digest_of(bytes_of(text));
+
+	return get_u64(d.b);
+}
+
+bool term_warned(const struct term *t, const char *text)
+{
+	uint64_t hash = text_hash(text);
+
+	for (unsigned i = 0; i < t->warnings && i < ARRAY_LEN(t->warned); i++)
+		if (t->warned[i] == hash)
+			return true;
+	return false;
 }
 
 static void term_line(struct say *say, enum say_level level, const char *text)
@@ -81,6 +105,8 @@ static void term_line(struct say *say, enum say_level level, const char *text)
 	if ((level == SAY_DEBUG && !t->verbose) || (level == SAY_INFO && t->quiet))
 		return;
 	term_line_end(t);
+	if (level == SAY_WARNING)
+		t->warned[t->warnings++ % ARRAY_LEN(t->warned)] = text_hash(text);
 	err_escape(shown, sizeof(shown), text);
 	fprintf(stderr, "satchel: %s%s\n", level == SAY_WARNING ? "warning: " : "", shown);
 }

@@ -20,17 +20,23 @@ struct term {
 	bool drawn; /* a progress line stands there */
 	char phase[64];
 	int64_t began_ms, last_ms; /* of the phase; of the last redraw */
+	uint64_t warned[32];       /* hashes of the latest warnings */
+	unsigned warnings;
 };
 
 void term_init(struct term *t, bool quiet, bool verbose);
 /** term_line_end(t): remove the progress line, so that something else can be printed. */
 void term_line_end(struct term *t);
+/** term_warned(t, text): was this very sentence a warning of this run? */
+bool term_warned(const struct term *t, const char *text);
 
 /** bytes_text(dst, n): "1.2 GB", powers of ten.  count_text: "78,667".  age_text: "3 minutes ago",
  * "never". duration_text: seconds in words. */
 #define TEXT_SIZE 32
 void bytes_text(char dst[TEXT_SIZE], uint64_t n);
 void count_text(char dst[TEXT_SIZE], uint64_t n);
+/** plural(n, one, many): the word that goes with ${n}. */
+const char *plural(uint64_t n, const char *one, const char *many);
 void age_text(char dst[TEXT_SIZE], int64_t at, int64_t now);
 
 /** colour_word(t, name): the word with its colour around it when stdout shows colours (owned by the

@@ -198,7 +198,7 @@ int cmd_trust_renew(struct cli *cli, const struct args *args, struct err *err)
 static int read_public(const char *path, struct key_public *ret, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
-	int rc = file_read(AT_FDCWD, path, 4096, &text, err);
+	int rc = cli_file_read(path, 4096, &text, err);
 
 	if (rc == 0)
 		rc = key_public_parse(bytes_in(&text), ret, err);
@@ -280,7 +280,7 @@ int cmd_trust_import(struct cli *cli, const struct args *args, struct err *err)
 			       "satchel trust import wants --key: the public key that signed");
 	rc = read_public(key_file, &key, err);
 	if (rc == 0)
-		rc = file_read(AT_FDCWD, args->rest[0], 8192, &minisig, err);
+		rc = cli_file_read(args->rest[0], 8192, &minisig, err);
 	if (rc == 0)
 		rc = server_open(cli, SITE_LOCK, &s, err);
 	return rc < 0 ? rc : outcome(cli, trustops_import(s, bytes_in(&minisig), &key, err), s);

@@ -212,7 +212,7 @@ Test(enrol, once_approved_there_is_nothing_to_do)
 	fixture_joined(&f);
 	cr_assert_eq(fixture_sync(&f), 0, "%s", f.err.text);
 	fixture_invite(&f, code);
-	cr_assert_eq(fixture_enrol(&f, code, "depot"), 0, "%s", f.err.text);
+	cr_assert_eq(fixture_enrol(&f, code, "depot"), 1, "%s", f.err.text);
 	REQUESTS(&f, "0");
 	fixture_end(&f);
 }
