@@ -113,12 +113,29 @@ static int workstation_add(struct beating *b, sqlite3_stmt *st, struct err *err)
 	return 0;
 }
 
-static int workstation_compare(const void *a, const void *b)
+/* From ascending ids to shards with ascending ids: each id is hashed once, for there may be many.
+ */
+static int workstations_sort(struct beating *b, struct err *err)
 {
-	const struct shard_workstation *x = a, *y = b;
-	int xx = shard_of(x->id), yy = shard_of(y->id);
+	OWNED(freep) uint8_t *xx = malloc(b->workstations + 1);
+	struct shard_workstation *sorted = calloc(b->workstations + 1, sizeof(*sorted));
+	size_t from[257] = {0};
 
-	return xx != yy ? xx - yy : strcmp(x->id, y->id);
+	if (xx == NULL || sorted == NULL) {
+		free(sorted);
+		return err_memory(err);
+	}
+	for (size_t i = 0; i < b->workstations; i++) {
+		xx[i] = shard_of(b->workstation[i].id);
+		from[xx[i] + 1]++;
+	}
+	for (size_t i = 0; i < 256; i++)
+		from[i + 1] += from[i];
+	for (size_t i = 0; i < b->workstations; i++)
+		sorted[from[xx[i]]++] = b->workstation[i];
+	free(b->workstation);
+	b->workstation = sorted;
+	return 0;
 }
 
 static int workstations_load(struct beating *b, struct err *err)
@@ -127,15 +144,13 @@ static int workstations_load(struct beating *b, struct err *err)
 	int rc = db_query(b->s->db,
 			  "SELECT w.id, p.epoch, p.generation, p.manifest, r.sequence"
 			  " FROM workstation w LEFT JOIN private p ON p.id = w.id"
-			  " LEFT JOIN receipt r ON r.id = w.id WHERE w.state = 'enrolled'",
+			  " LEFT JOIN receipt r ON r.id = w.id WHERE w.state = 'enrolled'"
+			  " ORDER BY w.id",
 			  &st, err);
 
 	while (rc == 0 && (rc = db_step(b->s->db, st, err)) > 0)
 		rc = workstation_add(b, st, err);
-	if (rc == 0 && b->workstations > 0)
-		qsort(b->workstation, b->workstations, sizeof(*b->workstation),
-		      workstation_compare);
-	return rc;
+	return rc < 0 ? rc : workstations_sort(b, err);
 }
 
 /* The entries of shard ${xx}, which come next in both lists. */
@@ -145,7 +160,7 @@ static void shard_take(struct beating *b, uint8_t xx, struct shard *ret)
 	ret->channel = b->channel + b->channel_at;
 	while (b->channel_at < b->channels && shard_of(b->channel[b->channel_at].name) == xx)
 		b->channel_at++, ret->channels++;
-	ret->workstation = b->workstation == NULL ? NULL : b->workstation + b->workstation_at;
+	ret->workstation = b->workstation + b->workstation_at;
 	while (b->workstation_at < b->workstations &&
 	       shard_of(b->workstation[b->workstation_at].id) == xx)
 		b->workstation_at++, ret->workstations++;
