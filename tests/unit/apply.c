@@ -646,9 +646,8 @@ Test(apply, says_how_much_space_is_missing_before_a_byte_is_staged)
 	make_put(&m, "huge", "x")->size = 1ull << 50;
 	bundle_make(&w, &m, 0, 1, &b);
 	refused(&w, &b, RC_SPACE);
-	cr_assert_not_null(
-	    strstr(w.err.text, "not enough space on srv/office: needs 1.1 PB, has "), "%s",
-	    w.err.text);
+	cr_assert_not_null(strstr(w.err.text, "not enough space on srv/office: needs 1.1 PB, has "),
+			   "%s", w.err.text);
 	buf_clear(&b.blocks);
 	world_clear(&w);
 }
