@@ -13,22 +13,12 @@ struct tally {
 	uint64_t content;
 };
 
-static bool path_reserved(const char *path)
-{
-	for (const char *p = path; p != NULL; p = strchr(p, '/')) {
-		p += *p == '/';
-		if (strncmp(p, RESERVED_PREFIX, strlen(RESERVED_PREFIX)) == 0)
-			return true;
-	}
-	return false;
-}
-
 /** What a line may ask for here. */
 static int check_allowed(const struct apply *a, const struct change *c, struct err *err)
 {
 	if (path_reserved(c->path))
 		return err_set(err, RC_PATH, "%s: names that begin with %s are reserved", c->path,
-			       RESERVED_PREFIX);
+			       PATH_RESERVED);
 	if (c->op == CHANGE_DELETE)
 		return 0;
 	if (c->kind != ENTRY_LINK && c->mode > 0777 && !a->t->special_modes)

@@ -25,7 +25,6 @@
 #include "core/tree/index.h"
 
 /* Names that no payload may use: our own directories beside or inside a target. */
-#define RESERVED_PREFIX ".satchel-"
 #define STAGE_INSIDE    ".satchel-stage"
 #define KEPT_NAME       ".satchel-kept"
 

@@ -174,11 +174,10 @@ static bool needless(const struct publishing *p, const struct scan_item *it,
 	       item_same_meta(to);
 }
 
-static void skipped(struct publishing *p, const struct scan_item *it)
+static void skipped(struct publishing *p, const char *path, const char *why)
 {
 	if (p->skipped++ < SKIPPED_SAID)
-		say_warning(p->s->say, "channel %s leaves out %s: %s", p->c->name, it->path,
-			    it->why);
+		say_warning(p->s->say, "channel %s leaves out %s: %s", p->c->name, path, why);
 }
 
 static int difference(void *arg, const struct scan_item *it, struct err *err)
@@ -189,7 +188,11 @@ static int difference(void *arg, const struct scan_item *it, struct err *err)
 	int rc;
 
 	if (it->what == SCAN_SKIPPED) {
-		skipped(p, it);
+		skipped(p, it->path, it->why);
+		return 0;
+	}
+	if (it->what != SCAN_GONE && path_reserved(it->path)) {
+		skipped(p, it->path, "names that begin with " PATH_RESERVED " are reserved");
 		return 0;
 	}
 	if (it->old != NULL)

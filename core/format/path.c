@@ -190,3 +190,13 @@ bool path_below(const char *path, const char *dir)
 
 	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
+
+bool path_reserved(const char *path)
+{
+	for (const char *p = path; p != NULL; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (strncmp(p, PATH_RESERVED, strlen(PATH_RESERVED)) == 0)
+			return true;
+	}
+	return false;
+}

@@ -14,6 +14,12 @@ int path_check(const char *path, struct err *err);
 /** path_name_check(name, err): one component of it. */
 int path_name_check(const char *name, struct err *err);
 
+/** path_reserved(path): has it a component that begins with PATH_RESERVED?  Such names are
+ * satchel's own below a target (staging, kept copies): publish leaves them out, apply refuses them.
+ */
+#define PATH_RESERVED ".satchel-"
+bool path_reserved(const char *path);
+
 /** text_encode(text, ret, err): the canonical percent-encoding, appended (any bytes but 0x00, so
  * for link targets too). */
 int text_encode(const char *text, struct buf *ret, struct err *err);
