@@ -89,7 +89,7 @@ int collect_site(struct site *s, struct collect_counts *ret, struct err *err)
 	 */
 	rc = opener_start(&c.opener, s, err);
 	if (rc == 0)
-		rc = depot_open(s->depot, DEPOT_WRITE, LIMIT_DEPOT_SILENCE, &c.depot, err);
+		rc = site_depot_open(s, &c.depot, err);
 	if (rc == 0)
 		rc = db_int(s->db, err, &c.remembered, "SELECT count(*) FROM inbox", "");
 	if (rc >= 0)

@@ -155,7 +155,9 @@ int publish_post(struct site *s, struct err *err)
 
 	if (rc <= 0)
 		return rc;
-	rc = depot_open(s->depot, DEPOT_WRITE, LIMIT_DEPOT_SILENCE, &depot, err);
+	rc = site_depot_open(s, &depot, err);
+	if (rc < 0)
+		return rc;
 	p.depot = depot;
 	for (size_t i = 0; i < ARRAY_LEN(before) && rc == 0; i++)
 		rc = documents_post(&p, before[i], err);
@@ -165,5 +167,5 @@ int publish_post(struct site *s, struct err *err)
 		rc = documents_post(&p, after[i], err);
 	if (rc == 0)
 		rc = retired_remove(&p, err);
-	return rc < 0 ? err_prefix(err, "depot %s", s->depot) : 0;
+	return rc < 0 ? rc : 0;
 }

@@ -79,6 +79,10 @@ int site_init(const struct site_init *in, struct say *say, struct err *err);
  */
 int site_open(const char *dir, enum site_flags flags, struct say *say, struct site **ret,
 	      struct err *err);
+/** site_depot_open(s, ret, err): the home depot, to write to.  RC_AGAIN: it holds no marker, so
+ * what belongs there is not mounted; RC_CONFLICT: it is another site's. */
+struct depot;
+int site_depot_open(struct site *s, struct depot **ret, struct err *err);
 struct site *site_free(struct site *s);
 void site_freep(struct site **s);
 

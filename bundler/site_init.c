@@ -25,8 +25,6 @@
 #include "core/os/durable.h"
 
 #define TRUST_DAYS 3652 /* ten years */
-#define MARKER     "satchel.yaml"
-#define MARKER_MAX 4096
 
 static const struct {
 	enum role role;
@@ -291,56 +289,6 @@ static int state_make(struct plan *p, struct err *err)
 	return state_build(p, parentfd, err);
 }
 
-/* marker_check(d, site, err): 1 when the marker is ours, 0 when there is none.  Two sites in one
- * depot would each take the other's documents for forgeries. */
-static int marker_check(struct depot *d, const struct digest *site, struct err *err)
-{
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	OWNED(yaml_freep) struct yaml *y = NULL;
-	struct digest other;
-	int rc;
-
-	rc = depot_read(d, MARKER, MARKER_MAX, &text, err);
-	if (rc < 0 && errno == ENOENT)
-		return 0;
-	if (rc == 0 && text.n == 0) /* an interrupted write on a medium without a journal */
-		return 0;
-	if (rc == 0)
-		rc = yaml_decode(bytes_in(&text), MARKER_MAX, schema_find("depot/1"), MARKER, &y,
-				 err);
-	if (rc == 0)
-		rc = node_digest(node_get(yaml_root(y), "site"), &other, err);
-	if (rc < 0)
-		return err_prefix(err, "the marker " MARKER);
-	if (!digest_equal(&other, site))
-		return err_set(
-		    err, RC_CONFLICT,
-		    "depot %s belongs to another site: choose another directory, or empty it",
-		    depot_path(d));
-	return 1;
-}
-
-static int marker_post(struct depot *d, const struct digest *site, struct err *err)
-{
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	struct yaml_writer *w;
-	int rc;
-
-	rc = marker_check(d, site, err);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	rc = yaml_writer_new(&w, err);
-	if (rc < 0)
-		return rc;
-	yaml_text(w, "satchel", "depot/1");
-	yaml_u64(w, "format", 1);
-	yaml_digest(w, "site", site);
-	rc = yaml_writer_end(w, &text, err);
-	if (rc < 0)
-		return rc;
-	return depot_post(d, MARKER, bytes_in(&text), err);
-}
-
 /* depot_begin(p, err): the marker, and trust version 1 out of the outbox; also when an interrupted
  * run has posted it, because this run may have been given another depot. */
 static int depot_begin(struct plan *p, struct err *err)
@@ -359,7 +307,7 @@ static int depot_begin(struct plan *p, struct err *err)
 	if (rc == 0)
 		rc = depot_open(p->depot, DEPOT_WRITE | DEPOT_CREATE, LIMIT_DEPOT_SILENCE, &d, err);
 	if (rc == 0)
-		rc = marker_post(d, &p->id, err);
+		rc = site_marker_post(d, &p->id, err);
 	if (rc == 0)
 		rc = site_registry_path(p->state, &path, err);
 	if (rc == 0)

@@ -5,6 +5,7 @@
 #define SATCHEL_BUNDLER_SITE_INTERNAL_H
 
 #include "bundler/site.h"
+#include "core/depot/depot.h"
 #include "core/format/yaml.h"
 
 #define SITE_FILE     "site.yaml"
@@ -19,6 +20,9 @@
 #define SITE_BEAT_HOURS   168 /* a week: a stick that is carried every few days stays fresh */
 #define SITE_SILENT_HOURS 168
 #define SITE_KEEP         8 /* generations whose content is kept, unless the channel says else */
+
+/** site_marker_post(d, site, err): the marker, when there is none.  RC_CONFLICT: another site's. */
+int site_marker_post(struct depot *d, const struct digest *site, struct err *err);
 
 /** site_registry_path(state, ret, err): of the registry, an owned string. */
 int site_registry_path(const char *state, char **ret, struct err *err);

@@ -73,7 +73,8 @@ static int db_fail(sqlite3 *handle, const char *path, struct err *err)
 		    "the database \"%s\" is in use by another run; try again when it is done",
 		    path);
 	if (rc == RC_STATE && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
-		return err_set(err, rc, "the database \"%s\" is damaged: %s", path,
+		return err_set(err, rc,
+			       "the database \"%s\" is damaged: %s; restore it from a backup", path,
 			       sqlite3_errmsg(handle));
 	if (system != 0 && (rc == RC_IO || rc == RC_STATE || rc == RC_SPACE))
 		return err_set(err, rc, "the database \"%s\": %s: %s", path, sqlite3_errmsg(handle),
@@ -248,7 +249,7 @@ static int file_check(const char *path, struct err *err)
 		return err_set(
 		    err, RC_STATE,
 		    "the database \"%s\" is empty: what it held is lost; restore it from "
-		    "a backup, or remove the empty file to begin anew",
+		    "a backup",
 		    path);
 	/* Never through an open and a close: closing drops SQLite's own locks on the file. */
 	if ((st.st_mode & 077) != 0 && chmod(path, 0600) < 0)
