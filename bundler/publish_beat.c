@@ -230,9 +230,7 @@ static int shard_sign(struct beating *b, const struct shard *sh, const struct di
 		return rc;
 	file = digest_of(bytes_in(&doc));
 	name_shard(path, sh->xx, &file);
-	rc = registry_document(b->s->db, path, bytes_in(&doc), err);
-	if (rc == 0)
-		rc = db_run(b->s->db, err, "DELETE FROM retired WHERE path = ?1", "t", path);
+	rc = publish_document(b->s, path, bytes_in(&doc), err);
 	if (rc < 0)
 		return rc;
 	return db_run(b->s->db, err,
@@ -352,7 +350,7 @@ static int beat_sign(struct beating *b, const struct digest *input, struct err *
 		return rc;
 	file = digest_of(bytes_in(&doc));
 	name_beat(path, b->beat.sequence, &file);
-	rc = registry_document(b->s->db, path, bytes_in(&doc), err);
+	rc = publish_document(b->s, path, bytes_in(&doc), err);
 	if (rc == 0)
 		rc = db_run(b->s->db, err,
 			    "INSERT INTO beat(sequence, input, issued, expires, path)"

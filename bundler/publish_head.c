@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "bundler/publish_internal.h"
-#include "bundler/registry.h"
 #include "core/base/own.h"
 
 /* Steps that are kept while no receipt says what is needed. */
@@ -234,7 +233,7 @@ static int head_sign(struct listing *l, struct err *err)
 		return rc;
 	file = digest_of(bytes_in(&doc));
 	name_head(path, p->c->name, p->epoch, l->generation, &file);
-	rc = registry_document(p->s->db, path, bytes_in(&doc), err);
+	rc = publish_document(p->s, path, bytes_in(&doc), err);
 	if (rc == 0)
 		rc = db_run(p->s->db, err,
 			    "UPDATE generation SET head = ?1, path = ?2 WHERE channel = ?3"

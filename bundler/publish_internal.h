@@ -124,5 +124,8 @@ int publish_head(struct publishing *p, struct err *err);
 /* publish_post.c */
 /** publish_retire(s, path, err): remove a file from the depot when no kept beat leads to it. */
 int publish_retire(struct site *s, const char *path, struct err *err);
+/** publish_document(s, path, content, err): registry_document, of a path that may have been
+ * retired. */
+int publish_document(struct site *s, const char *path, struct bytes content, struct err *err);
 
 #endif

@@ -106,6 +106,13 @@ int publish_retire(struct site *s, const char *path, struct err *err)
 	return rc;
 }
 
+int publish_document(struct site *s, const char *path, struct bytes content, struct err *err)
+{
+	int rc = registry_document(s->db, path, content, err);
+
+	return rc < 0 ? rc : db_run(s->db, err, "DELETE FROM retired WHERE path = ?1", "t", path);
+}
+
 /* Files that only beats which are gone from the depot led to. */
 static int retired_remove(struct post *p, struct err *err)
 {

@@ -9,7 +9,6 @@
 
 #include "bundler/pack_internal.h"
 #include "bundler/publish_internal.h"
-#include "bundler/registry.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
@@ -250,7 +249,7 @@ static int generation_commit(struct private_bundle *b, struct bytes file, struct
 	int rc;
 
 	name_private(b->path, b->id, b->m.epoch, b->m.generation, &b->prefix_digest);
-	rc = registry_document(b->s->db, b->path, file, err);
+	rc = publish_document(b->s, b->path, file, err);
 	if (rc < 0)
 		return rc;
 	return db_run(b->s->db, err,
