@@ -25,8 +25,8 @@
 #include "core/tree/index.h"
 
 /* Names that no payload may use: our own directories beside or inside a target. */
-#define STAGE_INSIDE    ".satchel-stage"
-#define KEPT_NAME       ".satchel-kept"
+#define STAGE_INSIDE ".satchel-stage"
+#define KEPT_NAME    ".satchel-kept"
 
 /** target_name(t): for sentences. */
 static inline const char *target_name(const struct apply_target *t)
