@@ -1,8 +1,8 @@
 /*
  * The documents that cross a depot, decoded: beat, shard, head, manifest, receipt, request,
- * subscription.  Each has X_decode (innermost bytes, already verified, to struct) and X_encode
- * (struct to innermost bytes, beginning with "satchel: TYPE\n").  Decoders touch no files.  Field
- * meanings: schemas/.
+ * subscription, person, message.  Each has X_decode (innermost bytes, already verified, to struct)
+ * and X_encode (struct to innermost bytes, beginning with "satchel: TYPE\n").  Decoders touch no
+ * files.  Field meanings: schemas/.
  */
 #ifndef SATCHEL_FORMAT_DOCUMENTS_H
 #define SATCHEL_FORMAT_DOCUMENTS_H
@@ -13,8 +13,14 @@
 #include "core/trust/trust.h"
 
 #define CHANNEL_NAME 64 /* with NUL */
+#define WORD_NAME    64 /* of a group, licence, key or policy, with NUL */
+#define EMAIL_NAME   255
+#define ACCOUNT_NAME 65
+#define MESSAGE_ID   16 /* digits */
 /* Events that one receipt carries at most (schemas/receipt.yaml). */
 #define RECEIPT_EVENTS 1000u
+/* Users that one receipt names at most: what a large terminal server has, in half a receipt. */
+#define RECEIPT_USERS 200u
 
 /** trustdoc_decode(in, ret, err): identity is filled in; site is the caller's (trust_first). */
 int trustdoc_decode(struct bytes in, struct trust *ret, struct err *err);
@@ -129,12 +135,25 @@ struct receipt {
 		uint64_t milliseconds;                   /* that the apply took */
 	} * channel;                                     /* owned */
 	size_t channels;
+	struct digest policy; /* of the effective policy in force; zero: none */
+	struct receipt_user {
+		char email[EMAIL_NAME];
+		char account[ACCOUNT_NAME];
+		char result[16]; /* "handed-out", "failed", "withheld" */
+		char reason[512];
+		int64_t at; /* of the result */
+	} * user;           /* owned; who is active here, at most RECEIPT_USERS */
+	size_t users;
+	bool wiped;         /* the last receipt of a decommissioned workstation */
+	int64_t next_check; /* when it looks again by itself; 0: not known */
 	struct receipt_event {
 		uint64_t number; /* counts up for ever on this workstation */
 		int64_t at;
-		char kind[32]; /* slug: "untrusted", "clock", "incomplete", ... */
+		char kind[32]; /* slug: "untrusted", "clock", "read", "answer", "report", ... */
 		char text[512];
-	} * event; /* owned; not yet acknowledged, oldest dropped first */
+		char about[MESSAGE_ID + 1]; /* the message that it is about, or "" */
+		char user[EMAIL_NAME];      /* who said it; "": the workstation itself */
+	} * event;                          /* owned; not yet acknowledged, oldest dropped first */
 	size_t events;
 	uint64_t free_bytes; /* on the file system of the state directory */
 	char version[32];    /* of satchel */
@@ -146,14 +165,16 @@ void receipt_clear(struct receipt *r);
 
 struct request {
 	struct digest site;
-	char kind[16]; /* "enrol", "resend" */
+	char kind[16]; /* "enrol", "resend", "activate" */
 	char workstation[WORKSTATION_ID + 1];
 	uint64_t sequence;
 	int64_t written;
 	char name[128];               /* what it calls itself: a hint */
 	struct key_public sign, seal; /* enrol */
 	char invitation[17];          /* enrol: id, or "" when it was not invited */
-	struct digest proof;          /* enrol with an invitation */
+	char activation[17];          /* activate: id */
+	char account[ACCOUNT_NAME];   /* activate: the Unix account that the user has there */
+	struct digest proof;          /* enrol with an invitation, activate */
 	char channel[CHANNEL_NAME];   /* resend */
 	uint64_t generation;          /* resend: held */
 };
@@ -177,9 +198,46 @@ struct membership {
 	struct digest site;
 	char id[WORKSTATION_ID + 1];
 	char name[128];
-	uint8_t salt[32]; /* random, new in every generation */
+	uint8_t salt[32];  /* random, new in every generation */
+	bool decommission; /* wipe everything that this site entrusted, and say so */
 };
 int membership_decode(struct bytes in, const char *file, struct membership *ret, struct err *err);
 int membership_encode(const struct membership *m, struct buf *ret, struct err *err);
+
+/* people/ID.yaml: a user who is active on this workstation. */
+struct person {
+	char email[EMAIL_NAME];
+	char name[256];
+	char account[ACCOUNT_NAME];
+	char group[WORD_NAME]; /* "" for none */
+	struct person_key {
+		char name[WORD_NAME];
+		uint64_t current; /* version to be used from now on */
+		uint64_t older[100];
+		size_t olders; /* ascending, below current */
+	} * key;               /* owned; ascending by name */
+	size_t keys;
+};
+int person_decode(struct bytes in, const char *file, struct person *ret, struct err *err);
+int person_encode(const struct person *p, struct buf *ret, struct err *err);
+void person_clear(struct person *p);
+/** person_id(dst, email): the name of that file, without ".yaml": 16 digits. */
+void person_id(char dst[17], const char *email);
+
+/* messages/ID.yaml: from the server to whoever looks after a workstation, or to one user on it. */
+struct message {
+	char id[MESSAGE_ID + 1];
+	int64_t at;
+	char kind[16];         /* "notice", "command", "refusal" */
+	char user[EMAIL_NAME]; /* "" for the workstation */
+	char subject[512];
+	char *text;                      /* owned; lines with "\n" between them, or NULL */
+	char command[16];                /* command: "report", "drift", "hook" */
+	char argument[WORD_NAME];        /* hook: its name */
+	char activation[MESSAGE_ID + 1]; /* refusal: of this activation, or "" */
+};
+int message_decode(struct bytes in, const char *file, struct message *ret, struct err *err);
+int message_encode(const struct message *m, struct buf *ret, struct err *err);
+void message_clear(struct message *m);
 
 #endif

@@ -7,6 +7,7 @@ static const struct member membership_members[] = {
     MEMBER(membership, site, "site", DIGEST),
     MEMBER(membership, id, "id", TEXT),
     MEMBER(membership, name, "name", TEXT),
+    MEMBER_MAYBE(membership, decommission, "decommission", BOOL),
 };
 
 int membership_decode(struct bytes in, const char *file, struct membership *ret, struct err *err)

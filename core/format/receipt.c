@@ -17,6 +17,9 @@ static const struct member receipt_members[] = {
     MEMBER(receipt, version, "version", TEXT),
     MEMBER(receipt, formats, "formats", U64),
     MEMBER_MAYBE(receipt, free_bytes, "free-bytes", U64),
+    MEMBER_MAYBE(receipt, policy, "policy", DIGEST),
+    MEMBER_MAYBE(receipt, wiped, "wiped", BOOL),
+    MEMBER_MAYBE(receipt, next_check, "next-check", TIME),
 };
 
 static const struct member beat_members[] = {
@@ -43,11 +46,20 @@ static const struct member channel_members[] = {
     MEMBER_MAYBE(receipt_channel, milliseconds, "milliseconds", U64),
 };
 
+static const struct member user_members[] = {
+    MEMBER(receipt_user, account, "account", TEXT),
+    MEMBER(receipt_user, result, "result", TEXT),
+    MEMBER_MAYBE(receipt_user, reason, "reason", FOREIGN),
+    MEMBER(receipt_user, at, "at", TIME),
+};
+
 static const struct member event_members[] = {
     MEMBER(receipt_event, number, "number", U64),
     MEMBER(receipt_event, at, "at", TIME),
     MEMBER(receipt_event, kind, "kind", TEXT),
     MEMBER(receipt_event, text, "text", FOREIGN),
+    MEMBER_MAYBE(receipt_event, about, "about", TEXT),
+    MEMBER_MAYBE(receipt_event, user, "user", TEXT),
 };
 
 static int receipt_channels(const struct node *map, struct receipt *r, struct err *err)
@@ -65,6 +77,24 @@ static int receipt_channels(const struct node *map, struct receipt *r, struct er
 				    err);
 		if (rc == 0 && i > 0 && strcmp(node_key(map, i - 1), name) >= 0)
 			rc = node_error(node_at(map, i), err, "names must be in ascending order");
+	}
+	return rc;
+}
+
+static int receipt_users(const struct node *map, struct receipt *r, struct err *err)
+{
+	int rc = items_new(node_count(map), sizeof(*r->user), (void **)&r->user, err);
+
+	for (size_t i = 0; rc == 0 && i < node_count(map); i++) {
+		struct receipt_user *u = &r->user[r->users++];
+		const char *email = node_key(map, i);
+
+		if (strlen(email) >= sizeof(u->email))
+			return node_error(node_at(map, i), err, "the key is too long");
+		memcpy(u->email, email, strlen(email) + 1);
+		rc = members_decode(node_at(map, i), user_members, ARRAY_LEN(user_members), u, err);
+		if (rc == 0 && i > 0 && strcmp(node_key(map, i - 1), email) >= 0)
+			rc = node_error(node_at(map, i), err, "users must be in ascending order");
 	}
 	return rc;
 }
@@ -104,6 +134,8 @@ int receipt_decode(struct bytes in, struct receipt *ret, struct err *err)
 				    ARRAY_LEN(private_members), &r, err);
 	if (rc == 0)
 		rc = receipt_channels(node_get(root, "channels"), &r, err);
+	if (rc == 0)
+		rc = receipt_users(node_get(root, "users"), &r, err);
 	if (rc == 0)
 		rc = receipt_events(node_get(root, "events"), &r, err);
 	if (rc < 0)
@@ -146,6 +178,42 @@ static int receipt_encode_channels(struct yaml_writer *w, const struct receipt *
 	return 0;
 }
 
+static int by_email(const void *a, const void *b)
+{
+	const struct receipt_user *const *x = a, *const *y = b;
+
+	return strcmp((*x)->email, (*y)->email);
+}
+
+/* Users in ascending order, with reasons of at most ${reason} bytes. */
+static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, size_t reason,
+				struct err *err)
+{
+	OWNED(freep) const struct receipt_user **sorted = NULL;
+	int rc;
+
+	if (r->users > RECEIPT_USERS)
+		return err_set(err, RC_LIMIT, "a receipt names at most %u users", RECEIPT_USERS);
+	rc = items_new(r->users, sizeof(struct receipt_user *), (void **)&sorted, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < r->users; i++)
+		sorted[i] = &r->user[i];
+	if (r->users > 1)
+		qsort(sorted, r->users, sizeof(struct receipt_user *), by_email);
+	yaml_map(w, "users");
+	for (size_t i = 0; i < r->users; i++) {
+		struct receipt_user u = *sorted[i];
+
+		u.reason[reason] = '\0';
+		yaml_map(w, u.email);
+		members_encode(w, user_members, ARRAY_LEN(user_members), &u);
+		yaml_close(w);
+	}
+	yaml_close(w);
+	return 0;
+}
+
 static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reason, struct buf *ret,
 			       struct err *err)
 {
@@ -166,6 +234,8 @@ static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reas
 		yaml_close(w);
 	}
 	rc = receipt_encode_channels(w, r, reason, err);
+	if (rc == 0)
+		rc = receipt_encode_users(w, r, reason, err);
 	if (rc < 0)
 		return rc;
 	yaml_list(w, "events");
@@ -211,6 +281,7 @@ int receipt_encode(const struct receipt *r, struct buf *ret, struct err *err)
 void receipt_clear(struct receipt *r)
 {
 	free(r->channel);
+	free(r->user);
 	free(r->event);
 	*r = (struct receipt){0};
 }

@@ -14,6 +14,8 @@ static const struct member request_members[] = {
     MEMBER(request, written, "written", TIME),
     MEMBER_MAYBE(request, name, "name", FOREIGN),
     MEMBER_MAYBE(request, invitation, "invitation", TEXT),
+    MEMBER_MAYBE(request, activation, "activation", TEXT),
+    MEMBER_MAYBE(request, account, "account", TEXT),
     MEMBER_MAYBE(request, proof, "proof", DIGEST),
     MEMBER_MAYBE(request, channel, "channel", TEXT),
     MEMBER_MAYBE(request, generation, "generation", U64),
@@ -37,7 +39,8 @@ static int request_fields(const struct node *root, const char *const *names, boo
 static int request_enrol(const struct node *root, struct request *r, struct err *err)
 {
 	static const char *const needed[] = {"sign", "seal", NULL};
-	static const char *const foreign[] = {"channel", "generation", NULL};
+	static const char *const foreign[] = {"channel", "generation", "activation", "account",
+					      NULL};
 	char id[WORKSTATION_ID + 1];
 	int rc = request_fields(root, needed, true, r->kind, err);
 
@@ -60,10 +63,36 @@ static int request_enrol(const struct node *root, struct request *r, struct err 
 static int request_resend(const struct node *root, struct request *r, struct err *err)
 {
 	static const char *const needed[] = {"channel", NULL};
-	static const char *const foreign[] = {"sign", "seal", "invitation", "proof", NULL};
+	static const char *const foreign[] = {"sign",       "seal",    "invitation", "proof",
+					      "activation", "account", NULL};
 	int rc = request_fields(root, needed, true, r->kind, err);
 
 	return rc < 0 ? rc : request_fields(root, foreign, false, r->kind, err);
+}
+
+/* Its signer is a workstation that the server knows, so it brings no keys. */
+static int request_activate(const struct node *root, struct request *r, struct err *err)
+{
+	static const char *const needed[] = {"activation", "account", "proof", NULL};
+	static const char *const foreign[] = {"sign",    "seal",       "invitation",
+					      "channel", "generation", NULL};
+	int rc = request_fields(root, needed, true, r->kind, err);
+
+	return rc < 0 ? rc : request_fields(root, foreign, false, r->kind, err);
+}
+
+static const struct request_kind {
+	const char *name;
+	int (*check)(const struct node *root, struct request *r, struct err *err);
+} request_kinds[] = {
+    {"enrol", request_enrol}, {"resend", request_resend}, {"activate", request_activate}};
+
+static int request_check(const struct node *root, struct request *r, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(request_kinds); i++)
+		if (strcmp(r->kind, request_kinds[i].name) == 0)
+			return request_kinds[i].check(root, r, err);
+	return node_error(node_get(root, "kind"), err, "is not a kind known here");
 }
 
 int request_decode(struct bytes in, struct request *ret, struct err *err)
@@ -76,8 +105,7 @@ int request_decode(struct bytes in, struct request *ret, struct err *err)
 		rc = members_decode(yaml_root(y), request_members, ARRAY_LEN(request_members), &r,
 				    err);
 	if (rc == 0)
-		rc = strcmp(r.kind, "enrol") == 0 ? request_enrol(yaml_root(y), &r, err)
-						  : request_resend(yaml_root(y), &r, err);
+		rc = request_check(yaml_root(y), &r, err);
 	if (rc < 0)
 		return rc;
 	*ret = r;

@@ -6,16 +6,30 @@
 
 #include "core/base/own.h"
 
-#define CODE_CHARS  40
 #define CODE_GROUP  5
-#define CODE_BYTES  25 /* 200 bits */
+#define CODE_BYTES  25 /* of the longest code, 200 bits */
 #define SITE_BITS   100
 #define FLOOR_BITS  12
 #define DAY_BITS    14
 #define SECRET_BITS 60
-#define CHECK_BITS  14
 #define DAY_ZERO    18262 /* 2020-01-01, in days since 1970-01-01 */
 #define DAY_SECONDS 86400
+
+#define ACTIVATION_SITE_BITS 32
+#define CONFIRM_RECEIPT_BITS 12
+
+/* What tells the kinds of codes apart: how long they are, and how their check begins. */
+struct code_shape {
+	const char *what; /* for sentences: "an invitation" */
+	const char *start;
+	size_t chars;
+	unsigned check_bits; /* the last ones */
+};
+static const struct code_shape invite_shape = {"an invitation", "satchel invitation 1\n", 40, 14};
+static const struct code_shape activation_shape = {"an activation code", "satchel activation 1\n",
+						   25, 19};
+static const struct code_shape confirm_shape = {"a confirmation code", "satchel confirmation 1\n",
+						20, 14};
 
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -47,67 +61,39 @@ static uint64_t bits_get(const uint8_t *p, size_t *at, unsigned n)
 	return v;
 }
 
-static uint64_t check_of(const uint8_t code[CODE_BYTES])
+/* The check: the first bits of the digest of a start and the code's bytes with zeros in its place.
+ */
+static uint64_t check_of(const struct code_shape *shape, const uint8_t code[CODE_BYTES])
 {
-	static const char start[] = "satchel invitation 1\n";
 	uint8_t bare[CODE_BYTES];
 	struct digest_stream s;
 	struct digest d;
-	size_t at = CODE_BYTES * 8 - CHECK_BITS;
+	size_t at = shape->chars * 5 - shape->check_bits;
 
 	memcpy(bare, code, sizeof(bare));
-	bits_put(bare, &at, 0, CHECK_BITS);
+	bits_put(bare, &at, 0, shape->check_bits);
 	digest_start(&s);
-	digest_more(&s, start, sizeof(start) - 1);
-	digest_more(&s, bare, sizeof(bare));
+	digest_more(&s, shape->start, strlen(shape->start));
+	digest_more(&s, bare, (shape->chars * 5 + 7) / 8);
 	d = digest_end(&s);
 	sodium_memzero(bare, sizeof(bare));
 	at = 0;
-	return bits_get(d.b, &at, CHECK_BITS);
+	return bits_get(d.b, &at, shape->check_bits);
 }
 
-int invite_make(const struct digest *site, uint64_t trust_version, int64_t good_until,
-		struct invite *ret, struct err *err)
+/* code_write(shape, code, dst): puts the check behind what is in ${code}; groups of five. */
+static void code_write(const struct code_shape *shape, uint8_t code[CODE_BYTES], char *dst)
 {
-	const int64_t first = (int64_t)DAY_ZERO * DAY_SECONDS;
-	const int64_t last = first + ((int64_t)DAY_SECONDS << DAY_BITS);
-	const uint64_t floor_most = (1u << FLOOR_BITS) - 1;
-	struct invite in = {0};
+	size_t at = shape->chars * 5 - shape->check_bits, used = 0;
 
-	if (good_until < first || good_until >= last)
-		return err_set(err, RC_USAGE,
-			       "an invitation can be good until a day from 2020-01-01 to "
-			       "2064-11-08; is the clock right?");
-	if (sodium_init() < 0)
-		return err_set(err, RC_INTERNAL, "libsodium cannot start");
-	memcpy(in.site, site->b, sizeof(in.site));
-	in.site[12] &= 0xf0;
-	in.trust_floor = (uint32_t)(trust_version < floor_most ? trust_version : floor_most);
-	in.last_day = (good_until / DAY_SECONDS + 1) * DAY_SECONDS;
-	randombytes_buf(&in.secret, sizeof(in.secret));
-	in.secret >>= 64 - SECRET_BITS;
-	*ret = in;
-	return 0;
-}
-
-void invite_text(char dst[INVITE_TEXT + 1], const struct invite *in)
-{
-	uint8_t code[CODE_BYTES] = {0};
-	size_t at = SITE_BITS, used = 0;
-
-	memcpy(code, in->site, sizeof(in->site));
-	bits_put(code, &at, in->trust_floor, FLOOR_BITS);
-	bits_put(code, &at, (uint64_t)(in->last_day / DAY_SECONDS - 1 - DAY_ZERO), DAY_BITS);
-	bits_put(code, &at, in->secret, SECRET_BITS);
-	bits_put(code, &at, check_of(code), CHECK_BITS);
+	bits_put(code, &at, check_of(shape, code), shape->check_bits);
 	at = 0;
-	for (size_t i = 0; i < CODE_CHARS; i++) {
+	for (size_t i = 0; i < shape->chars; i++) {
 		if (i > 0 && i % CODE_GROUP == 0)
 			dst[used++] = '-';
 		dst[used++] = alphabet[bits_get(code, &at, 5)];
 	}
 	dst[used] = '\0';
-	sodium_memzero(code, sizeof(code));
 }
 
 /* 0 to 31, or -1.  Letters that look like digits are read as these. */
@@ -125,7 +111,8 @@ static int char_value(char c)
 	return at != NULL ? (int)(at - alphabet) : -1;
 }
 
-static int code_read(const char *text, uint8_t code[CODE_BYTES], struct err *err)
+static int chars_read(const struct code_shape *shape, const char *text, uint8_t code[CODE_BYTES],
+		      struct err *err)
 {
 	size_t at = 0, chars = 0;
 
@@ -139,13 +126,96 @@ static int code_read(const char *text, uint8_t code[CODE_BYTES], struct err *err
 				       "character %zu of the code, \"%.*s\", does not occur in "
 				       "codes; read it again",
 				       chars + 1, ((unsigned char)*c & 0x80) != 0 ? 4 : 1, c);
-		if (chars++ < CODE_CHARS)
+		if (chars++ < shape->chars)
 			bits_put(code, &at, (uint64_t)v, 5);
 	}
-	if (chars != CODE_CHARS)
-		return err_set(err, RC_USAGE, "the code has %zu characters, an invitation has %d",
-			       chars, CODE_CHARS);
+	if (chars != shape->chars)
+		return err_set(err, RC_USAGE, "the code has %zu characters, %s has %zu", chars,
+			       shape->what, shape->chars);
 	return 0;
+}
+
+/* code_read(shape, text, code, err): the bits of a code whose check fits. */
+static int code_read(const struct code_shape *shape, const char *text, uint8_t code[CODE_BYTES],
+		     struct err *err)
+{
+	size_t at = shape->chars * 5 - shape->check_bits;
+	int rc = chars_read(shape, text, code, err);
+
+	if (rc < 0)
+		return rc;
+	if (bits_get(code, &at, shape->check_bits) != check_of(shape, code))
+		return err_set(err, RC_USAGE,
+			       "the code is mistyped: its check characters do not fit; compare it "
+			       "group by group");
+	return 0;
+}
+
+/* day_check(good_until, what, err): within what the bits of a day can say. */
+static int day_check(int64_t good_until, const char *what, struct err *err)
+{
+	const int64_t first = (int64_t)DAY_ZERO * DAY_SECONDS;
+	const int64_t last = first + ((int64_t)DAY_SECONDS << DAY_BITS);
+
+	if (good_until < first || good_until >= last)
+		return err_set(err, RC_USAGE,
+			       "%s can be good until a day from 2020-01-01 to "
+			       "2064-11-08; is the clock right?",
+			       what);
+	if (sodium_init() < 0)
+		return err_set(err, RC_INTERNAL, "libsodium cannot start");
+	return 0;
+}
+
+static void day_put(uint8_t code[CODE_BYTES], size_t *at, int64_t last_day)
+{
+	bits_put(code, at, (uint64_t)(last_day / DAY_SECONDS - 1 - DAY_ZERO), DAY_BITS);
+}
+
+static int64_t day_get(const uint8_t code[CODE_BYTES], size_t *at)
+{
+	return ((int64_t)bits_get(code, at, DAY_BITS) + DAY_ZERO + 1) * DAY_SECONDS;
+}
+
+static uint64_t secret_make(void)
+{
+	uint64_t secret;
+
+	randombytes_buf(&secret, sizeof(secret));
+	return secret >> (64 - SECRET_BITS);
+}
+
+/* Invitations */
+
+int invite_make(const struct digest *site, uint64_t trust_version, int64_t good_until,
+		struct invite *ret, struct err *err)
+{
+	const uint64_t floor_most = (1u << FLOOR_BITS) - 1;
+	struct invite in = {0};
+	int rc = day_check(good_until, invite_shape.what, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(in.site, site->b, sizeof(in.site));
+	in.site[12] &= 0xf0;
+	in.trust_floor = (uint32_t)(trust_version < floor_most ? trust_version : floor_most);
+	in.last_day = (good_until / DAY_SECONDS + 1) * DAY_SECONDS;
+	in.secret = secret_make();
+	*ret = in;
+	return 0;
+}
+
+void invite_text(char dst[INVITE_TEXT + 1], const struct invite *in)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = SITE_BITS;
+
+	memcpy(code, in->site, sizeof(in->site));
+	bits_put(code, &at, in->trust_floor, FLOOR_BITS);
+	day_put(code, &at, in->last_day);
+	bits_put(code, &at, in->secret, SECRET_BITS);
+	code_write(&invite_shape, code, dst);
+	sodium_memzero(code, sizeof(code));
 }
 
 int invite_parse(const char *text, struct invite *ret, struct err *err)
@@ -153,21 +223,16 @@ int invite_parse(const char *text, struct invite *ret, struct err *err)
 	uint8_t code[CODE_BYTES] = {0};
 	size_t at = SITE_BITS;
 	struct invite in = {0};
-	int rc = code_read(text, code, err);
+	int rc = code_read(&invite_shape, text, code, err);
 
-	if (rc < 0)
-		return rc;
-	memcpy(in.site, code, sizeof(in.site));
-	in.site[12] &= 0xf0;
-	in.trust_floor = (uint32_t)bits_get(code, &at, FLOOR_BITS);
-	in.last_day = ((int64_t)bits_get(code, &at, DAY_BITS) + DAY_ZERO + 1) * DAY_SECONDS;
-	in.secret = bits_get(code, &at, SECRET_BITS);
-	if (bits_get(code, &at, CHECK_BITS) != check_of(code))
-		rc = err_set(err, RC_USAGE,
-			     "the code is mistyped: its check characters do not fit; compare it "
-			     "group by group");
-	else
+	if (rc == 0) {
+		memcpy(in.site, code, sizeof(in.site));
+		in.site[12] &= 0xf0;
+		in.trust_floor = (uint32_t)bits_get(code, &at, FLOOR_BITS);
+		in.last_day = day_get(code, &at);
+		in.secret = bits_get(code, &at, SECRET_BITS);
 		*ret = in;
+	}
 	sodium_memzero(code, sizeof(code));
 	return rc;
 }
@@ -219,4 +284,138 @@ struct digest invite_proof(uint64_t secret, const struct digest *site,
 	sodium_memzero(&key, sizeof(key));
 	sodium_memzero(&s, sizeof(s));
 	return proof;
+}
+
+/* Activation codes */
+
+int activation_make(const struct digest *site, int64_t good_until, struct activation *ret,
+		    struct err *err)
+{
+	size_t at = 0;
+	int rc = day_check(good_until, activation_shape.what, err);
+
+	if (rc < 0)
+		return rc;
+	ret->site = (uint32_t)bits_get(site->b, &at, ACTIVATION_SITE_BITS);
+	ret->last_day = (good_until / DAY_SECONDS + 1) * DAY_SECONDS;
+	ret->secret = secret_make();
+	return 0;
+}
+
+void activation_text(char dst[ACTIVATION_TEXT + 1], const struct activation *in)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = 0;
+
+	bits_put(code, &at, in->site, ACTIVATION_SITE_BITS);
+	day_put(code, &at, in->last_day);
+	bits_put(code, &at, in->secret, SECRET_BITS);
+	code_write(&activation_shape, code, dst);
+	sodium_memzero(code, sizeof(code));
+}
+
+int activation_parse(const char *text, struct activation *ret, struct err *err)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = 0;
+	int rc = code_read(&activation_shape, text, code, err);
+
+	if (rc == 0) {
+		ret->site = (uint32_t)bits_get(code, &at, ACTIVATION_SITE_BITS);
+		ret->last_day = day_get(code, &at);
+		ret->secret = bits_get(code, &at, SECRET_BITS);
+	}
+	sodium_memzero(code, sizeof(code));
+	return rc;
+}
+
+bool activation_fits(const struct activation *in, const struct digest *site)
+{
+	size_t at = 0;
+
+	return in->site == bits_get(site->b, &at, ACTIVATION_SITE_BITS);
+}
+
+void activation_id(char dst[17], uint64_t secret)
+{
+	struct digest d = secret_digest("satchel activation id 1\n", secret);
+
+	hex_encode(dst, d.b, 8);
+}
+
+struct digest activation_proof(uint64_t secret, const struct digest *site,
+			       const struct key_public *sign, const char *account)
+{
+	static const char start[] = "satchel activate 1\n";
+	struct digest key = secret_digest("satchel activation key 1\n", secret);
+	crypto_generichash_blake2b_state s;
+	struct digest proof;
+
+	crypto_generichash_blake2b_init(&s, key.b, sizeof(key.b), sizeof(proof.b));
+	crypto_generichash_blake2b_update(&s, (const uint8_t *)start, sizeof(start) - 1);
+	crypto_generichash_blake2b_update(&s, site->b, sizeof(site->b));
+	crypto_generichash_blake2b_update(&s, sign->b, sizeof(sign->b));
+	crypto_generichash_blake2b_update(&s, (const uint8_t *)account, strlen(account));
+	crypto_generichash_blake2b_final(&s, proof.b, sizeof(proof.b));
+	sodium_memzero(&key, sizeof(key));
+	sodium_memzero(&s, sizeof(s));
+	return proof;
+}
+
+/* Confirmation codes */
+
+void confirm_text(char dst[CONFIRM_TEXT + 1], const struct confirm *in)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = 0;
+
+	bits_put(code, &at, in->workstation, CONFIRM_WORKSTATION_BITS);
+	bits_put(code, &at, in->receipt, CONFIRM_RECEIPT_BITS);
+	bits_put(code, &at, in->mac, CONFIRM_MAC_BITS);
+	code_write(&confirm_shape, code, dst);
+}
+
+int confirm_parse(const char *text, struct confirm *ret, struct err *err)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = 0;
+	int rc = code_read(&confirm_shape, text, code, err);
+
+	if (rc < 0)
+		return rc;
+	ret->workstation = (uint32_t)bits_get(code, &at, CONFIRM_WORKSTATION_BITS);
+	ret->receipt = (uint32_t)bits_get(code, &at, CONFIRM_RECEIPT_BITS);
+	ret->mac = bits_get(code, &at, CONFIRM_MAC_BITS);
+	return 0;
+}
+
+/* workstation_bits(id): the first bits of the hexadecimal digits. */
+static uint32_t workstation_bits(const char *id)
+{
+	uint8_t raw[WORKSTATION_ID / 2] = {0};
+	size_t at = 0;
+
+	hex_decode(raw, sizeof(raw), id, NULL);
+	return (uint32_t)bits_get(raw, &at, CONFIRM_WORKSTATION_BITS);
+}
+
+int confirm_make(const struct key_secret *own, const struct key_public *station,
+		 const struct key_public *collect, const char *id, uint64_t receipt,
+		 struct bytes statement, struct confirm *ret, struct err *err)
+{
+	struct digest mac;
+	size_t at = 0;
+	int rc = key_agree_mac(own, station, collect, statement, &mac, err);
+
+	if (rc < 0)
+		return rc;
+	ret->workstation = workstation_bits(id);
+	ret->receipt = (uint32_t)(receipt % CONFIRM_RECEIPTS);
+	ret->mac = bits_get(mac.b, &at, CONFIRM_MAC_BITS);
+	return 0;
+}
+
+bool confirm_names(const struct confirm *in, const char *id)
+{
+	return in->workstation == workstation_bits(id);
 }

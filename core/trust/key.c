@@ -281,6 +281,38 @@ int key_unseal(const struct key_secret *k, struct bytes sealed, struct buf *ret,
 	return 0;
 }
 
+int key_agree_mac(const struct key_secret *own, const struct key_public *one,
+		  const struct key_public *other, struct bytes statement, struct digest *ret,
+		  struct err *err)
+{
+	static const char start[] = "satchel agreed key 1\n";
+	const struct key_public mine = key_public_of(own);
+	const struct key_public *theirs = key_same(&mine, one) ? other : one;
+	uint8_t shared[crypto_scalarmult_BYTES];
+	struct digest_stream s;
+	struct digest key;
+	int rc = 0;
+
+	if (own->kind != KEY_SEAL || (!key_same(&mine, one) && !key_same(&mine, other)))
+		return err_set(err, RC_INTERNAL, "neither key of an agreement is ours");
+	if (crypto_scalarmult(shared, own->b, theirs->b) != 0)
+		rc = err_set(err, RC_MALFORMED, "public key %016" PRIX64 " agrees on nothing",
+			     theirs->number);
+	digest_start(&s);
+	digest_more(&s, start, sizeof(start) - 1);
+	digest_more(&s, shared, sizeof(shared));
+	digest_more(&s, one->b, sizeof(one->b));
+	digest_more(&s, other->b, sizeof(other->b));
+	key = digest_end(&s);
+	if (rc == 0)
+		crypto_generichash_blake2b(ret->b, sizeof(ret->b), statement.p, statement.n, key.b,
+					   sizeof(key.b));
+	sodium_memzero(shared, sizeof(shared));
+	sodium_memzero(&key, sizeof(key));
+	sodium_memzero(&s, sizeof(s));
+	return rc;
+}
+
 void key_seal_id(char dst[17], const struct key_public *k)
 {
 	struct digest d = digest_of((struct bytes){k->b, sizeof(k->b)});

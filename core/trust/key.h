@@ -68,6 +68,16 @@ bool key_verify(const struct key_public *k, struct bytes message, const uint8_t 
 int key_seal(const struct key_public *to, struct bytes plain, struct buf *ret, struct err *err);
 int key_unseal(const struct key_secret *k, struct bytes sealed, struct buf *ret, struct err *err);
 
+/**
+ * key_agree_mac(own, one, other, statement, ret, err):
+ * A MAC that the holders of two sealing keys share and nobody else can make: BLAKE2b over
+ * ${statement}, keyed with the digest of what X25519 agrees on and both public keys.  ${own} is the
+ * secret half of ${one} or of ${other}.  RC_INTERNAL when it is of neither; RC_MALFORMED.
+ */
+int key_agree_mac(const struct key_secret *own, const struct key_public *one,
+		  const struct key_public *other, struct bytes statement, struct digest *ret,
+		  struct err *err);
+
 /** key_seal_id(k): what the first line of a sealed document names. */
 void key_seal_id(char dst[17], const struct key_public *k);
 

@@ -38,6 +38,8 @@ ROUND(receipt, receipt, receipt_clear, NO_FILE)
 ROUND(request, request, nothing, NO_FILE)
 ROUND(subscription, subscription, nothing, SOME_FILE)
 ROUND(membership, membership, nothing, SOME_FILE)
+ROUND(person, person, person_clear, SOME_FILE)
+ROUND(message, message, message_clear, SOME_FILE)
 
 static const struct kind {
 	const char *line;
@@ -52,6 +54,8 @@ static const struct kind {
     {"satchel: request/1\n", request_round},
     {"satchel: subscription/1\n", subscription_round},
     {"satchel: membership/1\n", membership_round},
+    {"satchel: person/1\n", person_round},
+    {"satchel: message/1\n", message_round},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

@@ -36,6 +36,8 @@ DECODE(receipt, receipt, receipt_clear, NO_FILE)
 DECODE(request, request, nothing, NO_FILE)
 DECODE(subscription, subscription, nothing, SOME_FILE)
 DECODE(membership, membership, nothing, SOME_FILE)
+DECODE(person, person, person_clear, SOME_FILE)
+DECODE(message, message, message_clear, SOME_FILE)
 
 static const struct decoder {
 	const char *type;
@@ -45,7 +47,8 @@ static const struct decoder {
     {"shard", shard_read},           {"head", head_read},
     {"manifest", manifest_read},     {"receipt", receipt_read},
     {"request", request_read},       {"subscription", subscription_read},
-    {"membership", membership_read},
+    {"membership", membership_read}, {"person", person_read},
+    {"message", message_read},
 };
 
 static int file_read(const char *path, struct buf *ret)

@@ -760,7 +760,7 @@ Test(request, refuses_what_does_not_fit_together)
 	static const struct change_row rows[] = {
 	    {"seal: ", "proof: ", "appears twice"},
 	    {"kind: enrol", "kind: resend", "`channel` is missing"},
-	    {"kind: enrol", "kind: activate", "enrol or resend"},
+	    {"kind: enrol", "kind: dance", "enrol or resend"},
 	    {"invitation: \"0123456789abcdef\"\n", "", "given together"},
 	    {"invitation: \"0123456789abcdef\"", "invitation: 0123456789abcdef", "quotes"},
 	    {"invitation: \"0123456789abcdef\"", "channel: office", "does not belong"},
