@@ -2,66 +2,33 @@
  * The home depot: is it there, and is it ours?
  */
 #include <errno.h>
-#include <string.h>
 
 #include "bundler/site_internal.h"
 #include "core/base/own.h"
-#include "core/depot/depot.h"
+#include "core/depot/marker.h"
 
-#define MARKER     "satchel.yaml"
-#define MARKER_MAX 4096
-
-/* marker_check(d, site, err): 1 when the marker is ours, 0 when there is none.  Two sites in one
+/* marker_check(d, site, err): enum marker, MARKER_SITE when it is ours.  Two sites in one
  * depot would each take the other's documents for forgeries. */
-static int marker_check(struct depot *d, const struct digest *site, bool *there, struct err *err)
+static int marker_check(struct depot *d, const struct digest *site, struct err *err)
 {
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	OWNED(yaml_freep) struct yaml *y = NULL;
 	struct digest other;
-	int rc;
+	int rc = marker_read(d, &other, err);
 
-	*there = false;
-	rc = depot_read(d, MARKER, MARKER_MAX, &text, err);
-	if (rc < 0 && errno == ENOENT)
-		return 0;
-	*there = rc == 0;
-	if (rc == 0 && text.n == 0) /* an interrupted write on a medium without a journal */
-		return 0;
-	if (rc == 0)
-		rc = yaml_decode(bytes_in(&text), MARKER_MAX, schema_find("depot/1"), MARKER, &y,
-				 err);
-	if (rc == 0)
-		rc = node_digest(node_get(yaml_root(y), "site"), &other, err);
-	if (rc < 0)
-		return err_prefix(err, "the marker " MARKER);
-	if (!digest_equal(&other, site))
+	if (rc == MARKER_SITE && !digest_equal(&other, site))
 		return err_set(
 		    err, RC_CONFLICT,
 		    "depot %s belongs to another site: choose another directory, or empty it",
 		    depot_path(d));
-	return 1;
+	return rc;
 }
 
 int site_marker_post(struct depot *d, const struct digest *site, struct err *err)
 {
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	struct yaml_writer *w;
-	bool there;
-	int rc;
+	int rc = marker_check(d, site, err);
 
-	rc = marker_check(d, site, &there, err);
-	if (rc != 0)
+	if (rc < 0 || rc == MARKER_SITE)
 		return rc < 0 ? rc : 0;
-	rc = yaml_writer_new(&w, err);
-	if (rc < 0)
-		return rc;
-	yaml_text(w, "satchel", "depot/1");
-	yaml_u64(w, "format", 1);
-	yaml_digest(w, "site", site);
-	rc = yaml_writer_end(w, &text, err);
-	if (rc < 0)
-		return rc;
-	return depot_post(d, MARKER, bytes_in(&text), err);
+	return marker_post(d, site, err);
 }
 
 /* What is posted into the directory below an absent mount would count as posted, and reach nobody.
@@ -69,19 +36,18 @@ int site_marker_post(struct depot *d, const struct digest *site, struct err *err
 int site_depot_open(struct site *s, struct depot **ret, struct err *err)
 {
 	OWNED(depot_freep) struct depot *d = NULL;
-	bool there = false;
 	int rc = depot_open(s->depot, DEPOT_WRITE, LIMIT_DEPOT_SILENCE, &d, err);
 
 	if (rc < 0 && errno == ENOENT)
 		return err_set(err, rc, "the depot %s is not there: is it mounted?", s->depot);
 	if (rc == 0)
-		rc = marker_check(d, &s->id, &there, err);
-	if (rc < 0)
-		return rc;
-	if (!there)
+		rc = marker_check(d, &s->id, err);
+	if (rc == MARKER_NONE)
 		return err_set(err, RC_AGAIN,
 			       "the depot %s holds no " MARKER ": is what belongs there mounted?",
 			       s->depot);
+	if (rc < 0)
+		return rc;
 	*ret = TAKE(d);
 	return 0;
 }

@@ -29,19 +29,43 @@ static int depot_give_up(struct depot *d, int rc, struct err *err)
 		       "the helper of the depot \"%s\" has ended unexpectedly; try again", d->path);
 }
 
-static int depot_ask(struct depot *d, enum ask type, const struct buf *question, int pass,
+static int depot_answer(struct depot *d, size_t max, struct buf *ret, uint64_t total,
+			struct say *say, struct err *err);
+
+int depot_owed(struct depot *d, struct err *err)
+{
+	OWNED(buf_clear) struct buf answer = BUF_INIT;
+
+	if (!d->owed)
+		return 0;
+	d->owed = false;
+	return depot_answer(d, 0, &answer, 0, NULL, err);
+}
+
+static int depot_ask(struct depot *d, enum ask type, struct bytes question, int pass,
 		     struct err *err)
 {
 	int rc;
 
 	if (d->dead != 0)
 		return err_set(err, d->dead, "the depot \"%s\" was given up before", d->path);
-	if (question->n > ASK_MAX)
+	if (question.n > ASK_MAX)
 		return err_set(err, RC_LIMIT,
 			       "a document of more than %u bytes for the depot \"%s\"", ASK_MAX,
 			       d->path);
-	rc = frame_send_fd(d->child.fd, (uint8_t)type, bytes_in(question), pass, err);
+	rc = depot_owed(d, err);
+	if (rc < 0)
+		return rc;
+	rc = frame_send_fd(d->child.fd, (uint8_t)type, question, pass, err);
 	return rc < 0 ? depot_give_up(d, rc, err) : 0;
+}
+
+int depot_send(struct depot *d, enum ask type, struct bytes question, struct err *err)
+{
+	int rc = depot_ask(d, type, question, -1, err);
+
+	d->owed = rc == 0;
+	return rc;
 }
 
 /* The code and sentence that the helper sent, with the depot's path before it. */
@@ -95,11 +119,10 @@ static int depot_answer(struct depot *d, size_t max, struct buf *ret, uint64_t t
 	}
 }
 
-/* Question and answer, for those without anything special. */
-static int depot_talk(struct depot *d, enum ask type, const struct buf *question, size_t max,
-		      struct buf *ret, struct err *err)
+int depot_talk(struct depot *d, enum ask type, const struct buf *question, size_t max,
+	       struct buf *ret, struct err *err)
 {
-	int rc = depot_ask(d, type, question, -1, err);
+	int rc = depot_ask(d, type, bytes_in(question), -1, err);
 
 	return rc < 0 ? rc : depot_answer(d, max, ret, 0, NULL, err);
 }
@@ -122,7 +145,7 @@ static int path_check_ours(const char *path, struct err *err)
 	}
 }
 
-static int question_path(struct buf *question, const char *path, struct err *err)
+int depot_question_path(struct buf *question, const char *path, struct err *err)
 {
 	int rc = path_check_ours(path, err);
 
@@ -229,7 +252,7 @@ int depot_list_most(struct depot *d, bool dirs, const char *dir, uint64_t most, 
 		rc = pack_number(&question, most, err);
 	if (rc == 0)
 		rc = strcmp(dir, ".") == 0 ? pack_text(&question, dir, err)
-					   : question_path(&question, dir, err);
+					   : depot_question_path(&question, dir, err);
 	while (rc == 0 && more != 0) {
 		OWNED(buf_clear) struct buf answer = BUF_INIT;
 		struct bytes in;
@@ -303,7 +326,7 @@ int depot_read(struct depot *d, const char *path, size_t max, struct buf *ret, s
 	int rc = pack_number(&question, most, err);
 
 	if (rc == 0)
-		rc = question_path(&question, path, err);
+		rc = depot_question_path(&question, path, err);
 	if (rc == 0)
 		rc = depot_talk(d, ASK_READ, &question, most, &answer, err);
 	if (rc == 0)
@@ -355,9 +378,9 @@ int depot_fetch(struct depot *d, const char *path, uint64_t offset, uint8_t *dst
 	if (rc == 0)
 		rc = pack_number(&question, n, err);
 	if (rc == 0)
-		rc = question_path(&question, path, err);
+		rc = depot_question_path(&question, path, err);
 	if (rc == 0)
-		rc = depot_ask(d, ASK_FETCH, &question, -1, err);
+		rc = depot_ask(d, ASK_FETCH, bytes_in(&question), -1, err);
 	while (rc == 0 && n > 0) {
 		size_t got = 0;
 
@@ -385,7 +408,7 @@ static int talk_number(struct depot *d, enum ask type, const struct buf *questio
 int depot_size(struct depot *d, const char *path, uint64_t *ret, struct err *err)
 {
 	OWNED(buf_clear) struct buf question = BUF_INIT;
-	int rc = question_path(&question, path, err);
+	int rc = depot_question_path(&question, path, err);
 
 	return rc < 0 ? rc : talk_number(d, ASK_SIZE, &question, ret, err);
 }
@@ -411,10 +434,10 @@ int depot_fd(struct depot *d, const char *path, struct err *err)
 	OWNED(fd_closep) int fd = -1;
 	uint8_t type = 0;
 	size_t n = 0;
-	int rc = question_path(&question, path, err);
+	int rc = depot_question_path(&question, path, err);
 
 	if (rc == 0)
-		rc = depot_ask(d, ASK_FD, &question, -1, err);
+		rc = depot_ask(d, ASK_FD, bytes_in(&question), -1, err);
 	if (rc < 0)
 		return rc;
 	rc = frame_head_fd(d->child.fd, ERR_TEXT_MAX + 16, d->silence_ms, &type, &n, &fd, err);
@@ -438,7 +461,7 @@ static int question_post(struct depot *d, struct buf *question, const char *path
 	int rc = pack_number(question, (d->flags & DEPOT_VERIFY) != 0, err);
 
 	if (rc == 0)
-		rc = question_path(question, path, err);
+		rc = depot_question_path(question, path, err);
 	if (rc == 0)
 		rc = pack_number(question, tail, err);
 	if (rc == 0)
@@ -469,7 +492,7 @@ int depot_post_file(struct depot *d, const char *path, struct bytes prefix, int 
 	if (rc == 0)
 		rc = buf_add(&question, prefix.p, prefix.n, err);
 	if (rc == 0)
-		rc = depot_ask(d, ASK_POST, &question, fd, err);
+		rc = depot_ask(d, ASK_POST, bytes_in(&question), fd, err);
 	return rc < 0 ? rc : depot_answer(d, 0, &answer, total, say, err);
 }
 
@@ -482,7 +505,7 @@ int depot_remove(struct depot *d, const char *path, struct err *err)
 {
 	OWNED(buf_clear) struct buf question = BUF_INIT;
 	OWNED(buf_clear) struct buf answer = BUF_INIT;
-	int rc = question_path(&question, path, err);
+	int rc = depot_question_path(&question, path, err);
 
 	if ((d->flags & DEPOT_WRITE) == 0)
 		return err_set(err, RC_INTERNAL, "the depot \"%s\" was opened for reading only",

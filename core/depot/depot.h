@@ -80,6 +80,20 @@ struct depot_piece {
 int depot_post_file(struct depot *d, const char *path, struct bytes prefix, int fd,
 		    const struct depot_piece *pieces, size_t n, size_t tail, struct say *say,
 		    struct err *err);
+/**
+ * A file in pieces, for content that is verified on its way: depot_stream_begin makes a dot-name
+ * for a file of ${size} bytes (RC_SPACE with numbers, RC_TYPE when a directory has the name),
+ * depot_stream_more appends, depot_stream_commit flushes and names it, and reads it back when the
+ * depot was opened with DEPOT_VERIFY; what had the name before is replaced.  depot_stream_abort
+ * removes what was begun; fine at any time.  One file at a time, and nothing else is asked in
+ * between.
+ * ${sweep}: remove first what killed writers of the same name have left.
+ */
+int depot_stream_begin(struct depot *d, const char *path, uint64_t size, bool sweep,
+		       struct err *err);
+int depot_stream_more(struct depot *d, struct bytes piece, struct err *err);
+int depot_stream_commit(struct depot *d, struct err *err);
+void depot_stream_abort(struct depot *d);
 /** depot_remove(d, path, err): absent is fine. */
 int depot_remove(struct depot *d, const char *path, struct err *err);
 /** depot_where(d, ret, err): the path of the directory itself, without links. */

@@ -15,6 +15,7 @@
 
 #include "core/depot/depot.h"
 #include "core/os/child.h"
+#include "core/os/durable.h"
 
 enum ask {
 	ASK_LIST,  /* number: directories, number: most entries, text: path */
@@ -26,6 +27,10 @@ enum ask {
 	ASK_FD,    /* text: path; the answer carries a descriptor */
 	ASK_POST,  /* number: verify, text: path, number: zero bytes at the end, number: pieces, for
 		      each offset and length, rest: prefix; carries a descriptor */
+	ASK_BEGIN, /* number: bytes, number: sweep, number: verify, text: path */
+	ASK_MORE,  /* rest: the next bytes of what was begun */
+	ASK_COMMIT, /* nothing */
+	ASK_ABORT,  /* nothing */
 	ASK_REMOVE, /* text: path */
 	ASK_FREE,   /* nothing */
 	ASK_WHERE,  /* nothing */
@@ -53,7 +58,8 @@ struct depot {
 	struct child child; /* the helper */
 	enum depot_flags flags;
 	int silence_ms;
-	int dead; /* 0, or the code that every call gives from now on */
+	bool owed; /* the answer to an ASK_MORE is still to come */
+	int dead;  /* 0, or the code that every call gives from now on */
 };
 
 /* Fields. field_* return false when the frame has no more of them. */
@@ -69,11 +75,32 @@ typedef int depot_each(void *arg, const char *name, uint64_t size, struct err *e
 int depot_list_most(struct depot *d, bool dirs, const char *dir, uint64_t most, depot_each *each,
 		    void *arg, struct err *err);
 
+/** depot_talk(d, type, question, max, ret, err): question and answer, for those without anything
+ * special.  depot_send: the question only; depot_owed waits for its answer, as the next question
+ * does by itself. */
+int depot_talk(struct depot *d, enum ask type, const struct buf *question, size_t max,
+	       struct buf *ret, struct err *err);
+int depot_send(struct depot *d, enum ask type, struct bytes question, struct err *err);
+int depot_owed(struct depot *d, struct err *err);
+/** depot_question_path(question, path, err): a path of ours; others are RC_PATH. */
+int depot_question_path(struct buf *question, const char *path, struct err *err);
+
 /* The helper. */
 struct listing {
 	DIR *dir; /* owned; NULL when the place is free */
 	bool dirs;
 	uint64_t seen, most;
+};
+
+/* A file that comes in pieces (helper_stream.c). */
+struct stream {
+	bool begun, verify;
+	char path[LIMIT_PATH + 1];
+	const char *name; /* in path */
+	int dir;          /* owned */
+	struct durable file;
+	uint64_t size, given, pushed; /* bytes */
+	struct digest_stream digest;  /* of what was given */
 };
 
 struct helper {
@@ -83,6 +110,7 @@ struct helper {
 	char fetched[LIMIT_PATH + 1]; /* what ${fetch_fd} is, "" for nothing */
 	int fetch_fd;                 /* owned */
 	uint8_t *chunk;               /* owned, BLOCK_BYTES */
+	struct stream stream;
 };
 
 struct helper_start {
@@ -96,8 +124,19 @@ int helper_main(void *arg, int fd);
  * 0 when the answer is out. */
 typedef int helper_answer(struct helper *h, struct bytes in, int passed, struct err *err);
 helper_answer helper_list, helper_next, helper_stop, helper_post;
+helper_answer helper_begin, helper_more, helper_commit, helper_abort;
 int helper_done(struct helper *h, const struct buf *body, struct err *err);
 int helper_alive(struct helper *h, enum phase phase, uint64_t done, struct err *err);
+/** helper_parent(h, path, ret_name, err): its directory, made when it is missing; a descriptor. */
+int helper_parent(struct helper *h, const char *path, const char **ret_name, struct err *err);
+/** helper_no_space(path, size, bytes, err): the sentence, with numbers. */
+int helper_no_space(const char *path, uint64_t size, uint64_t bytes, struct err *err);
+/** helper_write(fd, path, size, p, n, err): as fd_write, with a sentence for a file that is too
+ * large for the file system. */
+int helper_write(int fd, const char *path, uint64_t size, const void *p, size_t n, struct err *err);
+/** helper_push(fd, given, pushed): what was written goes to the medium in windows, so that the
+ * flush at the end is short enough for the deadline of silence, also on a stick of 1 MB/s. */
+void helper_push(int fd, uint64_t given, uint64_t *pushed);
 int helper_free_bytes(struct helper *h, uint64_t *ret, struct err *err);
 /** helper_malformed(err): a question that is not in the form above. */
 int helper_malformed(struct err *err);

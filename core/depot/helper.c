@@ -181,10 +181,11 @@ static int answer_where(struct helper *h, struct bytes in, int passed, struct er
 }
 
 static helper_answer *const answers[ASK_COUNT] = {
-    [ASK_LIST] = helper_list, [ASK_NEXT] = helper_next,   [ASK_STOP] = helper_stop,
-    [ASK_READ] = answer_read, [ASK_SIZE] = answer_size,   [ASK_FETCH] = answer_fetch,
-    [ASK_FD] = answer_fd,     [ASK_POST] = helper_post,   [ASK_REMOVE] = answer_remove,
-    [ASK_FREE] = answer_free, [ASK_WHERE] = answer_where,
+    [ASK_LIST] = helper_list,     [ASK_NEXT] = helper_next, [ASK_STOP] = helper_stop,
+    [ASK_BEGIN] = helper_begin,   [ASK_MORE] = helper_more, [ASK_COMMIT] = helper_commit,
+    [ASK_ABORT] = helper_abort,   [ASK_READ] = answer_read, [ASK_SIZE] = answer_size,
+    [ASK_FETCH] = answer_fetch,   [ASK_FD] = answer_fd,     [ASK_POST] = helper_post,
+    [ASK_REMOVE] = answer_remove, [ASK_FREE] = answer_free, [ASK_WHERE] = answer_where,
 };
 
 /* 1 when there may be another question, 0 when nobody asks any more. */
@@ -240,7 +241,8 @@ static int root_open(const struct helper_start *start, struct err *err)
 
 int helper_main(void *arg, int fd)
 {
-	struct helper h = {.fd = fd, .root = -1, .fetch_fd = -1};
+	struct helper h = {
+	    .fd = fd, .root = -1, .fetch_fd = -1, .stream = {.dir = -1, .file = DURABLE_INIT}};
 	struct err err = {0};
 
 	h.chunk = malloc(BLOCK_BYTES);
@@ -251,5 +253,6 @@ int helper_main(void *arg, int fd)
 		return 1;
 	while (answer_one(&h) > 0)
 		;
+	durable_abort(&h.stream.file);
 	return 0;
 }

@@ -14,8 +14,6 @@
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
-/* What was written is pushed to the medium in windows, so that the flush at the end is short enough
- * for the deadline of silence, also on a stick of 1 MB/s. */
 #define WINDOW_BYTES (8u << 20)
 /* Others may write the same file at the same moment; after so many rounds it is said. */
 #define ATTEMPTS 3
@@ -167,17 +165,15 @@ static int make_parents(struct helper *h, const char *path, struct err *err)
 	return rc;
 }
 
-static int post_parent(struct helper *h, struct post *p, struct err *err)
+int helper_parent(struct helper *h, const char *path, const char **ret_name, struct err *err)
 {
+	int dir = beneath_parent(h->root, path, ret_name, err);
 	int rc;
 
-	p->dir = beneath_parent(h->root, p->path, &p->name, err);
-	if (p->dir >= 0 || errno != ENOENT)
-		return p->dir < 0 ? p->dir : 0;
-	rc = make_parents(h, p->path, err);
-	if (rc == 0)
-		p->dir = beneath_parent(h->root, p->path, &p->name, err);
-	return rc < 0 ? rc : p->dir < 0 ? p->dir : 0;
+	if (dir >= 0 || errno != ENOENT)
+		return dir;
+	rc = make_parents(h, path, err);
+	return rc < 0 ? rc : beneath_parent(h->root, path, ret_name, err);
 }
 
 enum there { THERE_NOTHING, THERE_TORN, THERE_SAME };
@@ -202,11 +198,35 @@ static int post_there(struct post *p, struct err *err)
 	return rc < 0 ? rc : rc == 1 ? THERE_SAME : THERE_TORN;
 }
 
-static int no_space(struct post *p, uint64_t bytes, struct err *err)
+int helper_no_space(const char *path, uint64_t size, uint64_t bytes, struct err *err)
 {
 	return err_set(err, RC_SPACE,
-		       "not enough space for \"%s\": it needs %llu bytes, %llu are free", p->path,
-		       (unsigned long long)p->source.total, (unsigned long long)bytes);
+		       "not enough space for \"%s\": it needs %llu bytes, %llu are free", path,
+		       (unsigned long long)size, (unsigned long long)bytes);
+}
+
+int helper_write(int fd, const char *path, uint64_t size, const void *p, size_t n, struct err *err)
+{
+	int rc = fd_write(fd, p, n, err);
+
+	if (rc == RC_IO && errno == EFBIG)
+		return err_set(err, rc,
+			       "the file system takes no file of %llu bytes (FAT: less than 4 "
+			       "GiB); use a depot on another one, exFAT for a stick, or satchel "
+			       "carry --max-file 3900M",
+			       (unsigned long long)size);
+	return rc;
+}
+
+/* Only a push: whether it worked is told by the flush at the end. */
+void helper_push(int fd, uint64_t given, uint64_t *pushed)
+{
+	if (given - *pushed < WINDOW_BYTES)
+		return;
+	sync_file_range(fd, (off_t)*pushed, (off_t)(given - *pushed),
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			    SYNC_FILE_RANGE_WAIT_AFTER);
+	*pushed = given;
 }
 
 static int post_write(struct helper *h, struct post *p, int fd, struct err *err)
@@ -219,20 +239,9 @@ static int post_write(struct helper *h, struct post *p, int fd, struct err *err)
 	do {
 		rc = source_next(&p->source, h->chunk, BLOCK_BYTES, &got, err);
 		if (rc == 0)
-			rc = fd_write(fd, h->chunk, got, err);
-		if (rc == RC_IO && errno == EFBIG)
-			return err_set(
-			    err, rc,
-			    "the file system takes no file of %llu bytes (FAT: less than 4 "
-			    "GiB); use a depot on another one, exFAT for a stick",
-			    (unsigned long long)p->source.total);
-		/* Only a push: whether it worked is told by the flush at the end. */
-		if (rc == 0 && p->source.given - pushed >= WINDOW_BYTES) {
-			sync_file_range(fd, (off_t)pushed, (off_t)(p->source.given - pushed),
-					SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-					    SYNC_FILE_RANGE_WAIT_AFTER);
-			pushed = p->source.given;
-		}
+			rc = helper_write(fd, p->path, p->source.total, h->chunk, got, err);
+		if (rc == 0)
+			helper_push(fd, p->source.given, &pushed);
 	} while (rc == 0 && got == BLOCK_BYTES);
 	return rc;
 }
@@ -261,7 +270,7 @@ static int post_once(struct helper *h, struct post *p, enum there there, struct 
 	int rc = helper_free_bytes(h, &bytes, err);
 
 	if (rc == 0 && bytes < p->source.total)
-		return no_space(p, bytes, err);
+		return helper_no_space(p->path, p->source.total, bytes, err);
 	if (rc == 0)
 		rc = durable_begin(p->dir, p->name, 0644, &d, err);
 	if (rc == 0)
@@ -271,7 +280,7 @@ static int post_once(struct helper *h, struct post *p, enum there there, struct 
 	if (rc == RC_SPACE) {
 		durable_abort(&d);
 		if (helper_free_bytes(h, &bytes, err) == 0)
-			return no_space(p, bytes, err);
+			return helper_no_space(p->path, p->source.total, bytes, err);
 	}
 	if (rc == 0 && p->verify)
 		rc = post_verify(p, err);
@@ -280,8 +289,10 @@ static int post_once(struct helper *h, struct post *p, enum there there, struct 
 
 static int post_run(struct helper *h, struct post *p, struct err *err)
 {
-	int rc = post_parent(h, p, err);
+	int rc;
 
+	p->dir = helper_parent(h, p->path, &p->name, err);
+	rc = p->dir < 0 ? p->dir : 0;
 	/* Only where it pays: a bundle that was cut short may have left gigabytes. */
 	if (rc == 0 && p->source.pieces.n > 0)
 		rc = durable_sweep(p->dir, p->name, err);

@@ -236,6 +236,37 @@ int durable_compare(int dirfd, const char *name, durable_source *next, void *arg
 	}
 }
 
+int durable_digest(int dirfd, const char *name,
+		   int (*each)(void *arg, uint64_t done, struct err *err), void *arg,
+		   struct digest *ret, struct err *err)
+{
+	OWNED(fd_closep) int fd = open_past_cache(dirfd, name, err);
+	OWNED(freep) uint8_t *there = NULL;
+	struct digest_stream d;
+	uint64_t done = 0;
+	size_t got;
+
+	if (fd < 0)
+		return fd;
+	there = aligned_alloc(DIRECT_ALIGN, COPY_BYTES);
+	if (there == NULL)
+		return err_memory(err);
+	digest_start(&d);
+	do {
+		int rc = read_past_cache(fd, there, COPY_BYTES, &got, err);
+
+		if (rc < 0)
+			return err_prefix(err, "reading \"%s\" back", name);
+		digest_more(&d, there, got);
+		done += got;
+		rc = each(arg, done, err);
+		if (rc < 0)
+			return rc;
+	} while (got == COPY_BYTES);
+	*ret = digest_end(&d);
+	return 0;
+}
+
 int durable_sweep(int dirfd, const char *name, struct err *err)
 {
 	int fd = beneath_dir(dirfd, ".", err);

@@ -51,6 +51,12 @@ void durable_abort(struct durable *d);
 typedef int durable_source(void *arg, uint8_t *dst, size_t n, size_t *ret_n, struct err *err);
 int durable_compare(int dirfd, const char *name, durable_source *next, void *arg, struct err *err);
 
+/** durable_digest(dirfd, name, each, arg, ret, err): the digest of the file as the medium has it,
+ * likewise past the page cache; ${each} is told how many bytes were read so far. */
+int durable_digest(int dirfd, const char *name,
+		   int (*each)(void *arg, uint64_t done, struct err *err), void *arg,
+		   struct digest *ret, struct err *err);
+
 /** durable_sweep(dirfd, name, err): remove the dot-names that writers of ${name} left when they
  * were killed.  One that is being written meanwhile fails, and may be tried again. */
 int durable_sweep(int dirfd, const char *name, struct err *err);
