@@ -70,6 +70,8 @@ static int site_yaml_use(struct site *s, const struct node *root, struct err *er
 		return rc;
 	s->beat_hours = node_u64(node_get(root, "beat-hours"), SITE_BEAT_HOURS);
 	s->silent_hours = node_u64(node_get(root, "silent-hours"), SITE_SILENT_HOURS);
+	s->warning_days = node_u64(node_get(root, "licence-warning-days"), SITE_WARNING_DAYS);
+	site_word_copy(s->baseline, node_get(root, "policy"));
 	if (state != NULL)
 		return path_join(s->dir, node_text(state, ""), &s->state, err);
 	if (asprintf(&s->state, "%s.state", s->dir) < 0) {

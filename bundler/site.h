@@ -14,9 +14,14 @@
 
 #include "core/base/say.h"
 #include "core/format/documents.h"
+#include "core/format/yaml.h"
 #include "core/os/db.h"
 
 #define WORKSTATION_NAME 128 /* with NUL */
+#define WORD_NAME        64  /* of groups, licences, keys, policies; with NUL */
+#define USER_EMAIL       251 /* with NUL: EMAIL.yaml is a file's name of at most 255 bytes */
+
+/* Every element of a list of documents begins with its name, as its file is called. */
 
 struct site_channel {
 	char name[CHANNEL_NAME];
@@ -24,8 +29,8 @@ struct site_channel {
 	char *target;   /* owned; absolute path on workstations */
 	char **exclude; /* owned; globs */
 	size_t excludes;
-	char **audience; /* owned; `for`: "all", "NAME" of a workstation, "label:NAME" (later:
-			    groups) */
+	char **audience; /* owned; `for`: "all", "NAME" of a workstation, "label:NAME",
+			    "group:NAME" */
 	size_t audiences;
 	bool owners, special_modes;
 	char on_leave[8]; /* "keep" or "remove" */
@@ -36,22 +41,78 @@ struct site_workstation {
 	char name[WORKSTATION_NAME];
 	char **label; /* owned */
 	size_t labels;
+	char policy[WORD_NAME]; /* "": none of its own */
+};
+
+struct site_group {
+	char name[WORD_NAME];
+	char parent[WORD_NAME]; /* "": an outermost group */
+	char policy[WORD_NAME]; /* "": none of its own */
+	char **channel;         /* owned */
+	size_t channels;
+	char **key; /* owned; "KEY", or "group:WORD" for the keys of a key group */
+	size_t keys;
+};
+
+struct site_user {
+	char email[USER_EMAIL]; /* lower case; the name of the document */
+	char *name;             /* owned; NULL: not said */
+	char group[WORD_NAME];  /* "": none */
+	char licence[WORD_NAME];
+	char **extra; /* owned; keys, as in struct site_group */
+	size_t extras;
+	char **withheld; /* owned; the same */
+	size_t withhelds;
+	bool suspended;
+};
+
+struct site_licence {
+	char name[WORD_NAME];
+	char *product; /* owned */
+	uint64_t seats;
+	int64_t from; /* its first second; INT64_MIN: since ever */
+	int64_t to;   /* its last second; INT64_MAX: for ever */
+	bool suspended;
+};
+
+/* What a key is for; what it is, is in the key store. */
+struct site_key {
+	char name[WORD_NAME];
+	char group[WORD_NAME]; /* key group; "": none */
+	char *description;     /* owned; NULL: none */
+};
+
+struct site_policy {
+	char name[WORD_NAME];
+	struct yaml *document; /* owned; policy/1: `settings` and `values` are walked as nodes */
 };
 
 struct site {
-	char *dir;             /* owned; the documents */
-	char *state;           /* owned */
-	int dirfd, statefd;    /* owned */
-	char *depot;           /* owned; home depot */
-	char *depot_real;      /* owned; without links; NULL: not asked yet, "": not at hand */
-	uint64_t beat_hours;   /* validity of a beat */
-	uint64_t silent_hours; /* a workstation not heard from for longer is orange */
-	struct digest id;      /* site id */
-	struct trust trust;    /* current, verified when loaded */
+	char *dir;                /* owned; the documents */
+	char *state;              /* owned */
+	int dirfd, statefd;       /* owned */
+	char *depot;              /* owned; home depot */
+	char *depot_real;         /* owned; without links; NULL: not asked yet, "": not at hand */
+	uint64_t beat_hours;      /* validity of a beat */
+	uint64_t silent_hours;    /* a workstation not heard from for longer is orange */
+	uint64_t warning_days;    /* a licence that ends sooner is warned about */
+	char baseline[WORD_NAME]; /* the policy of all; "": none */
+	struct digest id;         /* site id */
+	struct trust trust;       /* current, verified when loaded */
 	struct site_channel *channel; /* owned; ascending by name */
 	size_t channels;
 	struct site_workstation *workstation; /* owned; ascending by name */
 	size_t workstations;
+	struct site_group *group; /* owned; each list ascending by name, in the order of strcmp */
+	size_t groups;
+	struct site_user *user;
+	size_t users;
+	struct site_licence *licence;
+	size_t licences;
+	struct site_key *key;
+	size_t keys;
+	struct site_policy *policy;
+	size_t policies;
 	struct db *db;   /* owned: the registry */
 	int lock;        /* owned; -1 while reading only */
 	struct say *say; /* borrowed */
@@ -90,9 +151,17 @@ void site_freep(struct site **s);
  * document names as current.  RC_STATE when it is not there (a root key kept offline). */
 int site_key(struct site *s, enum role role, struct key_secret **ret, struct err *err);
 
-struct site_channel *site_channel(struct site *s, const char *name);         /* NULL: none */
-struct site_workstation *site_workstation(struct site *s, const char *name); /* NULL: none */
-/** site_subscribes(w, c): is ${w} in the audience of ${c}? */
+/** Lookups by name; NULL: none.  (site_key gives the secret key of a role: the document of an
+ * encryption key is site_key_document.) */
+struct site_channel *site_channel(const struct site *s, const char *name);
+struct site_workstation *site_workstation(const struct site *s, const char *name);
+struct site_group *site_group(const struct site *s, const char *name);
+struct site_user *site_user(const struct site *s, const char *email);
+struct site_licence *site_licence(const struct site *s, const char *name);
+struct site_key *site_key_document(const struct site *s, const char *name);
+struct site_policy *site_policy(const struct site *s, const char *name);
+/** site_subscribes(w, c): does ${c} name ${w} (all, its name, a label)?  Groups are of who is
+ * active: bundler/people.h. */
 bool site_subscribes(const struct site_workstation *w, const struct site_channel *c);
 
 /** Edits of the documents: written by rename, comments of other documents untouched.  The loaded

@@ -12,49 +12,16 @@
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
-static void list_encode(struct yaml_writer *w, const char *key, char *const *list, size_t n)
-{
-	if (n == 0)
-		return;
-	yaml_list(w, key);
-	for (size_t i = 0; i < n; i++)
-		yaml_text(w, NULL, list[i]);
-	yaml_close(w);
-}
-
-static int channel_encode(const struct site_channel *c, struct buf *ret, struct err *err)
+static int element_encode(const struct site_kind *kind, const void *element, struct buf *ret,
+			  struct err *err)
 {
 	struct yaml_writer *w;
 	int rc = yaml_writer_new(&w, err);
 
 	if (rc < 0)
 		return rc;
-	yaml_text(w, "satchel", "channel/1");
-	yaml_text(w, "source", c->source == NULL ? "" : c->source);
-	yaml_text(w, "target", c->target == NULL ? "" : c->target);
-	list_encode(w, "for", c->audience, c->audiences);
-	list_encode(w, "exclude", c->exclude, c->excludes);
-	if (c->owners)
-		yaml_bool(w, "owners", true);
-	if (c->special_modes)
-		yaml_bool(w, "special-modes", true);
-	if (c->on_leave[0] != '\0')
-		yaml_text(w, "on-leave", c->on_leave);
-	if (c->keep != 0)
-		yaml_u64(w, "keep", c->keep);
-	return yaml_writer_end(w, ret, err);
-}
-
-static int workstation_encode(const struct site_workstation *ws, struct buf *ret, struct err *err)
-{
-	struct yaml_writer *w;
-	int rc = yaml_writer_new(&w, err);
-
-	if (rc < 0)
-		return rc;
-	yaml_text(w, "satchel", "workstation/1");
-	yaml_text(w, "name", ws->name);
-	list_encode(w, "labels", ws->label, ws->labels);
+	yaml_text(w, "satchel", kind->schema);
+	kind->encode(element, w);
 	return yaml_writer_end(w, ret, err);
 }
 
@@ -80,120 +47,116 @@ static int document_write(struct site *s, const char *dir, const char *name, str
 	return 0;
 }
 
-/* slot_make(list, n, size, at): room for one more element at index ${at}. */
-static void *slot_make(void *list, size_t n, size_t size, size_t at)
+/* element_put(s, kind, element, err): in the place of the one of its name; ${element} is empty
+ * afterwards. */
+static int element_put(struct site *s, const struct site_kind *kind, void *element, struct err *err)
 {
-	char *more = reallocarray(list, n + 1, size);
+	void *old = site_find(s, kind, element);
+	size_t n = site_count(s, kind), at = 0;
+	char *more;
 
-	if (more == NULL)
-		return NULL;
-	memmove(more + (at + 1) * size, more + at * size, (n - at) * size);
-	memset(more + at * size, 0, size);
-	return more;
-}
-
-static int channel_put(struct site *s, struct site_channel *c, struct err *err)
-{
-	struct site_channel *old = site_channel(s, c->name), *more;
-	size_t at = 0;
-
-	if (old == NULL) {
-		while (at < s->channels && strcmp(s->channel[at].name, c->name) < 0)
+	if (old != NULL) {
+		kind->clear(old);
+	} else {
+		while (at < n && strcmp(site_element(s, kind, at), element) < 0)
 			at++;
-		more = slot_make(s->channel, s->channels, sizeof(*more), at);
+		more = reallocarray(n > 0 ? site_element(s, kind, 0) : NULL, n + 1, kind->size);
 		if (more == NULL)
 			return err_memory(err);
-		s->channel = more;
-		s->channels++;
-		old = &more[at];
+		site_elements_set(s, kind, more, n + 1);
+		old = more + at * kind->size;
+		memmove(more + (at + 1) * kind->size, old, (n - at) * kind->size);
 	}
-	site_channel_clear(old);
-	*old = *c;
-	memset(c, 0, sizeof(*c));
+	memcpy(old, element, kind->size);
+	memset(element, 0, kind->size);
 	return 0;
 }
 
-static int workstation_put(struct site *s, struct site_workstation *w, struct err *err)
-{
-	struct site_workstation *old = site_workstation(s, w->name), *more;
-	size_t at = 0;
+/* An element of any kind, decoded from what is to be written. */
+struct draft {
+	const struct site_kind *kind;
+	void *element;   /* owned */
+	struct buf text; /* owned */
+};
 
-	if (old == NULL) {
-		while (at < s->workstations && strcmp(s->workstation[at].name, w->name) < 0)
-			at++;
-		more = slot_make(s->workstation, s->workstations, sizeof(*more), at);
-		if (more == NULL)
-			return err_memory(err);
-		s->workstation = more;
-		s->workstations++;
-		old = &more[at];
-	}
-	site_workstation_clear(old);
-	*old = *w;
-	memset(w, 0, sizeof(*w));
-	return 0;
+static void draft_clear(struct draft *d)
+{
+	if (d->element != NULL)
+		d->kind->clear(d->element);
+	freep(&d->element);
+	buf_clear(&d->text);
 }
 
-int site_channel_write(struct site *s, const struct site_channel *c, struct err *err)
+static int draft_make(const struct site_kind *kind, const void *element, struct draft *ret,
+		      struct err *err)
 {
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	OWNED(site_channel_clear) struct site_channel read = {0};
-	int rc;
+	const char *name = element;
+	int rc = kind->name_check(name, RC_USAGE, err);
 
-	rc = site_channel_name_check(c->name, RC_USAGE, err);
+	ret->kind = kind;
 	if (rc == 0)
-		rc = channel_encode(c, &text, err);
-	if (rc == 0)
-		rc = site_channel_decode(bytes_in(&text), c->name, &read, err);
-	for (size_t i = 0; rc == 0 && i < s->channels; i++) {
-		if (strcmp(s->channel[i].name, c->name) != 0)
-			rc = site_targets_check(s, &read, &s->channel[i], err);
-	}
-	if (rc == 0)
-		rc = document_write(s, SITE_CHANNELS, c->name, bytes_in(&text), err);
+		rc = element_encode(kind, element, &ret->text, err);
 	if (rc < 0)
 		return rc;
-	return channel_put(s, &read, err);
+	ret->element = calloc(1, kind->size);
+	if (ret->element == NULL)
+		return err_memory(err);
+	return site_document_decode(kind, bytes_in(&ret->text), name, ret->element, err);
 }
 
-int site_channel_remove(struct site *s, const char *name, struct err *err)
+static int draft_write(struct site *s, struct draft *d, struct err *err)
 {
-	struct site_channel *c = site_channel(s, name);
+	int rc = document_write(s, d->kind->directory, d->element, bytes_in(&d->text), err);
+
+	return rc < 0 ? rc : element_put(s, d->kind, d->element, err);
+}
+
+static int element_remove(struct site *s, const struct site_kind *kind, const char *name,
+			  struct err *err)
+{
+	char *at = site_find(s, kind, name);
 	OWNED(fd_closep) int fd = -1;
 	char file[SITE_DOCUMENT_PATH];
-	size_t at;
+	size_t n = site_count(s, kind), after;
 	int rc;
 
-	if (c == NULL)
-		return err_set(err, RC_USAGE, "there is no channel called %s", name);
-	fd = beneath_dir(s->dirfd, SITE_CHANNELS, err);
+	if (at == NULL)
+		return err_set(err, RC_USAGE, "there is no %s called %s", kind->noun, name);
+	fd = beneath_dir(s->dirfd, kind->directory, err);
 	if (fd < 0)
 		return fd;
 	snprintf(file, sizeof(file), "%s" SITE_SUFFIX, name);
 	if (unlinkat(fd, file, 0) < 0)
-		return err_sys(err, RC_IO, "cannot remove " SITE_CHANNELS "/%s", file);
+		return err_sys(err, RC_IO, "cannot remove %s/%s", kind->directory, file);
 	rc = dir_sync(fd, err);
-	at = (size_t)(c - s->channel);
-	site_channel_clear(c);
-	s->channels--;
-	memmove(c, c + 1, (s->channels - at) * sizeof(*c));
+	kind->clear(at);
+	after = (size_t)((char *)site_element(s, kind, n - 1) - at);
+	memmove(at, at + kind->size, after);
+	site_elements_set(s, kind, site_element(s, kind, 0), n - 1);
 	return rc;
+}
+
+int site_channel_write(struct site *s, const struct site_channel *c, struct err *err)
+{
+	OWNED(draft_clear) struct draft d = {0};
+	int rc = draft_make(&site_channel_kind, c, &d, err);
+
+	for (size_t i = 0; rc == 0 && i < s->channels; i++) {
+		if (strcmp(s->channel[i].name, c->name) != 0)
+			rc = site_targets_check(s, d.element, &s->channel[i], err);
+	}
+	return rc < 0 ? rc : draft_write(s, &d, err);
+}
+
+int site_channel_remove(struct site *s, const char *name, struct err *err)
+{
+	return element_remove(s, &site_channel_kind, name, err);
 }
 
 int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err)
 {
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	OWNED(site_workstation_clear) struct site_workstation read = {0};
-	int rc;
+	OWNED(draft_clear) struct draft d = {0};
+	int rc = draft_make(&site_workstation_kind, w, &d, err);
 
-	rc = site_workstation_name_check(w->name, RC_USAGE, err);
-	if (rc == 0)
-		rc = workstation_encode(w, &text, err);
-	if (rc == 0)
-		rc = site_workstation_decode(bytes_in(&text), w->name, &read, err);
-	if (rc == 0)
-		rc = document_write(s, SITE_WORKSTATIONS, w->name, bytes_in(&text), err);
-	if (rc < 0)
-		return rc;
-	return workstation_put(s, &read, err);
+	return rc < 0 ? rc : draft_write(s, &d, err);
 }

@@ -19,7 +19,8 @@
 
 #define SITE_BEAT_HOURS   168 /* a week: a stick that is carried every few days stays fresh */
 #define SITE_SILENT_HOURS 168
-#define SITE_KEEP         8 /* generations whose content is kept, unless the channel says else */
+#define SITE_WARNING_DAYS 30 /* a month to buy what ends */
+#define SITE_KEEP         8  /* generations whose content is kept, unless the channel says else */
 
 /** site_marker_post(d, site, err): the marker, when there is none.  RC_CONFLICT: another site's. */
 int site_marker_post(struct depot *d, const struct digest *site, struct err *err);
@@ -27,21 +28,57 @@ int site_marker_post(struct depot *d, const struct digest *site, struct err *err
 /** site_registry_path(state, ret, err): of the registry, an owned string. */
 int site_registry_path(const char *state, char **ret, struct err *err);
 
-/** site_documents_read(s, err): site.yaml has been read; channels/ and workstations/ now. */
+/* A kind of document that there are many of: NAME.yaml in a directory of its own. */
+struct site_kind {
+	const char *noun;      /* "group" */
+	const char *directory; /* "groups" */
+	const char *schema;    /* "group/1" */
+	size_t size;           /* of an element; it begins with its name */
+	size_t list, count;    /* offsets in struct site */
+	/** name_check(name, rc, err): ${rc} when it cannot be one: RC_USAGE for what a person
+	 * typed, RC_MALFORMED for a file's name. */
+	int (*name_check)(const char *name, int rc, struct err *err);
+	/** decode(y, name, ret, err): what the schema has checked, into a zeroed element whose name
+	 * is in place; cleared by the caller also after an error.  May TAKE the document. */
+	int (*decode)(struct yaml **y, const char *name, void *ret, struct err *err);
+	/** encode(element, w): every field after the document's type. */
+	void (*encode)(const void *element, struct yaml_writer *w);
+	void (*clear)(void *element);
+};
+extern const struct site_kind site_channel_kind, site_workstation_kind, site_group_kind,
+    site_user_kind, site_licence_kind, site_key_kind, site_policy_kind;
+
+#define SITE_KIND_LIST(elements, number) \
+	.list = offsetof(struct site, elements), .count = offsetof(struct site, number)
+
+/** site_documents_read(s, err): site.yaml has been read; all the others now. */
 int site_documents_read(struct site *s, struct err *err);
 void site_documents_clear(struct site *s);
+/** site_kinds(i): the i-th kind, NULL after the last. */
+const struct site_kind *site_kinds(size_t i);
 
-/** One document each; ${name} is that of its file.  ${ret} comes zeroed, and is cleared by the
- * caller also after an error. */
-int site_channel_decode(struct bytes in, const char *name, struct site_channel *ret,
-			struct err *err);
-int site_workstation_decode(struct bytes in, const char *name, struct site_workstation *ret,
-			    struct err *err);
-void site_channel_clear(struct site_channel *c);
-void site_workstation_clear(struct site_workstation *w);
-/** site_channel_name_check(name, rc, err): ${rc} when it cannot be one: RC_USAGE for what a person
- * typed, RC_MALFORMED for a file's name. */
-int site_channel_name_check(const char *name, int rc, struct err *err);
+/** site_count(s, kind): how many there are.  site_elements_set: the list is ${list} now, of ${n};
+ * the old one is the caller's. */
+size_t site_count(const struct site *s, const struct site_kind *kind);
+void site_elements_set(struct site *s, const struct site_kind *kind, void *list, size_t n);
+/** site_element(s, kind, i): the i-th.  site_find(s, kind, name): NULL when there is none. */
+void *site_element(const struct site *s, const struct site_kind *kind, size_t i);
+void *site_find(const struct site *s, const struct site_kind *kind, const char *name);
+
+/** site_document_decode(kind, in, name, ret, err): one document, whole; ${ret} as for the kind's
+ * decode. */
+int site_document_decode(const struct site_kind *kind, struct bytes in, const char *name, void *ret,
+			 struct err *err);
+
+/** What decoders, encoders and clears are made of. */
+int site_text_keep(char **dst, const struct node *from, struct err *err); /* absent: untouched */
+void site_word_copy(char dst[WORD_NAME], const struct node *from);        /* absent: "" */
+int site_list_keep(const struct node *from, char ***ret, size_t *ret_n, struct err *err);
+void site_list_clear(char ***list, size_t *n);
+void site_list_encode(struct yaml_writer *w, const char *key, char *const *list, size_t n);
+void site_word_encode(struct yaml_writer *w, const char *key, const char *word); /* "": nothing */
+int site_word_check(const char *noun, const char *name, int rc, struct err *err);
+
 int site_workstation_name_check(const char *name, int rc, struct err *err);
 /** site_targets_check(s, a, b, err): RC_POLICY when one workstation could get both and one target
  * is inside the other. */

@@ -84,6 +84,10 @@ bool node_bool(const struct node *n, bool fallback);
 size_t node_count(const struct node *n);
 const struct node *node_at(const struct node *n, size_t i);
 const char *node_key(const struct node *map, size_t i);
+bool node_is_map(const struct node *n);
+bool node_is_list(const struct node *n);
+/** node_equal(a, b): the same value; entries of maps in any order.  NULL equals NULL alone. */
+bool node_equal(const struct node *a, const struct node *b);
 /**
  * Typed strings: RC_MALFORMED names file, line and field.  node_digest, node_id and node_time of
  * NULL: all zero, "", 0.  node_copy: the text with its NUL, when it fits ${size} bytes (a schema
@@ -115,6 +119,9 @@ void yaml_u64(struct yaml_writer *w, const char *key, uint64_t value);
 void yaml_bool(struct yaml_writer *w, const char *key, bool value);
 void yaml_digest(struct yaml_writer *w, const char *key, const struct digest *value);
 void yaml_time(struct yaml_writer *w, const char *key, int64_t seconds);
+/** yaml_node(w, key, from): a value of a decoded document, whole; NULL: nothing.  What is empty
+ * inside it is written as {} or [], which documents that only machines write may not hold. */
+void yaml_node(struct yaml_writer *w, const char *key, const struct node *from);
 /** yaml_writer_end(w, ret, err): append the text; frees the writer in every case. */
 int yaml_writer_end(struct yaml_writer *w, struct buf *ret, struct err *err);
 void yaml_writer_freep(struct yaml_writer **w);

@@ -58,6 +58,35 @@ const char *node_key(const struct node *map, size_t i)
 	return n != NULL ? n->key : NULL;
 }
 
+bool node_is_map(const struct node *n)
+{
+	return n != NULL && n->kind == NODE_MAP;
+}
+
+bool node_is_list(const struct node *n)
+{
+	return n != NULL && n->kind == NODE_LIST;
+}
+
+/* Keys are unique, so maps of one length are equal when each entry of one is in the other. */
+bool node_equal(const struct node *a, const struct node *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	if (a->kind != b->kind || a->count != b->count)
+		return false;
+	if (a->text != NULL)
+		return strcmp(a->text, b->text) == 0;
+	for (uint32_t i = 0; i < a->count; i++) {
+		const struct node *other =
+		    a->kind == NODE_MAP ? node_get(b, a->child[i]->key) : b->child[i];
+
+		if (!node_equal(a->child[i], other))
+			return false;
+	}
+	return true;
+}
+
 /* "channels[2].source"; nothing for the root.  Nesting is bounded, so the recursion is. */
 static size_t node_path(const struct node *n, char *dst, size_t size)
 {

@@ -230,6 +230,44 @@ void yaml_bool(struct yaml_writer *w, const char *key, bool value)
 	writer_value(w, key, value ? "true" : "false", false);
 }
 
+/* The one place for flow style: block style has no way to say that there is nothing. */
+static void writer_empty(struct yaml_writer *w, const char *key, bool list)
+{
+	yaml_event_t e;
+
+	if (!writer_fits(w, key))
+		return;
+	writer_begin(w);
+	if (key != NULL)
+		writer_key(w, key);
+	writer_emit(
+	    w, &e,
+	    list ? yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, YAML_FLOW_SEQUENCE_STYLE)
+		 : yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_FLOW_MAPPING_STYLE));
+	writer_emit(w, &e,
+		    list ? yaml_sequence_end_event_initialize(&e)
+			 : yaml_mapping_end_event_initialize(&e));
+}
+
+/* Nesting was bounded when ${from} was read, so the recursion is. */
+void yaml_node(struct yaml_writer *w, const char *key, const struct node *from)
+{
+	if (from == NULL)
+		return;
+	if (from->kind == NODE_TEXT) {
+		yaml_text(w, key, from->text);
+	} else if (from->text != NULL) {
+		writer_value(w, key, from->text, false);
+	} else if (from->count == 0) {
+		writer_empty(w, key, from->kind == NODE_LIST);
+	} else {
+		writer_open(w, key, from->kind == NODE_LIST);
+		for (uint32_t i = 0; i < from->count; i++)
+			yaml_node(w, from->child[i]->key, from->child[i]);
+		yaml_close(w);
+	}
+}
+
 void yaml_digest(struct yaml_writer *w, const char *key, const struct digest *value)
 {
 	char text[DIGEST_HEX + 1];

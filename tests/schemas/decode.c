@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bundler/site_internal.h"
 #include "core/base/own.h"
 #include "core/format/documents.h"
 #include "core/format/yaml.h"
@@ -51,7 +52,21 @@ static const struct decoder {
     {"message", message_read},
 };
 
-static int file_read(const char *path, struct buf *ret)
+/* The documents of people: what a kind of the site makes of it, under any name.  That of a
+ * workstation says its name itself. */
+static int kind_read(const struct site_kind *kind, struct bytes in, struct err *err)
+{
+	OWNED(freep) void *element = calloc(1, kind->size);
+	int rc;
+
+	if (element == NULL)
+		return err_memory(err);
+	rc = site_document_decode(kind, in, "name", element, err);
+	kind->clear(element);
+	return rc;
+}
+
+static int whole_read(const char *path, struct buf *ret)
 {
 	OWNED(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint8_t piece[65536];
@@ -76,7 +91,7 @@ static int decode(const char *path)
 
 	snprintf(type, sizeof(type), "%.*s", (int)strcspn(name, "."), name);
 	snprintf(document, sizeof(document), "%s/1", type);
-	if (file_read(path, &text) < 0 || schema_find(document) == NULL) {
+	if (whole_read(path, &text) < 0 || schema_find(document) == NULL) {
 		fprintf(stderr, "decode: %s cannot be read, or is of no known kind\n", path);
 		return -1;
 	}
@@ -86,6 +101,9 @@ static int decode(const char *path)
 	for (size_t i = 0; whole == 0 && i < ARRAY_LEN(decoders); i++)
 		if (strcmp(decoders[i].type, type) == 0)
 			whole = decoders[i].read(bytes_in(&text), &err);
+	for (size_t i = 0; whole == 0 && site_kinds(i) != NULL; i++)
+		if (strcmp(site_kinds(i)->noun, type) == 0 && strcmp(type, "workstation") != 0)
+			whole = kind_read(site_kinds(i), bytes_in(&text), &err);
 	err_escape(shown, sizeof(shown), err.text);
 	printf("%s\t%s\t%s\t%s\n", path, schema == 0 ? "yes" : "no", whole == 0 ? "yes" : "no",
 	       shown);

@@ -408,3 +408,62 @@ Test(site, gives_the_key_that_the_trust_document_names)
 	cr_assert_eq(site_key(s, ROLE_PUBLISH, &k, &err), RC_STATE);
 	cr_assert_null(k);
 }
+
+Test(site, reads_the_documents_of_people_by_name)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	const struct node *values;
+
+	cr_assert_eq(scratch_run(dir, "cd site && mkdir groups users licences keys policies && "
+				      "echo 'policy: base' >> site.yaml"),
+		     0);
+	write_text("site/groups/sales.yaml", "satchel: group/1\nparent: all\nchannels: [office]\n"
+					     "keys: [archive, \"group:sales\"]\n");
+	write_text("site/groups/all.yaml", "satchel: group/1\npolicy: base\n");
+	write_text("site/users/ann@example.org.yaml",
+		   "satchel: user/1\nname: Ann Lee\ngroup: sales\nlicence: cad\n"
+		   "extra-keys: [vault]\nwithheld-keys: [archive]\nstate: suspended\n");
+	write_text("site/users/bob@example.org.yaml", "satchel: user/1\n");
+	write_text("site/licences/cad.yaml", "satchel: licence/1\nproduct: CAD\nseats: 3\n"
+					     "from: \"1970-01-02\"\nto: \"1970-01-02\"\n");
+	write_text("site/keys/vault.yaml", "satchel: key/1\ngroup: sales\ndescription: x\n");
+	write_text("site/policies/base.yaml",
+		   "satchel: policy/1\nsettings: {sync-minutes: 5}\nvalues: {a: {b: c}}\n");
+	s = server_open(0);
+	cr_assert_str_eq(s->baseline, "base");
+	cr_assert_eq(s->groups, 2);
+	cr_assert_str_eq(site_group(s, "sales")->parent, "all");
+	cr_assert_str_eq(site_group(s, "sales")->key[1], "group:sales");
+	cr_assert_str_eq(site_group(s, "all")->policy, "base");
+	cr_assert_null(site_group(s, "none"));
+	cr_assert_str_eq(site_user(s, "ann@example.org")->name, "Ann Lee");
+	cr_assert_str_eq(site_user(s, "ann@example.org")->withheld[0], "archive");
+	cr_assert(site_user(s, "ann@example.org")->suspended);
+	cr_assert_null(site_user(s, "bob@example.org")->name);
+	cr_assert_eq(site_licence(s, "cad")->from, 86400);
+	cr_assert_eq(site_licence(s, "cad")->to, 2 * 86400 - 1, "the last day counts");
+	cr_assert_str_eq(site_key_document(s, "vault")->group, "sales");
+	values = node_get(yaml_root(site_policy(s, "base")->document), "values");
+	cr_assert_str_eq(node_text(node_get(node_get(values, "a"), "b"), ""), "c");
+}
+
+Test(site, refuses_an_e_mail_address_that_could_be_somebody_elses_in_another_case)
+{
+	static const char *const bad[] = {"Ann@example.org", "ann",          "ann@",
+					  "@example.org",    "a..b@x.org",   "ann@-x.org",
+					  "ann@x..org",      "-ann@x.org",   "ann.@x.org",
+					  "ann@x.org.",      "ann lee@x.org"};
+	char name[128];
+	struct err err = {0};
+
+	cr_assert_eq(scratch_run(dir, "mkdir site/users"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(name, sizeof(name), "site/users/%s.yaml", bad[i]);
+		write_text(name, "satchel: user/1\n");
+		cr_assert_eq(open_rc(&err), RC_MALFORMED, "%s", bad[i]);
+		cr_assert_not_null(strstr(err.text, "e-mail"), "%s", err.text);
+		cr_assert_eq(scratch_run(dir, "rm site/users/*"), 0);
+	}
+	write_text("site/users/o'brien+x_1@mail.example.org.yaml", "satchel: user/1\n");
+	cr_assert_eq(open_rc(&err), 0, "%s", err.text);
+}

@@ -211,3 +211,37 @@ Test(yaml_write, reports_the_first_misuse_and_writes_nothing)
 	cr_assert_eq(yaml_writer_new(&w, NULL), 0);
 	cr_expect_eq(yaml_writer_end(w, NULL, NULL), RC_INTERNAL, "a document without a field");
 }
+
+Test(yaml_write, a_value_of_another_document_is_written_as_it_was_read)
+{
+	static const char text[] = "satchel: policy/1\n"
+				   "values:\n"
+				   "  a:\n"
+				   "  - 1\n"
+				   "  - true\n"
+				   "  - \"true\"\n"
+				   "  - 1.5\n"
+				   "  - []\n"
+				   "  - x: {}\n"
+				   "    z: -3\n"
+				   "  b: no\n";
+	OWNED(yaml_freep) struct yaml *y = NULL, *back = NULL;
+	OWNED(buf_clear) struct buf b = BUF_INIT;
+	struct yaml_writer *w = NULL;
+	const struct node *values, *again;
+	struct err err = {0};
+
+	cr_assert_eq(yaml_decode(bytes_of(text), 4096, schema_find("policy/1"), "x", &y, &err), 0,
+		     "%s", err.text);
+	values = node_get(yaml_root(y), "values");
+	cr_assert_eq(yaml_writer_new(&w, NULL), 0);
+	yaml_text(w, "satchel", "policy/1");
+	yaml_node(w, "values", values);
+	cr_assert_eq(yaml_writer_end(w, &b, NULL), 0);
+	cr_assert_str_eq((char *)b.p, text);
+	cr_assert_eq(yaml_decode(bytes_in(&b), 4096, schema_find("policy/1"), "y", &back, NULL), 0);
+	again = node_get(yaml_root(back), "values");
+	cr_assert(node_equal(values, again));
+	cr_assert_not(node_equal(values, node_get(again, "a")));
+	cr_assert_not(node_equal(node_get(values, "a"), node_get(values, "b")));
+}
