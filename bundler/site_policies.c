@@ -5,8 +5,9 @@
 
 #include "bundler/site_internal.h"
 #include "core/base/own.h"
+#include "core/format/policy.h"
 
-static void policy_clear(void *element)
+static void document_clear(void *element)
 {
 	struct site_policy *p = element;
 
@@ -19,27 +20,17 @@ static int policy_name_check(const char *name, int rc, struct err *err)
 	return site_word_check("policy", name, rc, err);
 }
 
-/* A window without length could be read as never and as always. */
-static int windows_check(const struct node *windows, struct err *err)
-{
-	for (size_t i = 0; i < node_count(windows); i++) {
-		const struct node *n = node_at(windows, i);
-		const char *text = node_text(n, "");
-
-		if (strncmp(text, text + 6, 5) == 0)
-			return node_error(n, err, "%s ends when it begins; always is 00:00-24:00",
-					  text);
-	}
-	return 0;
-}
-
+/* What no workstation could be given is refused where it is written. */
 static int policy_decode(struct yaml **y, const char *name, void *ret, struct err *err)
 {
-	const struct node *settings = node_get(yaml_root(*y), "settings");
+	OWNED(policy_clear) struct policy read;
+	const struct node *root = yaml_root(*y);
 	struct site_policy *p = ret;
-	int rc = windows_check(node_get(settings, "apply-windows"), err);
+	int rc;
 
 	(void)name;
+	policy_init(&read);
+	rc = policy_make(node_get(root, "settings"), node_get(root, "values"), "", &read, err);
 	if (rc == 0)
 		p->document = TAKE(*y);
 	return rc;
@@ -64,5 +55,5 @@ const struct site_kind site_policy_kind = {
     .name_check = policy_name_check,
     .decode = policy_decode,
     .encode = policy_encode,
-    .clear = policy_clear,
+    .clear = document_clear,
 };

@@ -7,6 +7,7 @@
 
 #include "core/base/own.h"
 #include "core/format/documents.h"
+#include "core/format/policy.h"
 
 /* Decode and encode; the document's own rules decide whether it is accepted. */
 #define ROUND(name, type, clear, file)                                             \
@@ -41,6 +42,18 @@ ROUND(membership, membership, nothing, SOME_FILE)
 ROUND(person, person, person_clear, SOME_FILE)
 ROUND(message, message, message_clear, SOME_FILE)
 
+static int effective_round(struct bytes in, struct buf *ret, struct err *err)
+{
+	struct effective v = {0};
+	int rc = effective_decode(in, "input", &v, err);
+
+	if (rc < 0)
+		return 0;
+	rc = effective_encode(&v.policy, ret, err);
+	effective_clear(&v);
+	return rc < 0 ? rc : 1;
+}
+
 static const struct kind {
 	const char *line;
 	int (*round)(struct bytes in, struct buf *ret, struct err *err);
@@ -56,6 +69,7 @@ static const struct kind {
     {"satchel: membership/1\n", membership_round},
     {"satchel: person/1\n", person_round},
     {"satchel: message/1\n", message_round},
+    {"satchel: effective/1\n", effective_round},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

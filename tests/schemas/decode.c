@@ -9,6 +9,7 @@
 #include "bundler/site_internal.h"
 #include "core/base/own.h"
 #include "core/format/documents.h"
+#include "core/format/policy.h"
 #include "core/format/yaml.h"
 
 #define DECODE(name, type, clear, file)                          \
@@ -39,6 +40,7 @@ DECODE(subscription, subscription, nothing, SOME_FILE)
 DECODE(membership, membership, nothing, SOME_FILE)
 DECODE(person, person, person_clear, SOME_FILE)
 DECODE(message, message, message_clear, SOME_FILE)
+DECODE(effective, effective, effective_clear, SOME_FILE)
 
 static const struct decoder {
 	const char *type;
@@ -49,7 +51,7 @@ static const struct decoder {
     {"manifest", manifest_read},     {"receipt", receipt_read},
     {"request", request_read},       {"subscription", subscription_read},
     {"membership", membership_read}, {"person", person_read},
-    {"message", message_read},
+    {"message", message_read},       {"effective", effective_read},
 };
 
 /* The documents of people: what a kind of the site makes of it, under any name.  That of a
