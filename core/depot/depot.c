@@ -68,6 +68,11 @@ int depot_send(struct depot *d, enum ask type, struct bytes question, struct err
 	return rc;
 }
 
+int depot_malformed(struct depot *d, struct err *err)
+{
+	return depot_give_up(d, RC_IO, err);
+}
+
 /* The code and sentence that the helper sent, with the depot's path before it. */
 static int depot_failed(struct depot *d, const struct buf *answer, struct err *err)
 {

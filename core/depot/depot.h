@@ -101,6 +101,14 @@ int depot_where(struct depot *d, struct buf *ret, struct err *err);
 /** depot_free_bytes(d, ret, err): free bytes for us. */
 int depot_free_bytes(struct depot *d, uint64_t *ret, struct err *err);
 
+/** depot_probe(d, ret, err): the file system that it lies on. */
+struct probe_fs;
+int depot_probe(struct depot *d, struct probe_fs *ret, struct err *err);
+/** depot_try(d, dir, ret_time, err): can we write in ${dir} ("." for the top)?  A dot-name is made
+ * there, flushed and removed again; ${ret_time} (may be NULL) is when the depot's own clock says
+ * that was. RC_IO (errno kept: ENOENT, EROFS, EACCES), RC_SPACE. */
+int depot_try(struct depot *d, const char *dir, int64_t *ret_time, struct err *err);
+
 /* Names (core/depot/names.c).  Each maker fills at most DEPOT_NAME bytes with NUL and includes the
  * directory. */
 #define DEPOT_NAME 256

@@ -34,13 +34,15 @@ enum ask {
 	ASK_REMOVE, /* text: path */
 	ASK_FREE,   /* nothing */
 	ASK_WHERE,  /* nothing */
+	ASK_PROBE,  /* nothing */
+	ASK_TRY,    /* text: path */
 	ASK_COUNT
 };
 
 enum tell {
 	TELL_DONE, /* list, next: number: listing, number: more to come, for each entry number: size
-		      and text: name.  read: rest: content.  size, free: number.  where: rest: path.
-		      others: nothing */
+		      and text: name.  read: rest: content.  size, free, try: number.  where: rest:
+		      path.  probe: text: name, six numbers.  others: nothing */
 	TELL_FAIL, /* number: code negated, number: errno, rest: sentence */
 	TELL_ALIVE, /* number: enum phase, number: bytes done */
 	TELL_DATA   /* rest */
@@ -82,6 +84,8 @@ int depot_talk(struct depot *d, enum ask type, const struct buf *question, size_
 	       struct buf *ret, struct err *err);
 int depot_send(struct depot *d, enum ask type, struct bytes question, struct err *err);
 int depot_owed(struct depot *d, struct err *err);
+/** depot_malformed(d, err): an answer that is not in the form above: the helper is given up. */
+int depot_malformed(struct depot *d, struct err *err);
 /** depot_question_path(question, path, err): a path of ours; others are RC_PATH. */
 int depot_question_path(struct buf *question, const char *path, struct err *err);
 
@@ -125,6 +129,7 @@ int helper_main(void *arg, int fd);
 typedef int helper_answer(struct helper *h, struct bytes in, int passed, struct err *err);
 helper_answer helper_list, helper_next, helper_stop, helper_post;
 helper_answer helper_begin, helper_more, helper_commit, helper_abort;
+helper_answer helper_probe, helper_try;
 int helper_done(struct helper *h, const struct buf *body, struct err *err);
 int helper_alive(struct helper *h, enum phase phase, uint64_t done, struct err *err);
 /** helper_parent(h, path, ret_name, err): its directory, made when it is missing; a descriptor. */

@@ -186,6 +186,7 @@ static helper_answer *const answers[ASK_COUNT] = {
     [ASK_ABORT] = helper_abort,   [ASK_READ] = answer_read, [ASK_SIZE] = answer_size,
     [ASK_FETCH] = answer_fetch,   [ASK_FD] = answer_fd,     [ASK_POST] = helper_post,
     [ASK_REMOVE] = answer_remove, [ASK_FREE] = answer_free, [ASK_WHERE] = answer_where,
+    [ASK_PROBE] = helper_probe,   [ASK_TRY] = helper_try,
 };
 
 /* 1 when there may be another question, 0 when nobody asks any more. */

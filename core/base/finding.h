@@ -1,0 +1,52 @@
+/*
+ * Findings: what an examination says, check by check: how it is, in a sentence, and what to do
+ * about it.  An examination changes nothing and never stops at the first fault.
+ */
+#ifndef SATCHEL_BASE_FINDING_H
+#define SATCHEL_BASE_FINDING_H
+
+#include "core/base/err.h"
+
+enum finding_level { FINDING_OK, FINDING_WARNING, FINDING_WRONG, FINDING_LEVELS };
+extern const char *const finding_levels[FINDING_LEVELS]; /* "ok", "warning", "wrong" */
+
+struct finding {
+	const char *check; /* its name */
+	enum finding_level level;
+	int rc;                    /* enum rc of what is wrong, else 0 */
+	char text[ERR_TEXT_MAX];   /* one sentence; may hold foreign bytes */
+	char remedy[ERR_TEXT_MAX]; /* what to do, "" when the sentence says it or nothing is to be
+				      done */
+};
+
+struct findings {
+	void (*each)(void *arg, const struct finding *one);
+	void *arg;
+	const char *check; /* the one that runs */
+	unsigned count[FINDING_LEVELS];
+	int worst;  /* the code with the highest exit class of what is wrong; 0: nothing is */
+	bool waits; /* ${last} is not told yet: its remedy may follow */
+	struct finding last;
+};
+
+/** found_ok, found_warning, found_wrong: one finding of the check that runs; found_err: wrong, as
+ * an error says it.  found_remedy: what to do about the last of them. */
+void found_ok(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void found_warning(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void found_wrong(struct findings *f, int rc, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void found_err(struct findings *f, const struct err *err);
+void found_remedy(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** found(f, level, rc, ...): the same with the level as a value. */
+void found(struct findings *f, enum finding_level level, int rc, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A row of a table of checks. */
+struct check {
+	const char *name;
+	void (*run)(void *subject, struct findings *f);
+};
+/** checks_run(rows, n, subject, f): each in turn; everything found is told when it returns. */
+void checks_run(const struct check *rows, size_t n, void *subject, struct findings *f);
+
+#endif
