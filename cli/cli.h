@@ -126,6 +126,7 @@ COMMAND(trust_drop);
 COMMAND(enrol);
 COMMAND(apply);
 COMMAND(drift);
+COMMAND(doctor);
 COMMAND(inspect);
 COMMAND(verify);
 #undef COMMAND

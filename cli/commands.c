@@ -135,6 +135,8 @@ const struct command commands[] = {
     {"status", SIDE_EITHER, "",
      "one honest colour for every workstation; on a workstation, its own state",
      OPTIONS(status_options), 0, 0, cmd_status},
+    {"doctor", SIDE_EITHER, "", "what is wrong here or soon will be, each with its remedy",
+     NO_OPTIONS, 0, 0, cmd_doctor},
     {"inspect", SIDE_EITHER, "FILE... [--changes]",
      "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, ARGS_MAX,
      cmd_inspect},

@@ -178,8 +178,9 @@ void colour_word(const struct term *t, const char *name, char *dst, size_t size)
 {
 	static const struct {
 		const char *name, *code;
-	} codes[] = {{"grey", "90"},   {"blue", "34"},  {"red", "1;31"},
-		     {"orange", "33"}, {"green", "32"}, {"purple", "35"}};
+	} codes[] = {{"grey", "90"},   {"blue", "34"},    {"red", "1;31"},
+		     {"orange", "33"}, {"green", "32"},   {"purple", "35"},
+		     {"ok", "32"},     {"warning", "33"}, {"wrong", "1;31"}};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (t->colour_out && strcmp(name, codes[i].name) == 0) {

@@ -48,5 +48,8 @@ struct check {
 };
 /** checks_run(rows, n, subject, f): each in turn; everything found is told when it returns. */
 void checks_run(const struct check *rows, size_t n, void *subject, struct findings *f);
+/** finding_only(f, check, err): one finding outside any table: what there was to look at could not
+ * be opened. */
+void finding_only(struct findings *f, const char *check, const struct err *err);
 
 #endif

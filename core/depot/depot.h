@@ -109,6 +109,24 @@ int depot_probe(struct depot *d, struct probe_fs *ret, struct err *err);
  * that was. RC_IO (errno kept: ENOENT, EROFS, EACCES), RC_SPACE. */
 int depot_try(struct depot *d, const char *dir, int64_t *ret_time, struct err *err);
 
+/**
+ * depot_examine(in, f): is it at hand, whose is it, may we write in ${dirs} (those that are absent
+ * yet are not counted), is there room, what does inotify see, does its clock agree?  Waits
+ * ${silence_s} for each answer at most, and changes nothing.  Returns enum examined.
+ */
+struct findings;
+struct depot_examined {
+	const char *path;
+	const struct digest *site; /* whose it should be */
+	const char *const *dirs;   /* that we write in */
+	size_t dirs_n;
+	bool needed; /* what fails is wrong; else a warning: another depot may do */
+	int silence_s;
+	int64_t now;
+};
+enum examined { EXAMINED_REACHED = 1 << 0, EXAMINED_WRITABLE = 1 << 1 };
+unsigned depot_examine(const struct depot_examined *in, struct findings *f);
+
 /* Names (core/depot/names.c).  Each maker fills at most DEPOT_NAME bytes with NUL and includes the
  * directory. */
 #define DEPOT_NAME 256

@@ -5,14 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 
-/* The lock is the truth; the number in the file is only for the sentence. */
-static int busy(int fd, const char *what, struct err *err)
+/* The lock is the truth; the number in the file is only for the sentence.  0: it holds none. */
+static uint64_t pid_read(int fd)
 {
 	char text[24];
 	ssize_t n = pread(fd, text, sizeof(text), 0);
@@ -20,7 +21,14 @@ static int busy(int fd, const char *what, struct err *err)
 
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
-	if (n <= 0 || number_u64(text, (size_t)n, INT32_MAX, &pid, NULL) < 0)
+	return n > 0 && number_u64(text, (size_t)n, INT32_MAX, &pid, NULL) == 0 ? pid : 0;
+}
+
+static int busy(int fd, const char *what, struct err *err)
+{
+	uint64_t pid = pid_read(fd);
+
+	if (pid == 0)
 		return err_set(err, RC_BUSY, "another %s is running; try again when it is done",
 			       what);
 	return err_set(err, RC_BUSY,
@@ -49,4 +57,21 @@ int lock_take(int dirfd, const char *name, const char *what, struct err *err)
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
 		errno = 0;
 	return TAKE_FD(fd);
+}
+
+int lock_holder(int dirfd, const char *name, struct lock_holder *ret, struct err *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	OWNED(fd_closep) int fd = beneath_open(dirfd, name, O_RDWR | O_NONBLOCK, 0, err);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fd;
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, RC_IO, "cannot look at the lock \"%s\"", name);
+	if (lock.l_type == F_UNLCK)
+		return 0;
+	ret->pid = (int)pid_read(fd);
+	ret->since = st.st_mtime;
+	return 1;
 }
