@@ -26,7 +26,8 @@ static void examine_marker(const struct depot_examined *in, struct depot *d, str
 
 	if (rc < 0) {
 		found(f, bad(in), rc, "%s", err.text);
-		found_remedy(f, "satchel sync on the server writes it anew when it is missing");
+		found_remedy(
+		    f, "put it back from another copy of the depot: it is the same in all of them");
 	} else if (rc != MARKER_SITE) {
 		found(f, bad(in), RC_AGAIN,
 		      rc == MARKER_NONE ? "the depot %s holds no " MARKER
