@@ -109,15 +109,21 @@ static int seen_add(struct collect *c, const struct receipt *r, const struct nam
 static int receipt_put(struct collect *c, const struct receipt *r, int64_t last_event,
 		       struct err *err)
 {
+	struct bytes policy = {NULL, 0};
+
+	if (!digest_is_zero(&r->policy))
+		policy = (struct bytes){r->policy.b, DIGEST_BYTES};
 	return db_run(c->s->db, err,
 		      "INSERT OR REPLACE INTO receipt(id, sequence, recorded, written, beat_epoch,"
 		      " beat, trust, private_epoch, private_generation, private_tree, free_bytes,"
-		      " version, formats, last_event)"
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-		      "tiiiiiiiiditii", r->workstation, (int64_t)r->sequence, c->now, r->written,
+		      " version, formats, last_event, policy, wiped, next_check)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+		      " ?16, ?17)",
+		      "tiiiiiiiiditiibii", r->workstation, (int64_t)r->sequence, c->now, r->written,
 		      (int64_t)r->beat_epoch, (int64_t)r->beat, (int64_t)r->trust,
 		      (int64_t)r->private_epoch, (int64_t)r->private_generation, &r->private_tree,
-		      (int64_t)r->free_bytes, r->version, (int64_t)r->formats, last_event);
+		      (int64_t)r->free_bytes, r->version, (int64_t)r->formats, last_event, policy,
+		      (int64_t)r->wiped, r->next_check);
 }
 
 static int channels_put(struct collect *c, const struct receipt *r, struct err *err)
@@ -137,6 +143,23 @@ static int channels_put(struct collect *c, const struct receipt *r, struct err *
 		    (int64_t)h->generation, &h->tree, h->result, h->reason, (int64_t)h->wanted,
 		    (int64_t)h->deviations, (int64_t)h->adaptations, (int64_t)h->drift, h->at,
 		    (int64_t)h->milliseconds);
+	}
+	return rc;
+}
+
+static int users_put(struct collect *c, const struct receipt *r, struct err *err)
+{
+	int rc =
+	    db_run(c->s->db, err, "DELETE FROM receipt_user WHERE id = ?1", "t", r->workstation);
+
+	for (size_t i = 0; rc == 0 && i < r->users; i++) {
+		const struct receipt_user *u = &r->user[i];
+
+		rc = db_run(c->s->db, err,
+			    "INSERT INTO receipt_user(id, email, account, result, reason, at)"
+			    " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+			    "ttttti", r->workstation, u->email, u->account, u->result, u->reason,
+			    u->at);
 	}
 	return rc;
 }
@@ -176,6 +199,8 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 		rc = receipt_put(c, r, last_event, err);
 	if (rc == 0)
 		rc = channels_put(c, r, err);
+	if (rc == 0)
+		rc = users_put(c, r, err);
 	if (rc == 0)
 		rc = seen_add(c, r, name, identity, err);
 	if (rc == 0)

@@ -130,11 +130,13 @@ static int differences_pack(struct publishing *p, struct err *err)
 
 static int generation_row(struct publishing *p, struct err *err)
 {
-	return db_run(p->s->db, err,
-		      "INSERT INTO generation(channel, epoch, generation, tree, created, entries)"
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-		      "tiidii", p->c->name, (int64_t)p->epoch, (int64_t)p->generation, &p->tree,
-		      p->created, (int64_t)p->seen.entries);
+	return db_run(
+	    p->s->db, err,
+	    "INSERT INTO generation(channel, epoch, generation, tree, created, entries, beat)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+	    " 1 + ifnull((SELECT value FROM counter WHERE name = 'beat'), 0))",
+	    "tiidii", p->c->name, (int64_t)p->epoch, (int64_t)p->generation, &p->tree, p->created,
+	    (int64_t)p->seen.entries);
 }
 
 /* The rows of the new tree, and its bundle. */

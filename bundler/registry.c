@@ -33,12 +33,14 @@ static const char registry_schema_sql[] =
     " count INTEGER NOT NULL) STRICT;"
     "CREATE INDEX event_at ON event(at);"
     "CREATE INDEX event_same ON event(kind, about, number);"
-    /* inputs: digest of what the private channel was compiled from; NULL before the first time */
+    /* state: leaving: asked to end, still listed and believed, until its last receipt says wiped;
+     * inputs: digest of what the private channel was compiled from; NULL before the first time */
     "CREATE TABLE workstation(id TEXT PRIMARY KEY, name TEXT NOT NULL, sign BLOB NOT NULL,"
     " sign_number INTEGER NOT NULL, seal BLOB NOT NULL, seal_number INTEGER NOT NULL,"
-    " state TEXT NOT NULL CHECK(state IN ('enrolled', 'replaced', 'revoked')),"
-    " enrolled INTEGER NOT NULL, inputs BLOB) STRICT, WITHOUT ROWID;"
-    "CREATE UNIQUE INDEX workstation_enrolled ON workstation(name) WHERE state = 'enrolled';"
+    " state TEXT NOT NULL CHECK(state IN ('enrolled', 'leaving', 'decommissioned', 'replaced',"
+    " 'revoked')), enrolled INTEGER NOT NULL, inputs BLOB) STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX workstation_enrolled ON workstation(name)"
+    " WHERE state IN ('enrolled', 'leaving');"
     "CREATE INDEX workstation_name ON workstation(name, enrolled);"
     "CREATE TABLE invitation(id TEXT PRIMARY KEY, name TEXT NOT NULL, secret INTEGER NOT NULL,"
     " created INTEGER NOT NULL, expires INTEGER NOT NULL, used_by TEXT, used INTEGER) STRICT,"
@@ -47,12 +49,14 @@ static const char registry_schema_sql[] =
     "CREATE TABLE held_request(id TEXT PRIMARY KEY, name TEXT NOT NULL, sign BLOB NOT NULL,"
     " sign_number INTEGER NOT NULL, seal BLOB NOT NULL, seal_number INTEGER NOT NULL,"
     " at INTEGER NOT NULL, why TEXT NOT NULL) STRICT, WITHOUT ROWID;"
-    /* the newest receipt of each workstation; recorded: when, by the server's clock */
+    /* the newest receipt of each workstation; recorded: when, by the server's clock.  Sequence 0:
+     * none yet, what is held is known by a confirmation code alone. */
     "CREATE TABLE receipt(id TEXT PRIMARY KEY REFERENCES workstation(id), sequence INTEGER NOT NULL,"
     " recorded INTEGER NOT NULL, written INTEGER NOT NULL, beat_epoch INTEGER NOT NULL,"
     " beat INTEGER NOT NULL, trust INTEGER NOT NULL, private_epoch INTEGER NOT NULL,"
     " private_generation INTEGER NOT NULL, private_tree BLOB NOT NULL, free_bytes INTEGER NOT NULL,"
-    " version TEXT NOT NULL, formats INTEGER NOT NULL, last_event INTEGER NOT NULL) STRICT,"
+    " version TEXT NOT NULL, formats INTEGER NOT NULL, last_event INTEGER NOT NULL,"
+    " policy BLOB, wiped INTEGER NOT NULL DEFAULT 0, next_check INTEGER NOT NULL DEFAULT 0) STRICT,"
     " WITHOUT ROWID;"
     "CREATE TABLE receipt_channel(id TEXT NOT NULL REFERENCES workstation(id),"
     " channel TEXT NOT NULL, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,"
@@ -60,6 +64,10 @@ static const char registry_schema_sql[] =
     " deviations INTEGER NOT NULL, adaptations INTEGER NOT NULL, drift INTEGER NOT NULL,"
     " at INTEGER NOT NULL, milliseconds INTEGER NOT NULL, PRIMARY KEY(id, channel)) STRICT,"
     " WITHOUT ROWID;"
+    "CREATE TABLE receipt_user(id TEXT NOT NULL REFERENCES workstation(id), email TEXT NOT NULL,"
+    " account TEXT NOT NULL, result TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,"
+    " PRIMARY KEY(id, email)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX receipt_user_email ON receipt_user(email);"
     "CREATE TABLE receipt_event(id TEXT NOT NULL REFERENCES workstation(id),"
     " number INTEGER NOT NULL, recorded INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,"
     " text TEXT NOT NULL, PRIMARY KEY(id, number)) STRICT, WITHOUT ROWID;"
@@ -72,10 +80,58 @@ static const char registry_schema_sql[] =
     " again INTEGER NOT NULL, size INTEGER NOT NULL, reported INTEGER NOT NULL) STRICT,"
     " WITHOUT ROWID;";
 
+/* What is exchanged with workstations and the people at them. */
+static const char exchange_schema_sql[] =
+    /* id: of a workstation; code: the activation code that was used last */
+    "CREATE TABLE activation(id TEXT NOT NULL, email TEXT NOT NULL, account TEXT NOT NULL,"
+    " state TEXT NOT NULL CHECK(state IN ('active', 'deactivated')), at INTEGER NOT NULL,"
+    " code TEXT NOT NULL, PRIMARY KEY(id, email)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX activation_email ON activation(email, id);"
+    /* uses: how often it may be used; used: how often it was; revoked: when, or 0 */
+    "CREATE TABLE activation_code(id TEXT PRIMARY KEY, email TEXT NOT NULL, secret INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL, uses INTEGER NOT NULL,"
+    " used INTEGER NOT NULL DEFAULT 0, revoked INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX activation_code_email ON activation_code(email);"
+    /* each code is good once for a workstation, however often a request comes again */
+    "CREATE TABLE activation_use(code TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL,"
+    " at INTEGER NOT NULL, PRIMARY KEY(code, id)) STRICT, WITHOUT ROWID;"
+    /* addressed: as it was typed: a workstation, an e-mail address, group:NAME, all; withdrawn:
+     * when, or 0 */
+    "CREATE TABLE message(id TEXT PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " subject TEXT NOT NULL, text TEXT NOT NULL, command TEXT NOT NULL, argument TEXT NOT NULL,"
+    " activation TEXT NOT NULL, addressed TEXT NOT NULL, expires INTEGER NOT NULL,"
+    " withdrawn INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX message_at ON message(at);"
+    /* email: '' for the workstation; epoch, generation: the private generation that carried it
+     * first, 0 before; read, answered: when, or 0; gone: it is to be in no private channel any
+     * more */
+    "CREATE TABLE message_to(message TEXT NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL,"
+    " epoch INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL DEFAULT 0,"
+    " read INTEGER NOT NULL DEFAULT 0, answered INTEGER NOT NULL DEFAULT 0,"
+    " answer_kind TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',"
+    " gone INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(message, id, email)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX message_to_id ON message_to(id) WHERE gone = 0;"
+    "CREATE TABLE message_in(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+    " event INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " about TEXT NOT NULL, email TEXT NOT NULL, text TEXT NOT NULL,"
+    " read INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX message_in_id ON message_in(id, number);"
+    /* the newest confirmation code of a workstation that was accepted; sequence: of the receipt
+     * that it stands for */
+    "CREATE TABLE confirmation(id TEXT PRIMARY KEY, sequence INTEGER NOT NULL,"
+    " recorded INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    /* wrong confirmation codes of late */
+    "CREATE TABLE confirm_try(at INTEGER NOT NULL) STRICT;"
+    /* what private generations held, for codes that confirm them; beat: the first that names it;
+     * channels, people: a line each */
+    "CREATE TABLE private_past(id TEXT NOT NULL, beat INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, tree BLOB NOT NULL, channels TEXT NOT NULL, people TEXT NOT NULL,"
+    " PRIMARY KEY(id, epoch, generation)) STRICT, WITHOUT ROWID;";
+
 int registry_open(const char *path, struct db **ret, struct err *err)
 {
 	const char *const migrations[] = {registry_schema_sql, index_schema_sql, store_schema_sql,
-					  publish_schema_sql};
+					  publish_schema_sql, exchange_schema_sql};
 
 	if (db_open(path, REGISTRY_APPLICATION_ID, migrations, (int)ARRAY_LEN(migrations), ret,
 		    err) < 0)

@@ -91,8 +91,10 @@ Test(collect, keeps_every_field_of_the_state_and_each_event_once)
 				    .drift = 3,
 				    .at = SERVER_NOW,
 				    .milliseconds = 12};
-	struct receipt_event e[] = {{1, SERVER_NOW, "clock", "one"},
-				    {2, SERVER_NOW, "clock", "two"}};
+	struct receipt_event e[] = {{1, SERVER_NOW, "clock", "one", "", ""},
+				    {2, SERVER_NOW, "clock", "two", "", ""}};
+	struct receipt_user u[] = {{"anna@acme.example", "anna", "handed-out", "", SERVER_NOW},
+				   {"bob@acme.example", "bob", "failed", "account: none", 7}};
 	char path[DEPOT_NAME];
 	struct err err = {0};
 
@@ -104,10 +106,17 @@ Test(collect, keeps_every_field_of_the_state_and_each_event_once)
 	r.events = 1;
 	r.private_epoch = r.private_generation = 1;
 	r.private_tree.b[0] = 5;
+	r.user = u;
+	r.users = 2;
+	r.policy.b[31] = 9;
+	r.next_check = SERVER_NOW + 3600;
 	receipt_post(s, &m, &r, path);
 	cr_assert_eq(collected(s).receipts, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_user"), 2);
 	r.sequence = 2;
 	r.events = 2;
+	r.user = &u[1];
+	r.users = 1;
 	c.generation = 42;
 	receipt_post(s, &m, &r, path);
 	cr_assert_eq(collected(s).receipts, 1);
@@ -117,8 +126,15 @@ Test(collect, keeps_every_field_of_the_state_and_each_event_once)
 				   "SELECT generation FROM receipt_channel WHERE drift = 3 AND"
 				   " wanted = 42 AND result = 'refused' AND reason = 'policy: no'"),
 		     42);
-	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt WHERE private_generation = 1"),
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt WHERE private_generation = 1"
+				      " AND hex(policy) LIKE '00%09' AND wiped = 0"
+				      " AND next_check = 1800003600"),
 		     1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt_user"), 1);
+	cr_assert_eq(server_number(s, "SELECT at FROM receipt_user WHERE result = 'failed' AND"
+				      " reason = 'account: none' AND account = 'bob' AND"
+				      " email = 'bob@acme.example'"),
+		     7);
 	must(db_exec(s->db, "DELETE FROM receipt_event", &err)); /* as after many newer ones */
 	r.sequence = 3;
 	receipt_post(s, &m, &r, path);
