@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "bundler/enrolment.h"
+#include "bundler/people.h"
 #include "bundler/publish_internal.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
 
 const char publish_schema_sql[] =
@@ -60,6 +62,16 @@ static int names_check(const struct run *r, struct err *err)
 				       "there is no channel %s: `satchel channel list` shows them",
 				       r->only[i]);
 	return 0;
+}
+
+static void licences_warn(struct site *s)
+{
+	char why[PEOPLE_WHY];
+
+	for (size_t i = 0; i < s->licences; i++) {
+		if (people_licence_warning(s, &s->licence[i], clock_now(), why))
+			say_warning(s->say, "%s", why);
+	}
 }
 
 /* The first failure is what the command ends with; the others are said on the way. */
@@ -161,8 +173,11 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 	uint64_t changed;
 	int rc = names_check(&r, err);
 
+	if (rc == 0)
+		rc = site_references_check(s, err);
 	if (rc < 0)
 		return rc;
+	licences_warn(s);
 	channels_publish(&r, err);
 	if (flags & PUBLISH_DRY_RUN)
 		return r.rc;

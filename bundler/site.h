@@ -21,6 +21,8 @@
 #define WORD_NAME        64  /* of groups, licences, keys, policies; with NUL */
 #define USER_EMAIL       251 /* with NUL: EMAIL.yaml is a file's name of at most 255 bytes */
 
+#define SITE_FAULT_NAME 288 /* of a document in a fault, with its directory */
+
 /* Every element of a list of documents begins with its name, as its file is called. */
 
 struct site_channel {
@@ -164,10 +166,52 @@ struct site_policy *site_policy(const struct site *s, const char *name);
  * active: bundler/people.h. */
 bool site_subscribes(const struct site_workstation *w, const struct site_channel *c);
 
-/** Edits of the documents: written by rename, comments of other documents untouched.  The loaded
- * site follows: pointers into s->channel and s->workstation are void afterwards. */
+/**
+ * What is wrong with the documents taken together, which no schema can say: names that lead
+ * nowhere, groups inside themselves, more users than seats, targets inside each other that one
+ * workstation would get.
+ */
+struct site_fault {
+	char about[2 * SITE_FAULT_NAME]; /* what it is a fault of: the same one is found again */
+	uint64_t weight;                 /* how bad: users without a seat; else 0 */
+	char text[ERR_TEXT_MAX];         /* a sentence that names file and field */
+};
+/** site_faults(s, each, arg, err): all of them; stops when ${each} does not return 0, and returns
+ * that. */
+int site_faults(const struct site *s,
+		int (*each)(void *arg, const struct site_fault *f, struct err *err), void *arg,
+		struct err *err);
+/** site_references_check(s, err): RC_POLICY with the first fault.  For publish: nothing is made of
+ * documents that contradict each other.  collect and status go on. */
+int site_references_check(const struct site *s, struct err *err);
+
+/**
+ * Edits of the documents: written by rename, other documents untouched, and of a document that was
+ * there everything that means the same kept as it was written: comments, order, style, `more`.
+ *
+ * All documents of a call are checked first, each by its schema and all together as the site would
+ * be with them: RC_POLICY, and nothing written, when there is a fault that was not there before.
+ * (Faults that were there do not stand in the way of mending them one at a time: a warning says
+ * that they are left.)  A kill between two documents leaves each of them old or new.
+ *
+ * The loaded site follows: pointers into its lists are void afterwards, also after an error.
+ */
 int site_channel_write(struct site *s, const struct site_channel *c, struct err *err);
 int site_channel_remove(struct site *s, const char *name, struct err *err);
 int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err);
+int site_group_write(struct site *s, const struct site_group *g, struct err *err);
+int site_licence_write(struct site *s, const struct site_licence *l, struct err *err);
+int site_key_write(struct site *s, const struct site_key *k, struct err *err);
+/** site_users_write(s, list, n, err): several at once; each e-mail address once. */
+int site_users_write(struct site *s, const struct site_user *list, size_t n, struct err *err);
+/** site_policy_write(s, name, text, err): of a policy, the whole text of its document. */
+int site_policy_write(struct site *s, const char *name, struct bytes text, struct err *err);
+
+/** Removals: RC_USAGE when there is none; RC_CONFLICT with the list when others refer to it. */
+int site_group_remove(struct site *s, const char *name, struct err *err);
+int site_user_remove(struct site *s, const char *email, struct err *err);
+int site_licence_remove(struct site *s, const char *name, struct err *err);
+int site_key_remove(struct site *s, const char *name, struct err *err);
+int site_policy_remove(struct site *s, const char *name, struct err *err);
 
 #endif

@@ -91,6 +91,28 @@ bool site_subscribes(const struct site_workstation *w, const struct site_channel
 	return false;
 }
 
+static bool channel_names(const struct site_channel *c, const char *prefix)
+{
+	for (size_t i = 0; i < c->audiences; i++) {
+		if (strncmp(c->audience[i], prefix, strlen(prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool channel_of_groups(const struct site *s, const struct site_channel *c)
+{
+	if (channel_names(c, "group:"))
+		return true;
+	for (size_t i = 0; i < s->groups; i++) {
+		for (size_t k = 0; k < s->group[i].channels; k++) {
+			if (strcmp(s->group[i].channel[k], c->name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool channel_is_for_all(const struct site_channel *c)
 {
 	for (size_t i = 0; i < c->audiences; i++) {
@@ -102,14 +124,21 @@ static bool channel_is_for_all(const struct site_channel *c)
 
 /*
  * channels_meet(...): does some workstation get both?  One that does not exist yet could, when both
- * are for everybody or name the same audience.  ${w} is the workstation, NULL for such a case.
+ * are for everybody or name the same audience.  Where a user becomes active is said at the
+ * workstation, later, and several can be on one, so a channel that a group gives can meet every
+ * other that anybody gets.  ${where} is a workstation, or NULL for such a case.
  */
 static bool channels_meet(const struct site *s, const struct site_channel *a,
-			  const struct site_channel *b, const struct site_workstation **w)
+			  const struct site_channel *b, const char **where)
 {
-	*w = NULL;
-	if ((channel_is_for_all(a) && b->audiences > 0) ||
-	    (channel_is_for_all(b) && a->audiences > 0))
+	bool groups_a = channel_of_groups(s, a), groups_b = channel_of_groups(s, b);
+	bool any_a = groups_a || a->audiences > 0, any_b = groups_b || b->audiences > 0;
+
+	*where = groups_a || groups_b ? "a workstation where users of their groups are active"
+				      : "the same workstations";
+	if ((channel_is_for_all(a) || groups_a) && any_b)
+		return true;
+	if ((channel_is_for_all(b) || groups_b) && any_a)
 		return true;
 	for (size_t i = 0; i < a->audiences; i++) {
 		for (size_t k = 0; k < b->audiences; k++) {
@@ -118,8 +147,9 @@ static bool channels_meet(const struct site *s, const struct site_channel *a,
 		}
 	}
 	for (size_t i = 0; i < s->workstations; i++) {
-		*w = &s->workstation[i];
-		if (site_subscribes(*w, a) && site_subscribes(*w, b))
+		*where = s->workstation[i].name;
+		if (site_subscribes(&s->workstation[i], a) &&
+		    site_subscribes(&s->workstation[i], b))
 			return true;
 	}
 	return false;
@@ -133,19 +163,19 @@ static bool targets_nested(const char *a, const char *b)
 }
 
 /* Two channels that one workstation gets would each delete what the other one put there. */
-int site_targets_check(const struct site *s, const struct site_channel *a,
-		       const struct site_channel *b, struct err *err)
+bool site_targets_meet(const struct site *s, const struct site_channel *a,
+		       const struct site_channel *b, char why[ERR_TEXT_MAX])
 {
-	const struct site_workstation *w;
+	const char *where;
 
 	if (!targets_nested(a->target, b->target) && !targets_nested(b->target, a->target))
-		return 0;
-	if (!channels_meet(s, a, b, &w))
-		return 0;
-	return err_set(err, RC_POLICY,
-		       "channels %s and %s would both write below %s on %s: give them targets that "
-		       "are neither equal nor nested, or other audiences",
-		       a->name, b->name,
-		       strlen(a->target) > strlen(b->target) ? a->target : b->target,
-		       w == NULL ? "the same workstations" : w->name);
+		return false;
+	if (!channels_meet(s, a, b, &where))
+		return false;
+	snprintf(why, ERR_TEXT_MAX,
+		 "channels %s and %s would both write below %.400s on %s: give them targets that "
+		 "are neither equal nor nested, or other audiences",
+		 a->name, b->name, strlen(a->target) > strlen(b->target) ? a->target : b->target,
+		 where);
+	return true;
 }

@@ -306,9 +306,5 @@ int site_documents_read(struct site *s, struct err *err)
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(kinds); i++)
 		rc = kind_read(s, kinds[i], err);
-	for (size_t i = 0; rc == 0 && i < s->channels; i++) {
-		for (size_t k = i + 1; rc == 0 && k < s->channels; k++)
-			rc = site_targets_check(s, &s->channel[i], &s->channel[k], err);
-	}
 	return rc;
 }

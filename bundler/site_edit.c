@@ -1,6 +1,7 @@
 /*
  * Edits of the documents.  What is to be written is first read back by the rules that an editor's
- * text would be read by, so that no command can write a site that the next one refuses to open.
+ * text would be read by, and judged together with everything else as the site would be with it; so
+ * no command can write a site that the next one refuses.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,40 @@
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
+
+/* Documents of one kind that are to be written, or one that is to be removed. */
+struct edit {
+	struct site *s;
+	const struct site_kind *kind;
+	struct buf *text; /* owned: ${n} of them */
+	char *fresh;      /* owned: ${n} elements, ascending by name; emptied when they are taken */
+	size_t n;
+	const char *removed; /* a name, or NULL */
+	void *before; /* the list of the site as it was: owned while the new one is in place */
+	size_t before_n;
+};
+
+static void edit_clear(struct edit *e)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		e->kind->clear(e->fresh + i * e->kind->size);
+		buf_clear(&e->text[i]);
+	}
+	freep(&e->fresh);
+	freep(&e->text);
+}
+
+static int edit_begin(struct site *s, const struct site_kind *kind, size_t n, struct edit *ret,
+		      struct err *err)
+{
+	*ret = (struct edit){.s = s, .kind = kind};
+	ret->text = calloc(n + 1, sizeof(*ret->text));
+	ret->fresh = calloc(n + 1, kind->size);
+	if (ret->text == NULL || ret->fresh == NULL)
+		return err_memory(err);
+	ret->n = n;
+	return 0;
+}
 
 static int element_encode(const struct site_kind *kind, const void *element, struct buf *ret,
 			  struct err *err)
@@ -25,127 +60,296 @@ static int element_encode(const struct site_kind *kind, const void *element, str
 	return yaml_writer_end(w, ret, err);
 }
 
-/* document_write(s, dir, name, text, err): DIR/NAME.yaml, durably, in the place of what was there.
- */
-static int document_write(struct site *s, const char *dir, const char *name, struct bytes text,
-			  struct err *err)
+/* element_read_back(e, i, name, err): the text is there; the element comes from it. */
+static int element_read_back(struct edit *e, size_t i, const char *name, struct err *err)
 {
-	OWNED(fd_closep) int fd = -1;
-	char file[SITE_DOCUMENT_PATH];
-	int rc;
-
-	rc = beneath_mkdirs(s->dirfd, dir, 0755, err);
-	if (rc < 0)
-		return rc;
-	fd = beneath_dir(s->dirfd, dir, err);
-	if (fd < 0)
-		return fd;
-	snprintf(file, sizeof(file), "%s" SITE_SUFFIX, name);
-	rc = durable_write(fd, file, text, 0644, DURABLE_REPLACE, err);
-	if (rc < 0)
-		return err_prefix(err, "%s/%s", dir, file);
-	return 0;
+	return site_document_decode(e->kind, bytes_in(&e->text[i]), name,
+				    e->fresh + i * e->kind->size, err);
 }
 
-/* element_put(s, kind, element, err): in the place of the one of its name; ${element} is empty
- * afterwards. */
-static int element_put(struct site *s, const struct site_kind *kind, void *element, struct err *err)
+static int by_name(const void *a, const void *b)
 {
-	void *old = site_find(s, kind, element);
-	size_t n = site_count(s, kind), at = 0;
-	char *more;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-	if (old != NULL) {
-		kind->clear(old);
-	} else {
-		while (at < n && strcmp(site_element(s, kind, at), element) < 0)
-			at++;
-		more = reallocarray(n > 0 ? site_element(s, kind, 0) : NULL, n + 1, kind->size);
-		if (more == NULL)
-			return err_memory(err);
-		site_elements_set(s, kind, more, n + 1);
-		old = more + at * kind->size;
-		memmove(more + (at + 1) * kind->size, old, (n - at) * kind->size);
+static int edit_elements(struct edit *e, const void *list, struct err *err)
+{
+	OWNED(freep) const char **name = calloc(e->n + 1, sizeof(*name));
+	int rc = 0;
+
+	if (name == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < e->n; i++)
+		name[i] = (const char *)list + i * e->kind->size;
+	if (e->n > 0)
+		qsort((void *)name, e->n, sizeof(*name), by_name);
+	for (size_t i = 0; rc == 0 && i < e->n; i++) {
+		if (i > 0 && strcmp(name[i - 1], name[i]) == 0)
+			return err_set(err, RC_USAGE, "%s %s is there twice", e->kind->noun,
+				       name[i]);
+		rc = e->kind->name_check(name[i], RC_USAGE, err);
+		if (rc == 0)
+			rc = element_encode(e->kind, name[i], &e->text[i], err);
+		if (rc == 0)
+			rc = element_read_back(e, i, name[i], err);
 	}
-	memcpy(old, element, kind->size);
-	memset(element, 0, kind->size);
+	return rc;
+}
+
+/* The site's list and the fresh ones, merged into ${into}; both are ascending by name, and where
+ * both have one, the fresh one counts.  Elements are copied flat: who owns what they point to is
+ * decided when it is known which list stays. */
+static size_t edit_merge(const struct edit *e, char *into)
+{
+	size_t size = e->kind->size, have = site_count(e->s, e->kind), n = 0, i = 0, k = 0;
+
+	while (i < have || k < e->n) {
+		const char *old = i < have ? site_element(e->s, e->kind, i) : NULL;
+		const char *fresh = k < e->n ? e->fresh + k * size : NULL;
+		int order = old == NULL ? 1 : fresh == NULL ? -1 : strcmp(old, fresh);
+
+		i += order <= 0;
+		k += order >= 0;
+		if (order < 0 && e->removed != NULL && strcmp(old, e->removed) == 0)
+			continue;
+		memcpy(into + n++ * size, order < 0 ? old : fresh, size);
+	}
+	return n;
+}
+
+static void edit_swap(struct edit *e)
+{
+	size_t n = site_count(e->s, e->kind);
+	void *now = site_element(e->s, e->kind, 0);
+
+	site_elements_set(e->s, e->kind, e->before, e->before_n);
+	e->before = now;
+	e->before_n = n;
+}
+
+static int edit_in_place(struct edit *e, struct err *err)
+{
+	size_t have = site_count(e->s, e->kind);
+	char *merged = calloc(have + e->n + 1, e->kind->size);
+
+	if (merged == NULL)
+		return err_memory(err);
+	e->before_n = edit_merge(e, merged);
+	e->before = merged;
+	edit_swap(e);
 	return 0;
 }
 
-/* An element of any kind, decoded from what is to be written. */
-struct draft {
-	const struct site_kind *kind;
-	void *element;   /* owned */
-	struct buf text; /* owned */
+/* edit_keep(e): the new list stays; of the old one, what was replaced or removed goes. */
+static void edit_keep(struct edit *e)
+{
+	for (size_t i = 0; i < e->before_n; i++) {
+		char *old = (char *)e->before + i * e->kind->size;
+		const char *now = site_find(e->s, e->kind, old);
+
+		if (now == NULL || memcmp(now, old, e->kind->size) != 0)
+			e->kind->clear(old);
+	}
+	freep(&e->before);
+	memset(e->fresh, 0, e->n * e->kind->size);
+}
+
+static void edit_undo(struct edit *e)
+{
+	edit_swap(e);
+	freep(&e->before);
+}
+
+/* Faults that were there before, by digest of what they are about. */
+struct known {
+	struct known_fault {
+		struct digest about;
+		uint64_t weight;
+	} * fault; /* owned */
+	size_t n, cap;
+	size_t left;             /* faults of the new state that are known */
+	struct site_fault first; /* one of them */
 };
 
-static void draft_clear(struct draft *d)
+static void known_clear(struct known *k)
 {
-	if (d->element != NULL)
-		d->kind->clear(d->element);
-	freep(&d->element);
-	buf_clear(&d->text);
+	free(k->fault);
 }
 
-static int draft_make(const struct site_kind *kind, const void *element, struct draft *ret,
-		      struct err *err)
+static int known_add(void *arg, const struct site_fault *f, struct err *err)
 {
-	const char *name = element;
-	int rc = kind->name_check(name, RC_USAGE, err);
+	struct known *k = arg;
 
-	ret->kind = kind;
+	if (k->n == k->cap) {
+		size_t cap = k->cap == 0 ? 16 : k->cap * 2;
+		struct known_fault *more = reallocarray(k->fault, cap, sizeof(*more));
+
+		if (more == NULL)
+			return err_memory(err);
+		k->fault = more;
+		k->cap = cap;
+	}
+	k->fault[k->n++] = (struct known_fault){digest_of(bytes_of(f->about)), f->weight};
+	return 0;
+}
+
+static int by_about(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct digest));
+}
+
+static int known_or_refused(void *arg, const struct site_fault *f, struct err *err)
+{
+	struct known *k = arg;
+	struct known_fault wanted = {digest_of(bytes_of(f->about)), 0}, *found = NULL;
+
+	if (k->n > 0)
+		found = bsearch(&wanted, k->fault, k->n, sizeof(wanted), by_about);
+	if (found == NULL || found->weight < f->weight)
+		return err_set(err, RC_POLICY, "%s", f->text);
+	if (k->left++ == 0)
+		k->first = *f;
+	return 0;
+}
+
+/* edit_judge(e, err): with the new list in place: RC_POLICY when something is worse than it was. */
+static int edit_judge(struct edit *e, struct err *err)
+{
+	OWNED(known_clear) struct known k = {0};
+	int rc;
+
+	if (site_references_check(e->s, NULL) == 0)
+		return 0;
+	edit_swap(e);
+	rc = site_faults(e->s, known_add, &k, err);
+	edit_swap(e);
+	if (k.n > 0)
+		qsort(k.fault, k.n, sizeof(*k.fault), by_about);
 	if (rc == 0)
-		rc = element_encode(kind, element, &ret->text, err);
+		rc = site_faults(e->s, known_or_refused, &k, err);
+	if (rc == 0 && k.left > 0)
+		say_warning(e->s->say, "%s; publish waits until it is mended", k.first.text);
+	return rc;
+}
+
+static int edit_directory(const struct edit *e, struct err *err)
+{
+	int rc = beneath_mkdirs(e->s->dirfd, e->kind->directory, 0755, err);
+
+	return rc < 0 ? rc : beneath_dir(e->s->dirfd, e->kind->directory, err);
+}
+
+static int edit_write(const struct edit *e, struct err *err)
+{
+	OWNED(fd_closep) int fd = edit_directory(e, err);
+	char file[SITE_DOCUMENT_PATH];
+	int rc = fd < 0 ? fd : 0;
+
+	for (size_t i = 0; rc == 0 && i < e->n; i++) {
+		snprintf(file, sizeof(file), "%s" SITE_SUFFIX, e->fresh + i * e->kind->size);
+		rc = durable_write(fd, file, bytes_in(&e->text[i]), 0644, DURABLE_REPLACE, err);
+		if (rc < 0)
+			err_prefix(err, "%s/%s", e->kind->directory, file);
+	}
+	if (rc < 0 || e->removed == NULL)
+		return rc;
+	snprintf(file, sizeof(file), "%s" SITE_SUFFIX, e->removed);
+	if (unlinkat(fd, file, 0) < 0)
+		return err_sys(err, RC_IO, "cannot remove %s/%s", e->kind->directory, file);
+	return dir_sync(fd, err);
+}
+
+static int edit_commit(struct edit *e, struct err *err)
+{
+	int rc = edit_in_place(e, err);
+
 	if (rc < 0)
 		return rc;
-	ret->element = calloc(1, kind->size);
-	if (ret->element == NULL)
-		return err_memory(err);
-	return site_document_decode(kind, bytes_in(&ret->text), name, ret->element, err);
+	rc = edit_judge(e, err);
+	if (rc == 0)
+		rc = edit_write(e, err);
+	if (rc < 0)
+		edit_undo(e);
+	else
+		edit_keep(e);
+	return rc;
 }
 
-static int draft_write(struct site *s, struct draft *d, struct err *err)
+static int elements_write(struct site *s, const struct site_kind *kind, const void *list, size_t n,
+			  struct err *err)
 {
-	int rc = document_write(s, d->kind->directory, d->element, bytes_in(&d->text), err);
+	OWNED(edit_clear) struct edit e = {0};
+	int rc = edit_begin(s, kind, n, &e, err);
 
-	return rc < 0 ? rc : element_put(s, d->kind, d->element, err);
+	if (rc == 0)
+		rc = edit_elements(&e, list, err);
+	return rc < 0 ? rc : edit_commit(&e, err);
 }
 
 static int element_remove(struct site *s, const struct site_kind *kind, const char *name,
 			  struct err *err)
 {
-	char *at = site_find(s, kind, name);
-	OWNED(fd_closep) int fd = -1;
-	char file[SITE_DOCUMENT_PATH];
-	size_t n = site_count(s, kind), after;
+	OWNED(edit_clear) struct edit e = {0};
+	OWNED(buf_clear) struct buf list = BUF_INIT;
+	size_t n;
 	int rc;
 
-	if (at == NULL)
+	if (site_find(s, kind, name) == NULL)
 		return err_set(err, RC_USAGE, "there is no %s called %s", kind->noun, name);
-	fd = beneath_dir(s->dirfd, kind->directory, err);
-	if (fd < 0)
-		return fd;
-	snprintf(file, sizeof(file), "%s" SITE_SUFFIX, name);
-	if (unlinkat(fd, file, 0) < 0)
-		return err_sys(err, RC_IO, "cannot remove %s/%s", kind->directory, file);
-	rc = dir_sync(fd, err);
-	kind->clear(at);
-	after = (size_t)((char *)site_element(s, kind, n - 1) - at);
-	memmove(at, at + kind->size, after);
-	site_elements_set(s, kind, site_element(s, kind, 0), n - 1);
-	return rc;
+	rc = site_referrers(s, kind, name, &list, &n, err);
+	if (rc < 0)
+		return rc;
+	if (n > 0)
+		return err_set(err, RC_CONFLICT,
+			       "the %s %s is still named by %.700s: change %s first", kind->noun,
+			       name, (const char *)list.p, n == 1 ? "that" : "those");
+	rc = edit_begin(s, kind, 0, &e, err);
+	e.removed = name;
+	return rc < 0 ? rc : edit_commit(&e, err);
 }
 
 int site_channel_write(struct site *s, const struct site_channel *c, struct err *err)
 {
-	OWNED(draft_clear) struct draft d = {0};
-	int rc = draft_make(&site_channel_kind, c, &d, err);
+	return elements_write(s, &site_channel_kind, c, 1, err);
+}
 
-	for (size_t i = 0; rc == 0 && i < s->channels; i++) {
-		if (strcmp(s->channel[i].name, c->name) != 0)
-			rc = site_targets_check(s, d.element, &s->channel[i], err);
-	}
-	return rc < 0 ? rc : draft_write(s, &d, err);
+int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err)
+{
+	return elements_write(s, &site_workstation_kind, w, 1, err);
+}
+
+int site_group_write(struct site *s, const struct site_group *g, struct err *err)
+{
+	return elements_write(s, &site_group_kind, g, 1, err);
+}
+
+int site_licence_write(struct site *s, const struct site_licence *l, struct err *err)
+{
+	return elements_write(s, &site_licence_kind, l, 1, err);
+}
+
+int site_key_write(struct site *s, const struct site_key *k, struct err *err)
+{
+	return elements_write(s, &site_key_kind, k, 1, err);
+}
+
+int site_users_write(struct site *s, const struct site_user *list, size_t n, struct err *err)
+{
+	return elements_write(s, &site_user_kind, list, n, err);
+}
+
+int site_policy_write(struct site *s, const char *name, struct bytes text, struct err *err)
+{
+	OWNED(edit_clear) struct edit e = {0};
+	int rc = site_policy_kind.name_check(name, RC_USAGE, err);
+
+	if (rc == 0)
+		rc = edit_begin(s, &site_policy_kind, 1, &e, err);
+	if (rc == 0)
+		rc = buf_add(&e.text[0], text.p, text.n, err);
+	if (rc == 0)
+		rc = element_read_back(&e, 0, name, err);
+	return rc < 0 ? rc : edit_commit(&e, err);
 }
 
 int site_channel_remove(struct site *s, const char *name, struct err *err)
@@ -153,10 +357,27 @@ int site_channel_remove(struct site *s, const char *name, struct err *err)
 	return element_remove(s, &site_channel_kind, name, err);
 }
 
-int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err)
+int site_group_remove(struct site *s, const char *name, struct err *err)
 {
-	OWNED(draft_clear) struct draft d = {0};
-	int rc = draft_make(&site_workstation_kind, w, &d, err);
+	return element_remove(s, &site_group_kind, name, err);
+}
 
-	return rc < 0 ? rc : draft_write(s, &d, err);
+int site_user_remove(struct site *s, const char *email, struct err *err)
+{
+	return element_remove(s, &site_user_kind, email, err);
+}
+
+int site_licence_remove(struct site *s, const char *name, struct err *err)
+{
+	return element_remove(s, &site_licence_kind, name, err);
+}
+
+int site_key_remove(struct site *s, const char *name, struct err *err)
+{
+	return element_remove(s, &site_key_kind, name, err);
+}
+
+int site_policy_remove(struct site *s, const char *name, struct err *err)
+{
+	return element_remove(s, &site_policy_kind, name, err);
 }

@@ -80,10 +80,14 @@ void site_word_encode(struct yaml_writer *w, const char *key, const char *word);
 int site_word_check(const char *noun, const char *name, int rc, struct err *err);
 
 int site_workstation_name_check(const char *name, int rc, struct err *err);
-/** site_targets_check(s, a, b, err): RC_POLICY when one workstation could get both and one target
- * is inside the other. */
-int site_targets_check(const struct site *s, const struct site_channel *a,
-		       const struct site_channel *b, struct err *err);
+/** site_targets_meet(s, a, b, why): could one workstation get both, and is one target inside the
+ * other?  ${why} gets a sentence then. */
+bool site_targets_meet(const struct site *s, const struct site_channel *a,
+		       const struct site_channel *b, char why[ERR_TEXT_MAX]);
+/** site_referrers(s, kind, name, ret, ret_n, err): the documents that lead to this one, as a list
+ * for people, appended; and how many. */
+int site_referrers(const struct site *s, const struct site_kind *kind, const char *name,
+		   struct buf *ret, size_t *ret_n, struct err *err);
 
 /** site_trust_load(db, id, ret, err): all versions of the registry, verified from the first on;
  * ${id} NULL: the site id is the identity of what is there as version 1 (site_init going on). */

@@ -36,10 +36,10 @@ static bool host_good(const char *text)
  * case only: two documents that differ in case would be two users to us and one to their mail. */
 static int user_email_check(const char *name, int rc, struct err *err)
 {
-	size_t n = strlen(name), local = strspn(name, LETTERS_DIGITS "._+'&=~-");
+	size_t n = strlen(name), local = strspn(name, LETTERS_DIGITS "._+'-");
 
 	if (n >= USER_EMAIL || local == 0 || local > 64 || name[local] != '@' ||
-	    strchr("._+'&=~-", name[0]) != NULL || name[local - 1] == '.' ||
+	    strchr("._+'-", name[0]) != NULL || name[local - 1] == '.' ||
 	    strstr(name, "..") != NULL || !host_good(name + local + 1))
 		return err_set(err, rc,
 			       "\"%s\" cannot be a user's e-mail address: lower case, at most %d "
