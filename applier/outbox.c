@@ -6,10 +6,15 @@
 #include "core/base/own.h"
 
 static const struct {
-	const char *name; /* of the kind, and the extension of its files */
-	size_t max;       /* bytes of the file */
+	const char *name;      /* of the kind */
+	const char *extension; /* of its files */
+	size_t max;            /* bytes of one */
+	bool many;             /* they stand beside each other */
 } kinds[] = {
-    [OUTBOX_RECEIPT] = {"receipt", LIMIT_RECEIPT}, [OUTBOX_REQUEST] = {"request", LIMIT_REQUEST}};
+    [OUTBOX_RECEIPT] = {"receipt", "receipt", LIMIT_RECEIPT, false},
+    [OUTBOX_REQUEST] = {"request", "request", LIMIT_REQUEST, false},
+    [OUTBOX_ACTIVATION] = {"activation", "request", LIMIT_REQUEST, true},
+};
 
 int outbox_drop(struct station *s, enum outbox_kind kind, struct err *err)
 {
@@ -33,14 +38,42 @@ int outbox_put(struct station *s, enum outbox_kind kind, uint64_t sequence, stru
 		return err_set(err, RC_LIMIT, "a %s of %zu bytes is larger than the %zu allowed",
 			       kinds[kind].name, sealed.n, kinds[kind].max);
 	digest = digest_of(bytes_in(&sealed));
-	name_inbox(path, id, sequence, &digest, kinds[kind].name);
-	rc = outbox_drop(s, kind, err);
+	name_inbox(path, id, sequence, &digest, kinds[kind].extension);
+	rc = kinds[kind].many ? 0 : outbox_drop(s, kind, err);
 	if (rc == 0)
 		rc = db_run(s->db, err,
 			    "INSERT INTO outbox (path, kind, sequence, content) "
 			    "VALUES (?, ?, ?, ?)",
 			    "ttib", path, kinds[kind].name, (int64_t)sequence, bytes_in(&sealed));
 	return rc;
+}
+
+int outbox_path(struct station *s, enum outbox_kind kind, uint64_t sequence, char ret[DEPOT_NAME],
+		struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc =
+	    db_query(s->db, "SELECT path FROM outbox WHERE kind = ? AND sequence = ?", &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "ti", kinds[kind].name, (int64_t)sequence);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc == 1)
+		snprintf(ret, DEPOT_NAME, "%s", db_text(st, 0));
+	return rc;
+}
+
+int outbox_remove(struct station *s, const char *path, struct err *err)
+{
+	return db_run(s->db, err, "DELETE FROM outbox WHERE path = ?", "t", path);
+}
+
+int outbox_has(struct station *s, const char *path, struct err *err)
+{
+	int64_t one = 0;
+
+	return db_int(s->db, err, &one, "SELECT 1 FROM outbox WHERE path = ?", "t", path);
 }
 
 struct outbox_row {

@@ -266,6 +266,7 @@ static int prune_each(void *arg, const char *file, uint64_t size, struct err *er
 	struct prune *p = arg;
 	char path[DEPOT_NAME];
 	struct name name;
+	int rc;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", p->dir, file) >= sizeof(path))
 		return 0;
@@ -275,12 +276,15 @@ static int prune_each(void *arg, const char *file, uint64_t size, struct err *er
 		return 0;
 	if (strcmp(name.id, p->s->id) != 0)
 		return 0;
+	if (name.kind == NAME_REQUEST && (rc = outbox_has(p->s, path, err)) != 0)
+		return rc < 0 ? rc : 0;
 	/* One that cannot be removed (a read-only depot, somebody else's file) does no harm. */
 	depot_remove(p->depot, path, NULL);
 	return 0;
 }
 
-/* Requests are of no use once the private channel, which answers them, is here. */
+/* Requests are of no use once the private channel, which answers them, is here; activations that
+ * wait for their answer are in the outbox. */
 static int prune_until(struct prune *p, struct err *err)
 {
 	int64_t receipts = 0, requests = 0, waiting = 0;

@@ -127,7 +127,7 @@ static bool state_has(const struct station *s, const char *name)
 static int database_open(struct station *s, enum station_flags flags, struct err *err)
 {
 	static const char *const migrations[] = {index_schema_sql, apply_schema_sql,
-						 station_schema_sql};
+						 station_schema_sql, station_model_sql};
 	static const char *const traces[] = {"keys", "private", "floor"};
 	OWNED(freep) char *path = NULL;
 

@@ -7,6 +7,7 @@
 #include "applier/station.h"
 
 extern const char station_schema_sql[];
+extern const char station_model_sql[]; /* what came with people */
 
 /* Configuration (station_config.c). */
 int station_config_read(struct station *s, struct err *err);

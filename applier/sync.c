@@ -515,7 +515,9 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 	}
 	if (dry)
 		return 0;
-	rc = differing_look(y, err);
+	rc = sync_people(y, err);
+	if (rc == 0)
+		rc = differing_look(y, err);
 	return rc < 0 ? rc : sync_report(y, err);
 }
 

@@ -217,6 +217,8 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	if (rc < 0 || dry)
 		return rc;
 	rc = sync_depots(y, err);
+	if (rc == 0)
+		rc = sync_people(y, err);
 	return rc < 0 ? rc : sync_report(y, err);
 }
 

@@ -5,6 +5,7 @@
 #define SATCHEL_APPLIER_SYNC_INTERNAL_H
 
 #include "applier/follow.h"
+#include "applier/private.h"
 #include "applier/sync.h"
 
 struct sync {
@@ -75,6 +76,9 @@ int sync_outcome(struct sync *y, const struct sync_outcome *o, struct err *err);
 int sync_private(struct sync *y, const struct shard_workstation *row, struct err *err);
 int sync_policy_read(struct station *s, struct sync_policy *ret, struct err *err);
 void sync_policy_clear(struct sync_policy *p);
+
+/** sync_people(y, err): people, keys, policies and messages of what is held, made true here. */
+int sync_people(struct sync *y, struct err *err);
 
 /** sync_channels(y, p, err): every subscribed channel, then those that are left. */
 int sync_channels(struct sync *y, struct sync_policy *p, struct err *err);

@@ -8,59 +8,9 @@
 #include "applier/station_internal.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
-#include "core/os/beneath.h"
-#include "core/os/durable.h"
-#include "core/tree/index.h"
 
-#define PRIVATE_DIR "private"
-
-/* What was verified when it was applied is compared again with what was verified. */
-static int private_read(struct station *s, int dir, struct index *x, const char *path,
-			struct buf *ret, struct err *err)
-{
-	OWNED(freep) struct entry *e = malloc(sizeof(*e));
-	struct digest digest;
-	int rc = e == NULL ? err_memory(err) : index_get(x, path, e, err);
-
-	if (rc == 0)
-		return err_set(err, RC_STATE, "the private channel holds no %s", path);
-	if (rc < 0)
-		return rc;
-	if (file_read(dir, path, LIMIT_DOCUMENT, ret, err) < 0)
-		return err_prefix(err, "%s/" PRIVATE_DIR "/%s", s->state, path);
-	digest = digest_of(bytes_in(ret));
-	if (e->kind != ENTRY_FILE || !digest_equal(&digest, &e->digest))
-		return err_set(err, RC_STATE, "%s/" PRIVATE_DIR "/%s was changed on this machine",
-			       s->state, path);
-	return 0;
-}
-
-struct names {
-	char **name;
-	size_t n;
-};
-
-static int names_each(void *arg, const char *name, const struct entry *e, struct err *err)
-{
-	struct names *list = arg;
-	size_t len = strlen(name);
-
-	if (e->kind != ENTRY_FILE || len < 6 || strcmp(name + len - 5, ".yaml") != 0)
-		return 0;
-	return station_list_add(&list->name, &list->n, name, err);
-}
-
-/* A workstation without any channel has no such directory. */
-static int names_list(struct index *x, struct names *ret, struct err *err)
-{
-	OWNED(freep) struct entry *e = malloc(sizeof(*e));
-	int rc = e == NULL ? err_memory(err) : index_get(x, "channels", e, err);
-
-	return rc == 1 ? index_children(x, "channels", names_each, ret, err) : rc;
-}
-
-static int sub_read(struct station *s, int dir, struct index *x, const char *name,
-		    struct subscription *ret, struct err *err)
+static int sub_read(struct private_tree *t, const char *name, struct subscription *ret,
+		    struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	char path[LIMIT_NAME + 16];
@@ -68,7 +18,7 @@ static int sub_read(struct station *s, int dir, struct index *x, const char *nam
 	int rc;
 
 	snprintf(path, sizeof(path), "channels/%s", name);
-	rc = private_read(s, dir, x, path, &text, err);
+	rc = private_read(t, path, &text, err);
 	if (rc == 0)
 		rc = subscription_decode(bytes_in(&text), path, ret, err);
 	if (rc < 0)
@@ -78,37 +28,42 @@ static int sub_read(struct station *s, int dir, struct index *x, const char *nam
 	return 0;
 }
 
-static int subs_read(struct station *s, int dir, struct index *x, const struct names *list,
-		     struct sync_policy *p, struct err *err)
+static int subs_alloc(struct sync_policy *p, size_t n, struct err *err)
 {
-	if (list->n == 0)
+	if (n == 0)
 		return 0;
-	p->sub = calloc(list->n, sizeof(*p->sub));
-	p->target = calloc(list->n, sizeof(*p->target));
-	p->refused = calloc(list->n, sizeof(*p->refused));
-	if (p->sub == NULL || p->target == NULL || p->refused == NULL)
-		return err_memory(err);
-	for (size_t i = 0; i < list->n; i++) {
-		int rc = sub_read(s, dir, x, list->name[i], &p->sub[i], err);
-
-		if (rc < 0)
-			return rc;
-		p->subs++;
-	}
-	return 0;
+	p->sub = calloc(n, sizeof(*p->sub));
+	p->target = calloc(n, sizeof(*p->target));
+	p->refused = calloc(n, sizeof(*p->refused));
+	return p->sub == NULL || p->target == NULL || p->refused == NULL ? err_memory(err) : 0;
 }
 
-static int membership_read(struct station *s, int dir, struct index *x, struct membership *ret,
-			   struct err *err)
+static int subs_read(struct private_tree *t, struct sync_policy *p, struct err *err)
+{
+	char **name = NULL;
+	size_t n = 0;
+	int rc = private_files(t, "channels", ".yaml", &name, &n, err);
+
+	if (rc == 0)
+		rc = subs_alloc(p, n, err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = sub_read(t, name[i], &p->sub[i], err);
+		p->subs += rc == 0;
+	}
+	station_list_free(&name, &n);
+	return rc;
+}
+
+static int membership_read(struct private_tree *t, struct membership *ret, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
-	int rc = private_read(s, dir, x, "workstation.yaml", &text, err);
+	int rc = private_read(t, "workstation.yaml", &text, err);
 
 	if (rc == 0)
 		rc = membership_decode(bytes_in(&text), "workstation.yaml", ret, err);
 	if (rc < 0)
 		return rc;
-	if (!digest_equal(&ret->site, &s->site) || strcmp(ret->id, s->id) != 0)
+	if (!digest_equal(&ret->site, &t->s->site) || strcmp(ret->id, t->s->id) != 0)
 		return err_set(err, RC_ADDRESSEE,
 			       "the private channel is made for another site or workstation");
 	return 0;
@@ -116,19 +71,12 @@ static int membership_read(struct station *s, int dir, struct index *x, struct m
 
 int sync_policy_read(struct station *s, struct sync_policy *ret, struct err *err)
 {
-	OWNED(fd_closep) int dir = beneath_dir(s->statefd, PRIVATE_DIR, err);
-	OWNED(index_freep) struct index *x = NULL;
-	struct names list = {0};
-	int rc = dir < 0 ? dir : index_open(s->db, TREE_PRIVATE, &x, err);
+	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
+	int rc = private_open(s, &t, err);
 
 	if (rc == 0)
-		rc = membership_read(s, dir, x, &ret->membership, err);
-	if (rc == 0)
-		rc = names_list(x, &list, err);
-	if (rc == 0)
-		rc = subs_read(s, dir, x, &list, ret, err);
-	station_list_free(&list.name, &list.n);
-	return rc;
+		rc = membership_read(&t, &ret->membership, err);
+	return rc < 0 ? rc : subs_read(&t, ret, err);
 }
 
 void sync_policy_clear(struct sync_policy *p)
@@ -192,9 +140,9 @@ static void private_apply(struct sync *y, const struct shard_workstation *row,
 /* The documents say what the server wants of this machine; changed ones are put right first. */
 static bool private_good(struct station *s, struct err *err)
 {
-	OWNED(sync_policy_clear) struct sync_policy p = {0};
+	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
 
-	return sync_policy_read(s, &p, err) == 0;
+	return private_open(s, &t, err) == 0 && private_intact(&t, err) == 0;
 }
 
 /* Newer than what the shard names: by hand, ahead of the beat, or the site went back. */

@@ -124,6 +124,7 @@ COMMAND(trust_pending);
 COMMAND(trust_import);
 COMMAND(trust_drop);
 COMMAND(enrol);
+COMMAND(activate);
 COMMAND(apply);
 COMMAND(drift);
 COMMAND(doctor);

@@ -54,6 +54,9 @@ static const struct option_row enrol_options[] = {
     {"depot", 0, "DIR", "where the site's depot is", false},
     {"name", 0, "NAME", "what this workstation calls itself (default: its host name)", false},
 };
+static const struct option_row activate_options[] = {
+    {"account", 0, "NAME", "the Unix account it is for (default: whoever calls)", false},
+};
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "say what would be done, and change nothing", false},
 };
@@ -126,6 +129,9 @@ const struct command commands[] = {
      cmd_trust_drop},
     {"enrol", SIDE_STATION, "CODE --depot DIR", "join a site with an invitation",
      OPTIONS(enrol_options), 1, 1, cmd_enrol},
+    {"activate", SIDE_STATION, "CODE [--account NAME]",
+     "make a user active on this workstation, with an activation code", OPTIONS(activate_options),
+     1, 1, cmd_activate},
     {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run]", "verify and apply what is newer",
      OPTIONS(apply_options), 0, 1, cmd_apply},
     {"drift", SIDE_STATION, "", "what differs on disk from what was applied", NO_OPTIONS, 0, 0,

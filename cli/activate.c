@@ -1,0 +1,50 @@
+/*
+ * activate: make a user active on this workstation.
+ */
+#include "applier/activate.h"
+
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/base/own.h"
+
+static void activated_json(const struct activated *a)
+{
+	struct json j = {stdout, false};
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "account", a->account);
+	json_bool(&j, "again", a->again);
+	json_u64(&j, "depots", a->depots);
+	json_close(&j, '}');
+	putchar('\n');
+}
+
+int cmd_activate(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	OWNED(freep) struct activated *a = calloc(1, sizeof(*a));
+	int rc = a == NULL ? err_memory(err)
+			   : station_open(cli->station, STATION_LOCK, cli->say, &s, err);
+
+	if (rc == 0)
+		rc = station_activate(s, args->rest[0], args_text(args, "account", NULL), a, err);
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		activated_json(a);
+	else
+		printf("account     %s\n", a->account);
+	if (a->again)
+		say_info(cli->say, "this request waits for the server already");
+	if (a->why.rc < 0)
+		say_warning(cli->say, "%s", a->why.text);
+	if (a->depots == 0)
+		say_info(cli->say,
+			 "no depot is at hand: the request is kept, and goes into the next "
+			 "one that is (satchel sync)");
+	else
+		say_info(cli->say,
+			 "when the server has collected the request and published: satchel "
+			 "apply");
+	return 0;
+}
