@@ -28,6 +28,21 @@ bool bytes_start(struct bytes a, const char *prefix)
 	return a.n >= n && memcmp(a.p, prefix, n) == 0;
 }
 
+/* As realloc, but what was there is wiped when it moves. */
+static uint8_t *secret_grow(struct buf *b, size_t cap)
+{
+	uint8_t *p = malloc(cap);
+
+	if (p == NULL)
+		return NULL;
+	if (b->p != NULL) {
+		memcpy(p, b->p, b->n);
+		sodium_memzero(b->p, b->cap);
+		free(b->p);
+	}
+	return p;
+}
+
 int buf_reserve(struct buf *b, size_t more, struct err *err)
 {
 	size_t need, cap;
@@ -41,7 +56,7 @@ int buf_reserve(struct buf *b, size_t more, struct err *err)
 	while (cap < need)
 		if (__builtin_mul_overflow(cap, 2, &cap))
 			cap = need;
-	p = realloc(b->p, cap);
+	p = b->secret ? secret_grow(b, cap) : realloc(b->p, cap);
 	if (p == NULL)
 		return err_memory(err);
 	b->p = p;
@@ -90,6 +105,8 @@ int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
 
 void buf_reset(struct buf *b)
 {
+	if (b->secret && b->p != NULL)
+		sodium_memzero(b->p, b->cap);
 	b->n = 0;
 	if (b->p != NULL)
 		b->p[0] = '\0';
@@ -97,8 +114,10 @@ void buf_reset(struct buf *b)
 
 void buf_clear(struct buf *b)
 {
+	if (b->secret && b->p != NULL)
+		sodium_memzero(b->p, b->cap);
 	free(b->p);
-	*b = (struct buf)BUF_INIT;
+	*b = (struct buf){.secret = b->secret};
 }
 
 void buf_wipe(struct buf *b)

@@ -17,14 +17,19 @@ struct bytes {
 };
 
 struct buf {
-	uint8_t *p; /* owned; one NUL byte follows the content, so that text can be read as text */
-	size_t n;   /* bytes used */
-	size_t cap; /* bytes allocated */
+	uint8_t *p;  /* owned; one NUL byte follows the content, so that text can be read as text */
+	size_t n;    /* bytes used */
+	size_t cap;  /* bytes allocated */
+	bool secret; /* the memory is wiped before it is given back, also when the content moves */
 };
 
-#define BUF_INIT           \
-	{                  \
-		NULL, 0, 0 \
+#define BUF_INIT                  \
+	{                         \
+		NULL, 0, 0, false \
+	}
+#define BUF_SECRET               \
+	{                        \
+		NULL, 0, 0, true \
 	}
 
 /** bytes_of(text): a view of a C string without its NUL.  bytes_in(buf): a view of a buffer. */
@@ -45,7 +50,8 @@ int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void buf_reset(struct buf *b);
 void buf_clear(struct buf *b);
-/** buf_wipe(b): as buf_clear, for content that was secret. */
+/** buf_wipe(b): as buf_clear, for content that was secret.  What grew on the way is wiped only in a
+ * BUF_SECRET. */
 void buf_wipe(struct buf *b);
 
 /** hex_encode(dst, p, n): ${dst} takes 2n+1 bytes, lower case.  hex_decode: strict, lower case,

@@ -162,7 +162,9 @@ int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode
 		rc = durable_commit(&d, name, flags, err);
 	if (rc == 0 && (flags & DURABLE_VERIFY) != 0)
 		rc = verify(dirfd, name, content, err);
-	return rc < 0 ? err_prefix(err, "writing \"%s\"", name) : 0;
+	if (rc < 0)
+		err_prefix(err, "writing \"%s\"", name);
+	return rc;
 }
 
 /* O_DIRECT where it works; else the page cache is asked to forget, which it does for clean pages.

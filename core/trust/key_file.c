@@ -185,7 +185,7 @@ int key_write(int dirfd, const char *name, const struct key_secret *k, struct er
 }
 
 /* Judged on the open descriptor, so that what was judged is what is read. */
-static int judge(int fd, struct err *err)
+static int judge(int fd, size_t max, struct err *err)
 {
 	struct stat st;
 
@@ -203,24 +203,30 @@ static int judge(int fd, struct err *err)
 			       "others may read or write it (mode %04o); if nobody did, chmod 600, "
 			       "else make a new key",
 			       (unsigned)st.st_mode & 07777);
-	if (st.st_size > (off_t)FILE_MAX)
+	if (st.st_size > (off_t)max)
 		return err_set(err, RC_LIMIT, "it is longer than a secret key can be");
 	return 0;
 }
 
-static int read_file(int dirfd, const char *name, char *text, size_t *ret_n, struct err *err)
+int key_file_bytes(int dirfd, const char *name, void *dst, size_t max, size_t *ret_n,
+		   struct err *err)
 {
 	OWNED(fd_closep) int fd = beneath_open(dirfd, name, O_RDONLY | O_NONBLOCK, 0, err);
+	size_t more = 0;
+	char beyond;
 	int rc;
 
 	if (fd < 0)
 		return fd;
-	rc = judge(fd, err);
-	if (rc < 0 || (rc = fd_read(fd, text, FILE_MAX + 1, ret_n, err)) < 0)
-		return rc;
-	if (*ret_n > FILE_MAX)
+	rc = judge(fd, max, err);
+	if (rc == 0)
+		rc = fd_read(fd, dst, max, ret_n, err);
+	if (rc == 0)
+		rc = fd_read(fd, &beyond, 1, &more, err);
+	sodium_memzero(&beyond, 1);
+	if (rc == 0 && more > 0)
 		return err_set(err, RC_LIMIT, "it is longer than a secret key can be");
-	return 0;
+	return rc;
 }
 
 int key_read(int dirfd, const char *name, struct key_ask *passphrase, struct key_secret **ret,
@@ -228,11 +234,11 @@ int key_read(int dirfd, const char *name, struct key_ask *passphrase, struct key
 {
 	OWNED(secret_freep) char *text = NULL;
 	size_t n = 0;
-	int rc = secret_new(FILE_MAX + 1, &text, err);
+	int rc = secret_new(FILE_MAX, &text, err);
 
 	if (rc < 0)
 		return rc;
-	rc = read_file(dirfd, name, text, &n, err);
+	rc = key_file_bytes(dirfd, name, text, FILE_MAX, &n, err);
 	if (rc < 0)
 		return err == NULL ? rc : err_prefix(err, "key file %s", name);
 	return key_secret_parse((struct bytes){(uint8_t *)text, n}, name, passphrase, ret, err);

@@ -1,6 +1,6 @@
 /*
- * What key.c and key_file.c share.  Nobody else includes this, except the fuzz target of secret key
- * files.
+ * What the files that see secret bytes share.  Nobody else includes this, except the fuzz target of
+ * secret key files.
  */
 #ifndef SATCHEL_TRUST_KEY_INTERNAL_H
 #define SATCHEL_TRUST_KEY_INTERNAL_H
@@ -40,5 +40,11 @@ int key_payload(struct bytes text, size_t chars, enum key_comment comment, const
  * is for asking and for sentences. */
 int key_secret_parse(struct bytes text, const char *name, struct key_ask *passphrase,
 		     struct key_secret **ret, struct err *err);
+
+/** key_file_bytes(dirfd, name, dst, max, ret_n, err): a file that holds a secret, whole: no link, a
+ * regular file, ours or root's, for nobody else (RC_PATH, RC_TYPE, RC_POLICY), at most ${max} bytes
+ * (RC_LIMIT).  ${dst} may hold some of it also after an error. */
+int key_file_bytes(int dirfd, const char *name, void *dst, size_t max, size_t *ret_n,
+		   struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"
+#include "core/base/own.h"
 #include "core/base/err.h"
 
 Test(err, every_code_has_a_slug_that_leads_back_to_it)
@@ -81,6 +82,23 @@ Test(bytes, base64_has_64_letters_and_no_byte_stands_for_another)
 		cr_expect_eq(base64_decode(out, sizeof(out), &n, text, 4, NULL) == 0, letter,
 			     "byte %02x", (unsigned)c);
 	}
+}
+
+Test(bytes, a_secret_buffer_grows_like_another_and_stays_one_when_it_is_cleared)
+{
+	OWNED(buf_clear) struct buf b = BUF_SECRET;
+
+	for (unsigned i = 0; i < 1000; i++)
+		cr_assert_eq(buf_printf(&b, NULL, "%03u,", i), 0);
+	cr_assert_eq(b.n, 4000);
+	cr_assert_eq(memcmp(b.p, "000,001,", 8), 0);
+	cr_assert_eq(memcmp(b.p + 3996, "999,", 5), 0);
+	buf_reset(&b);
+	for (size_t i = 0; i < b.cap; i++)
+		cr_assert_eq(b.p[i], 0);
+	buf_clear(&b);
+	cr_assert_null(b.p);
+	cr_assert(b.secret);
 }
 
 Test(clock, times_have_one_spelling_and_must_exist)
