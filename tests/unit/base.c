@@ -4,8 +4,8 @@
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"
-#include "core/base/own.h"
 #include "core/base/err.h"
+#include "core/base/own.h"
 
 Test(err, every_code_has_a_slug_that_leads_back_to_it)
 {
