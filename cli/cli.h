@@ -130,6 +130,7 @@ COMMAND(drift);
 COMMAND(doctor);
 COMMAND(inspect);
 COMMAND(verify);
+COMMAND(carry);
 #undef COMMAND
 
 #endif

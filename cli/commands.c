@@ -66,6 +66,13 @@ static const struct option_row inspect_options[] = {
 static const struct option_row verify_options[] = {
     {"key", 0, "FILE", "a public key to check against, when no site is at hand", true},
 };
+static const struct option_row carry_options[] = {
+    {"max-file", 0, "SIZE", "larger bundles lie in TO as parts of at most so much (FAT32: 3900M)",
+     false},
+    {"prune", 0, NULL, "remove from TO what no beat that is kept leads to", false},
+    {"check", 0, NULL, "read every byte, also of what both depots have", false},
+    {"dry-run", 'n', NULL, "say what would be carried, and write nothing", false},
+};
 
 #define OPTIONS(rows) rows, ARRAY_LEN(rows)
 #define NO_OPTIONS    NULL, 0
@@ -143,6 +150,8 @@ const struct command commands[] = {
      OPTIONS(status_options), 0, 0, cmd_status},
     {"doctor", SIDE_EITHER, "", "what is wrong here or soon will be, each with its remedy",
      NO_OPTIONS, 0, 0, cmd_doctor},
+    {"carry", SIDE_EITHER, "FROM TO [--max-file SIZE] [--prune] [--check] [--dry-run]",
+     "merge two depots in both directions", OPTIONS(carry_options), 2, 2, cmd_carry},
     {"inspect", SIDE_EITHER, "FILE... [--changes]",
      "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, ARGS_MAX,
      cmd_inspect},

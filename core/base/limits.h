@@ -42,6 +42,7 @@
 /* Payload of a bundle, and the block that is verified at a time. */
 #define LIMIT_PAYLOAD (1ull << 40)
 #define BLOCK_BYTES   (1u << 20)
+#define LIMIT_BLOCKS  (1u << 20)
 /* Input of one zstd frame; also the window, so that a reader's memory is known beforehand. */
 #define LIMIT_FRAME_LOG 23
 #define LIMIT_FRAME     (1u << LIMIT_FRAME_LOG)

@@ -314,7 +314,7 @@ static int name_check(struct depot *d, const char *path, struct bytes content, s
 	enum name_kind kind = name_parse(path, &name);
 
 	if (kind == NAME_OTHER || kind == NAME_BUNDLE || kind == NAME_PRIVATE ||
-	    name_fits(&name, content))
+	    kind == NAME_PART || name_fits(&name, content))
 		return 0;
 	return err_set(
 	    err, RC_INCOMPLETE,

@@ -142,6 +142,12 @@ void name_private(char dst[DEPOT_NAME], const char *id, uint64_t epoch, uint64_t
 void name_inbox(char dst[DEPOT_NAME], const char *id, uint64_t sequence, const struct digest *d,
 		const char *extension);
 
+void name_volume(char dst[DEPOT_NAME], uint64_t volume, uint64_t of, const struct digest *d);
+/** name_part(dst, bundle, part, blocks): part ${part} (from 1) of the bundle at ${bundle}, cut
+ * every
+ * ${blocks} blocks. */
+void name_part(char dst[DEPOT_NAME], const char *bundle, uint32_t part, uint32_t blocks);
+
 enum name_kind {
 	NAME_OTHER,
 	NAME_TRUST,
@@ -151,15 +157,18 @@ enum name_kind {
 	NAME_BUNDLE,
 	NAME_PRIVATE,
 	NAME_RECEIPT,
-	NAME_REQUEST
+	NAME_REQUEST,
+	NAME_PART,  /* of a channel's bundle */
+	NAME_VOLUME /* base: which of several, from 1; number: how many */
 };
 struct name {
 	enum name_kind kind;
-	char channel[64];             /* head, bundle */
+	char channel[64];             /* head, bundle, part */
 	char id[33];                  /* private, receipt, request */
 	uint8_t xx;                   /* shard */
 	uint64_t epoch, base, number; /* number: version, sequence, generation */
 	char digest[DIGEST_NAME + 1];
+	uint32_t part, blocks; /* part: which, from 1; how many blocks each of them has */
 };
 /** name_parse(path, ret): a path below the depot; NAME_OTHER when it is none of ours.  A name is
  * only a hint of where to look. */

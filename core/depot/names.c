@@ -82,6 +82,21 @@ void name_inbox(char dst[DEPOT_NAME], const char *id, uint64_t sequence, const s
 		 extension);
 }
 
+void name_volume(char dst[DEPOT_NAME], uint64_t volume, uint64_t of, const struct digest *d)
+{
+	char digest[DIGEST_NAME + 1];
+
+	digest_name(digest, d);
+	snprintf(dst, DEPOT_NAME, "volumes/%" PRIu64 "-%" PRIu64 "-%s.volume", volume, of, digest);
+}
+
+void name_part(char dst[DEPOT_NAME], const char *bundle, uint32_t part, uint32_t blocks)
+{
+	/* No bundle's path is so long that this would be cut. */
+	snprintf(dst, DEPOT_NAME, "%.*s.%03" PRIu32 "-%" PRIu32, DEPOT_NAME - 24, bundle, part,
+		 blocks);
+}
+
 /*
  * One row for each kind: how its path reads.  In a pattern every letter takes a part of the path:
  * c a channel's name, i an id, x two digits (of a shard), y two digits that must be the spread of
@@ -99,6 +114,7 @@ static const struct pattern {
     {NAME_PRIVATE, "workstations/", "y/i.e.n-d.bundle"},
     {NAME_RECEIPT, "inbox/", "y/i-n-d.receipt"},
     {NAME_REQUEST, "inbox/", "y/i-n-d.request"},
+    {NAME_VOLUME, "volumes/", "b-n-d.volume"},
 };
 
 static bool is_hex(char c)
@@ -178,7 +194,7 @@ static bool matches(const char *at, const char *rest, struct name *name, char xx
 	return strcmp(at, extension) == 0;
 }
 
-enum name_kind name_parse(const char *path, struct name *ret)
+static enum name_kind parse_whole(const char *path, struct name *ret)
 {
 	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
 		const struct pattern *p = &patterns[i];
@@ -198,6 +214,42 @@ enum name_kind name_parse(const char *path, struct name *ret)
 	}
 	*ret = (struct name){.kind = NAME_OTHER};
 	return NAME_OTHER;
+}
+
+/* A part is its bundle's path, its number with three digits or more, and the blocks of each. */
+static bool parse_part(const char *path, const char *dot, struct name *ret)
+{
+	const char *dash = strchr(dot, '-');
+	char bundle[DEPOT_NAME], again[DEPOT_NAME];
+	uint64_t part, blocks;
+	struct name name;
+
+	if (dash == NULL || (size_t)(dot - path) >= sizeof(bundle))
+		return false;
+	memcpy(bundle, path, (size_t)(dot - path));
+	bundle[dot - path] = '\0';
+	dot += 1 + strspn(dot + 1, "0"); /* leading zeros; the comparison below counts them */
+	if (number_u64(dot, (size_t)(dash - dot), LIMIT_BLOCKS, &part, NULL) < 0 || part == 0 ||
+	    number_u64(dash + 1, strlen(dash + 1), LIMIT_BLOCKS, &blocks, NULL) < 0 ||
+	    blocks == 0 || parse_whole(bundle, &name) != NAME_BUNDLE)
+		return false;
+	name_part(again, bundle, (uint32_t)part, (uint32_t)blocks);
+	if (strcmp(again, path) != 0)
+		return false;
+	name.kind = NAME_PART;
+	name.part = (uint32_t)part;
+	name.blocks = (uint32_t)blocks;
+	*ret = name;
+	return true;
+}
+
+enum name_kind name_parse(const char *path, struct name *ret)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (dot != NULL && dot[1] >= '0' && dot[1] <= '9' && parse_part(path, dot, ret))
+		return NAME_PART;
+	return parse_whole(path, ret);
 }
 
 bool name_fits(const struct name *name, struct bytes content)

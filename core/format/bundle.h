@@ -42,4 +42,16 @@ int bundle_prefix_size(size_t manifest_doc, uint64_t payload, size_t *ret, struc
 int bundle_prefix_check(struct bytes prefix, size_t manifest_doc, const struct manifest *m,
 			struct bytes *ret_blocks, struct err *err);
 
+/**
+ * bundle_form(in, ret_need, ret, err): the form of a prefix, for who cannot verify its manifest and
+ * knows the digest that it must have.  1 when ${in} holds a whole one, of ${*ret_need} bytes; 0
+ * when ${*ret_need} bytes are needed to go on.  Views borrow from ${in}; nothing in the manifest is
+ * looked at.  Errors: RC_MALFORMED, RC_LIMIT.
+ */
+struct bundle_form {
+	struct bytes manifest, blocks;
+	uint64_t payload; /* bytes */
+};
+int bundle_form(struct bytes in, size_t *ret_need, struct bundle_form *ret, struct err *err);
+
 #endif

@@ -23,6 +23,14 @@ static void make(char dst[DEPOT_NAME], const struct name *n, const struct digest
 		return name_inbox(dst, n->id, n->number, d, "receipt");
 	case NAME_REQUEST:
 		return name_inbox(dst, n->id, n->number, d, "request");
+	case NAME_VOLUME:
+		return name_volume(dst, n->base, n->number, d);
+	case NAME_PART: {
+		char bundle[DEPOT_NAME];
+
+		name_bundle(bundle, n->channel, n->epoch, n->base, n->number, d);
+		return name_part(dst, bundle, n->part, n->blocks);
+	}
 	case NAME_OTHER:
 		abort();
 	}

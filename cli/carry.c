@@ -1,0 +1,132 @@
+/*
+ * Carry between depots: by anybody, with or without a site at hand.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/base/own.h"
+#include "core/depot/carry.h"
+
+/* "3900M": powers of 1024, as tools that cut files take them. */
+static int size_parse(const char *option, const char *text, uint64_t least, uint64_t *ret,
+		      struct err *err)
+{
+	static const char units[] = "KMGT";
+	size_t n = strspn(text, "0123456789");
+	const char *unit = text[n] == '\0' ? NULL : strchr(units, text[n]);
+	uint64_t v = 0, scale = 1;
+
+	if (unit != NULL)
+		for (const char *u = units; u <= unit; u++)
+			scale *= 1024;
+	if (n == 0 || (text[n] != '\0' && (unit == NULL || text[n + 1] != '\0')) ||
+	    number_u64(text, n, LIMIT_NUMBER, &v, NULL) < 0 ||
+	    __builtin_mul_overflow(v, scale, &v) || v > INT64_MAX)
+		return err_set(err, RC_USAGE, "--%s wants a size, 3900M or 4G", option);
+	if (v < least)
+		return err_set(err, RC_USAGE, "--%s wants at least %llu bytes", option,
+			       (unsigned long long)least);
+	*ret = v;
+	return 0;
+}
+
+static void way_text(const struct carry_way *w, const char *to, bool dry)
+{
+	char files[TEXT_SIZE], size[TEXT_SIZE], shown[4096];
+
+	count_text(files, w->files);
+	bytes_text(size, w->bytes);
+	err_escape(shown, sizeof(shown), to);
+	printf("%s %s %s, %s to %s", dry ? "would carry" : "carried", files,
+	       plural(w->files, "file", "files"), size, shown);
+	if (w->pruned > 0)
+		printf(", %s %llu older there", dry ? "would remove" : "removed",
+		       (unsigned long long)w->pruned);
+	putchar('\n');
+}
+
+static void result_text(const struct carry *c, const struct carry_result *r)
+{
+	bool dry = (c->flags & CARRY_DRY_RUN) != 0;
+
+	way_text(&r->to, c->to, dry);
+	way_text(&r->from, c->from, dry);
+	if (!r->verified)
+		puts("no trust chain is at hand: nothing but digests could be checked");
+	if (r->stale > r->to.pruned)
+		printf("%llu older %s left where %s\n",
+		       (unsigned long long)(r->stale - r->to.pruned),
+		       plural(r->stale - r->to.pruned, "file is", "files are"),
+		       plural(r->stale - r->to.pruned, "it was", "they were"));
+}
+
+static void way_json(struct json *j, const char *key, const struct carry_way *w)
+{
+	json_open(j, key, '{');
+	json_u64(j, "files", w->files);
+	json_u64(j, "bytes", w->bytes);
+	json_u64(j, "pruned", w->pruned);
+	json_text(j, "result", w->rc == 0 ? "ok" : rc_slug(w->rc));
+	json_close(j, '}');
+}
+
+static void result_json(const struct carry *c, const struct carry_result *r)
+{
+	struct json j = {stdout, false};
+	char site[DIGEST_HEX + 1];
+
+	digest_hex(site, &r->site);
+	json_open(&j, NULL, '{');
+	json_text(&j, "site", site);
+	json_bool(&j, "dry_run", (c->flags & CARRY_DRY_RUN) != 0);
+	json_bool(&j, "verified", r->verified);
+	json_u64(&j, "beat", r->beat);
+	way_json(&j, "to", &r->to);
+	way_json(&j, "from", &r->from);
+	json_u64(&j, "there", r->there);
+	json_u64(&j, "stale", r->stale);
+	json_u64(&j, "unwanted", r->unwanted);
+	json_u64(&j, "refused", r->refused);
+	json_u64(&j, "incomplete", r->incomplete);
+	json_u64(&j, "parts_missing", r->parts_missing);
+	json_close(&j, '}');
+	putchar('\n');
+}
+
+/* A prefix of 1 TiB takes 32 MiB, and a part has at least one block. */
+#define PART_LEAST (2u << 20)
+
+static int options_read(const struct args *args, struct carry *c, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum carry_flags flag;
+	} names[] = {{"dry-run", CARRY_DRY_RUN}, {"prune", CARRY_PRUNE}, {"check", CARRY_CHECK}};
+	const char *max = args_text(args, "max-file", NULL);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (args_has(args, names[i].name))
+			c->flags |= names[i].flag;
+	return max == NULL ? 0 : size_parse("max-file", max, PART_LEAST, &c->max_file, err);
+}
+
+int cmd_carry(struct cli *cli, const struct args *args, struct err *err)
+{
+	struct carry c = {
+	    .from = args->rest[0], .to = args->rest[1], .flags = CARRY_CREATE, .say = cli->say};
+	struct carry_result r;
+	int rc = options_read(args, &c, err);
+
+	if (rc < 0)
+		return rc;
+	rc = carry(&c, &r, err);
+	term_line_end(cli->term);
+	if (digest_is_zero(&r.site))
+		return rc;
+	if (cli->json)
+		result_json(&c, &r);
+	else
+		result_text(&c, &r);
+	return rc;
+}

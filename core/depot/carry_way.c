@@ -1,0 +1,224 @@
+/*
+ * One direction: whether there is room is known before the first byte; then move by move, in an
+ * order in which nothing is named before it is there.  What is done stays done, so a carry that was
+ * broken off goes on where it was.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/own.h"
+#include "core/depot/carry_internal.h"
+
+/* A file takes whole blocks of the file system. */
+#define ALLOCATION 4096u
+/* Writes that fail one after another before the direction is given up: one name may be in the way,
+ * eight are a medium that takes nothing. */
+#define FAILURES 8
+
+/* What is posted first, by kind: receipts, which nobody else has, before gigabytes; beats last. */
+static const uint8_t order[] = {
+    [NAME_TRUST] = 1, [NAME_RECEIPT] = 2, [NAME_REQUEST] = 2, [NAME_PRIVATE] = 3, [NAME_BUNDLE] = 4,
+    [NAME_PART] = 4,  [NAME_HEAD] = 5,    [NAME_SHARD] = 6,   [NAME_BEAT] = 7,
+};
+
+struct way {
+	struct run *r;
+	enum at to;
+	struct depot *depot; /* that is written to */
+	struct carry_way *result;
+	char dir[DEPOT_NAME]; /* last written to */
+	unsigned failures;
+};
+
+void carry_progress(struct run *r, size_t n)
+{
+	r->done += n;
+	say_progress(r->c->say, "carrying", r->done, r->total, r->items, r->items_total);
+}
+
+static const char *move_path(const struct run *r, const struct move *m)
+{
+	return (const char *)r->paths.p + m->path;
+}
+
+static int by_order(const void *va, const void *vb, void *arg)
+{
+	const struct move *a = va, *b = vb;
+
+	if (a->how != b->how)
+		return a->how - b->how;
+	if (order[a->kind] != order[b->kind])
+		return order[a->kind] - order[b->kind];
+	return strcmp(move_path(arg, a), move_path(arg, b));
+}
+
+static void size_text(char dst[32], uint64_t n)
+{
+	static const char *const unit[] = {"bytes", "kB", "MB", "GB", "TB"};
+	double v = (double)n;
+	size_t i = 0;
+
+	for (; v >= 999.95 && i + 1 < ARRAY_LEN(unit); i++)
+		v /= 1000;
+	snprintf(dst, 32, i == 0 ? "%.0f %s" : "%.1f %s", v, unit[i]);
+}
+
+static int space_check(struct way *w, struct err *err)
+{
+	char needs[32], has[32];
+	uint64_t needed = 0, bytes = 0;
+	int rc;
+
+	for (size_t i = 0; i < w->r->moves; i++) {
+		const struct move *m = &w->r->move[i];
+
+		if (m->to == w->to && m->how == MOVE_COPY)
+			needed += (m->size + ALLOCATION - 1) / ALLOCATION * ALLOCATION;
+	}
+	if (needed == 0)
+		return 0;
+	rc = depot_free_bytes(w->depot, &bytes, err);
+	if (rc < 0 || bytes >= needed)
+		return rc;
+	size_text(needs, needed);
+	size_text(has, bytes);
+	return err_set(err, RC_SPACE,
+		       "not enough space in the depot \"%s\": needs %s, has %s; nothing was "
+		       "written there",
+		       depot_path(w->depot), needs, has);
+}
+
+static int document_copy(struct way *w, const char *path, const struct move *m, struct err *err)
+{
+	OWNED(buf_clear) struct buf content = BUF_INIT;
+	char dir[DEPOT_NAME];
+	bool sweep;
+	int rc = depot_read(w->r->depot[!w->to], path, LIMIT_DOCUMENT, &content, err);
+
+	if (rc < 0)
+		return carry_fatal(rc) ? rc : err_set(err, RC_INCOMPLETE, "%s is gone", path);
+	/* The first in a directory: what was being written when the last carry was killed. */
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	sweep = strcmp(dir, w->dir) != 0;
+	strcpy(w->dir, dir);
+	rc = depot_stream_begin(w->depot, path, content.n, sweep, err);
+	if (rc == 0)
+		rc = depot_stream_more(w->depot, bytes_in(&content), err);
+	if (rc == 0)
+		rc = depot_stream_commit(w->depot, err);
+	if (rc < 0)
+		depot_stream_abort(w->depot);
+	else
+		carry_progress(w->r, content.n);
+	return rc;
+}
+
+static int move_make(struct way *w, const struct move *m, struct err *err)
+{
+	const char *path = move_path(w->r, m);
+	int rc;
+
+	if (m->how == MOVE_REMOVE) {
+		rc = depot_remove(w->depot, path, err);
+		w->result->pruned += rc == 0;
+		return rc;
+	}
+	if (m->kind == NAME_BUNDLE || m->kind == NAME_PRIVATE || m->kind == NAME_PART)
+		rc = carry_bundle(w->r, w->to, path, err);
+	else
+		rc = document_copy(w, path, m, err);
+	if (rc == 0) {
+		w->result->files++;
+		w->result->bytes += m->size;
+	}
+	return rc;
+}
+
+/* A file that could not be brought does not stop the others; a medium that takes nothing does. */
+static int move_try(struct way *w, const struct move *m, struct err *err)
+{
+	struct err bad = {0};
+	int rc = move_make(w, m, &bad);
+
+	w->r->items++;
+	if (rc == 0) {
+		w->failures = 0;
+		return 0;
+	}
+	if (rc == RC_INCOMPLETE || rc == RC_UNTRUSTED || rc == RC_REPLAY) {
+		if (rc == RC_UNTRUSTED)
+			carry_refuse(w->r, &bad);
+		else
+			carry_lack(w->r, "%s", bad.text);
+		return 0;
+	}
+	if (w->result->rc == 0) {
+		w->result->rc = rc;
+		*err = bad;
+	}
+	return carry_fatal(rc) || rc == RC_SPACE || ++w->failures == FAILURES ? rc : 0;
+}
+
+/* What is stale, before anything is written: for its space. */
+static int prune_first(struct way *w, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < w->r->moves; i++) {
+		struct move *m = &w->r->move[i];
+
+		if (m->to != w->to || m->how != MOVE_REMOVE || m->kind == NAME_PART)
+			continue;
+		rc = move_make(w, m, err);
+		m->to = ATS;
+	}
+	return rc;
+}
+
+static void way_count(struct way *w)
+{
+	struct run *r = w->r;
+
+	r->done = r->total = r->items = r->items_total = 0;
+	for (size_t i = 0; i < r->moves; i++)
+		if (r->move[i].to == w->to && r->move[i].how == MOVE_COPY) {
+			r->total += r->move[i].size;
+			r->items_total++;
+		}
+	if (r->c->flags & CARRY_DRY_RUN) {
+		w->result->files = r->items_total;
+		w->result->bytes = r->total;
+		for (size_t i = 0; i < r->moves; i++)
+			w->result->pruned +=
+			    r->move[i].to == w->to && r->move[i].how == MOVE_REMOVE;
+	}
+}
+
+int carry_way(struct run *r, enum at to, struct err *err)
+{
+	struct way w = {.r = r, .to = to, .depot = r->depot[to]};
+	bool prune = (r->c->flags & CARRY_PRUNE) != 0;
+	int rc;
+
+	w.result = to == AT_TO ? &r->result->to : &r->result->from;
+	if (r->moves > 0)
+		qsort_r(r->move, r->moves, sizeof(*r->move), by_order, r);
+	way_count(&w);
+	if (w.depot == NULL)
+		return 0;
+	rc = space_check(&w, err);
+	if (r->c->flags & CARRY_DRY_RUN)
+		return w.result->rc = rc;
+	if (rc == RC_SPACE && prune && prune_first(&w, err) == 0)
+		rc = space_check(&w, err);
+	for (size_t i = 0; rc == 0 && i < r->moves; i++)
+		if (r->move[i].to == to)
+			rc = move_try(&w, &r->move[i], err);
+	if (w.result->rc == 0)
+		w.result->rc = rc;
+	return w.result->rc;
+}
