@@ -9,7 +9,8 @@
 
 struct collect_counts {
 	uint64_t files, receipts, requests, known, incomplete, refused;
-	uint64_t enrolled; /* workstations approved in this run */
+	uint64_t enrolled;  /* workstations approved in this run */
+	uint64_t activated; /* users made active */
 };
 int collect_site(struct site *s, struct collect_counts *ret, struct err *err);
 

@@ -78,6 +78,24 @@ enum fate {
 	FATE_LATER,    /* stays where it is */
 };
 
+/* Whose key a file's name says to try. */
+struct sender {
+	char name[WORKSTATION_NAME];
+	char state[16]; /* of table workstation */
+	struct key_public sign;
+	int64_t last;       /* sequence of the newest receipt, 0: none */
+	int64_t last_event; /* number of the newest event recorded */
+};
+/** record_sender(s, id, ret, err): 1 when a workstation with this id was ever enrolled. */
+int record_sender(struct site *s, const char *id, struct sender *ret, struct err *err);
+/** record_believes(from): does what it says count? */
+bool record_believes(const struct sender *from);
+/** record_refuse(c, from, kind, ret, err, fmt, ...): FATE_REFUSED, and why; ${from} NULL: nobody
+ * known. */
+#define RECORD_STRANGERS "strangers"
+int record_refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
+		  struct err *err, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
 /**
  * record_receipt(c, name, doc, ret, err), record_request(c, name, opened, ret, err):
  * In a transaction.  Negative: the registry failed.  ${doc} is the signed document, of which

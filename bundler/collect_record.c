@@ -1,6 +1,6 @@
 /*
- * Believing and recording.  A receipt is decoded after the registered key of the workstation has
- * verified it; a request carries its own key, and enrolment decides what that is worth.
+ * Believing and recording receipts: one is decoded after the registered key of the workstation has
+ * verified it.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bundler/collect_internal.h"
-#include "bundler/enrolment.h"
+#include "bundler/message.h"
 #include "bundler/registry.h"
 #include "core/base/own.h"
 
@@ -18,18 +18,12 @@
 /* Events of one workstation that are kept. */
 #define EVENTS_KEPT 200
 
-#define STRANGERS "strangers"
+bool record_believes(const struct sender *from)
+{
+	return strcmp(from->state, "enrolled") == 0 || strcmp(from->state, "leaving") == 0;
+}
 
-struct sender {
-	char name[WORKSTATION_NAME];
-	char state[16]; /* "enrolled", "replaced", "revoked" */
-	struct key_public sign;
-	int64_t last;       /* sequence of the newest receipt, 0: none */
-	int64_t last_event; /* number of the newest event recorded */
-};
-
-/* sender_find(s, id, ret, err): 1 when a workstation with this id was ever enrolled. */
-static int sender_find(struct site *s, const char *id, struct sender *ret, struct err *err)
+int record_sender(struct site *s, const char *id, struct sender *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	struct bytes sign;
@@ -63,17 +57,14 @@ int record_refused(struct collect *c, const struct name *name, const char *kind,
 		   struct err *err)
 {
 	struct sender from;
-	int rc = sender_find(c->s, name->id, &from, err);
+	int rc = record_sender(c->s, name->id, &from, err);
 
 	if (rc < 0)
 		return rc;
-	return tally_add(&c->tally, kind, rc == 1 ? from.name : STRANGERS, text, err);
+	return tally_add(&c->tally, kind, rc == 1 ? from.name : RECORD_STRANGERS, text, err);
 }
 
-static int refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
-		  struct err *err, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-
-static int refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
+int record_refuse(struct collect *c, const struct sender *from, const char *kind, enum fate *ret,
 		  struct err *err, const char *fmt, ...)
 {
 	char text[512];
@@ -83,7 +74,7 @@ static int refuse(struct collect *c, const struct sender *from, const char *kind
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	*ret = FATE_REFUSED;
-	return tally_add(&c->tally, kind, from == NULL ? STRANGERS : from->name, text, err);
+	return tally_add(&c->tally, kind, from == NULL ? RECORD_STRANGERS : from->name, text, err);
 }
 
 int record_seen(struct collect *c, const struct name *name, struct err *err)
@@ -164,8 +155,21 @@ static int users_put(struct collect *c, const struct receipt *r, struct err *err
 	return rc;
 }
 
+/* message_take(...): what it says about a message that it never got is told, and ignored. */
+static int message_take(struct collect *c, const struct sender *from, const struct receipt *r,
+			const struct receipt_event *e, struct err *err)
+{
+	struct err why = {0};
+	int rc = message_receive(c->s, r->workstation, e, &why);
+
+	if (rc == RC_ADDRESSEE)
+		return tally_add(&c->tally, "message-foreign", from->name, why.text, err);
+	return rc < 0 ? err_set(err, rc, "%s", why.text) : 0;
+}
+
 /* events_put(...): each once, by its number; ${*last} becomes the highest. */
-static int events_put(struct collect *c, const struct receipt *r, int64_t *last, struct err *err)
+static int events_put(struct collect *c, const struct sender *from, const struct receipt *r,
+		      int64_t *last, struct err *err)
 {
 	int rc = 0;
 
@@ -179,6 +183,8 @@ static int events_put(struct collect *c, const struct receipt *r, int64_t *last,
 			    " text) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 			    "tiiitt", r->workstation, (int64_t)e->number, c->now, e->at, e->kind,
 			    e->text);
+		if (rc == 0)
+			rc = message_take(c, from, r, e, err);
 		*last = (int64_t)e->number;
 	}
 	if (rc == 0)
@@ -194,7 +200,7 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 	int64_t last_event = from->last_event;
 	int rc;
 
-	rc = events_put(c, r, &last_event, err);
+	rc = events_put(c, from, r, &last_event, err);
 	if (rc == 0)
 		rc = receipt_put(c, r, last_event, err);
 	if (rc == 0)
@@ -232,14 +238,15 @@ static int receipt_old(struct collect *c, const struct sender *from, const struc
 		return seen_add(c, r, name, identity, err);
 	}
 	if (rc == 1)
-		return refuse(c, from, "clone", ret, err,
-			      "clone suspected: %s sent two different receipts number %" PRIu64
-			      "; if its disk was copied, revoke it and invite each machine anew",
-			      from->name, r->sequence);
-	return refuse(c, from, "replay", ret, err,
-		      "receipt %" PRIu64 " of %s came after number %" PRIi64
-		      ": an old copy, which changes nothing",
-		      r->sequence, from->name, from->last);
+		return record_refuse(
+		    c, from, "clone", ret, err,
+		    "clone suspected: %s sent two different receipts number %" PRIu64
+		    "; if its disk was copied, revoke it and invite each machine anew",
+		    from->name, r->sequence);
+	return record_refuse(c, from, "replay", ret, err,
+			     "receipt %" PRIu64 " of %s came after number %" PRIi64
+			     ": an old copy, which changes nothing",
+			     r->sequence, from->name, from->last);
 }
 
 /* receipt_judge(...): decoded and authentic. */
@@ -248,18 +255,19 @@ static int receipt_judge(struct collect *c, const struct sender *from, const str
 			 struct err *err)
 {
 	if (!digest_equal(&r->site, &c->s->id))
-		return refuse(c, from, "foreign", ret, err,
-			      "%s signed a receipt for another site: its key is used twice",
-			      from->name);
+		return record_refuse(c, from, "foreign", ret, err,
+				     "%s signed a receipt for another site: its key is used twice",
+				     from->name);
 	if (strcmp(r->workstation, name->id) != 0)
-		return refuse(c, from, "foreign", ret, err,
-			      "%s signed a receipt that names another workstation", from->name);
-	if (strcmp(from->state, "enrolled") != 0)
-		return refuse(c, from, from->state, ret, err,
-			      "%s still sends receipts under the id %.8s, which was %s", from->name,
-			      name->id, from->state);
+		return record_refuse(c, from, "foreign", ret, err,
+				     "%s signed a receipt that names another workstation",
+				     from->name);
+	if (!record_believes(from))
+		return record_refuse(c, from, from->state, ret, err,
+				     "%s still sends receipts under the id %.8s, which was %s",
+				     from->name, name->id, from->state);
 	if (r->sequence > INT64_MAX)
-		return refuse(c, from, "malformed", ret, err, "a sequence out of range");
+		return record_refuse(c, from, "malformed", ret, err, "a sequence out of range");
 	if ((int64_t)r->sequence <= from->last)
 		return receipt_old(c, from, r, name, identity, ret, err);
 	*ret = FATE_RECORDED;
@@ -275,97 +283,25 @@ int record_receipt(struct collect *c, const struct name *name, struct bytes doc,
 	struct err why = {0};
 	int rc;
 
-	rc = sender_find(c->s, name->id, &from, err);
+	rc = record_sender(c->s, name->id, &from, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return refuse(c, NULL, "unknown-sender", ret, err,
-			      "a receipt of machine %.8s, which is not enrolled", name->id);
+		return record_refuse(c, NULL, "unknown-sender", ret, err,
+				     "a receipt of machine %.8s, which is not enrolled", name->id);
 	if (signed_split(doc, 1, &split, &why) < 0)
-		return refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s", from.name,
-			      why.text);
+		return record_refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s",
+				     from.name, why.text);
 	if (!signed_by(&split, &from.sign))
-		return refuse(c, &from, "forged", ret, err,
-			      "a receipt in the name of %s that its key did not sign", from.name);
+		return record_refuse(c, &from, "forged", ret, err,
+				     "a receipt in the name of %s that its key did not sign",
+				     from.name);
 	if (!signed_type(split.inner, "receipt/1"))
-		return refuse(c, &from, "malformed", ret, err,
-			      "%s sent a receipt in a format that this version does not read",
-			      from.name);
+		return record_refuse(
+		    c, &from, "malformed", ret, err,
+		    "%s sent a receipt in a format that this version does not read", from.name);
 	if (receipt_decode(split.inner, &r, &why) < 0)
-		return refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s", from.name,
-			      why.text);
+		return record_refuse(c, &from, "malformed", ret, err, "a receipt of %s: %s",
+				     from.name, why.text);
 	return receipt_judge(c, &from, &r, name, &split.identity, ret, err);
-}
-
-/* Requests */
-
-/* is_refusal(rc): enrolment said no, rather than failed. */
-static bool is_refusal(int rc)
-{
-	return rc == RC_EXPIRED || rc == RC_REPLAY || rc == RC_UNTRUSTED || rc == RC_ADDRESSEE ||
-	       rc == RC_MALFORMED;
-}
-
-static int request_enrol(struct collect *c, const struct request *r, bool exact, enum fate *ret,
-			 struct err *err)
-{
-	struct err why = {0};
-	int rc = enrolment_request(c->s, r, exact ? ENROLMENT_EXACT : 0, &why);
-
-	if (rc == 1)
-		c->counts.enrolled++;
-	*ret = rc == 1 ? FATE_RECORDED : FATE_KNOWN;
-	if (rc >= 0)
-		return 0;
-	*ret = FATE_REFUSED;
-	if (is_refusal(rc))
-		return 0;
-	if (rc == RC_LIMIT) { /* too many wait: it stays in the depot until some were answered */
-		*ret = FATE_LATER;
-		return tally_add(&c->tally, "held", STRANGERS, why.text, err);
-	}
-	return err_set(err, rc, "%s", why.text);
-}
-
-/* request_resend(...): signed by the registered key of who asks; publish looks at receipts, so this
- * is only told. */
-static int request_resend(struct collect *c, const struct request *r, const struct name *name,
-			  const struct signed_doc *doc, enum fate *ret, struct err *err)
-{
-	struct sender from;
-	int rc = sender_find(c->s, name->id, &from, err);
-
-	if (rc < 0)
-		return rc;
-	if (rc == 0 || strcmp(from.state, "enrolled") != 0)
-		return refuse(c, NULL, "unknown-sender", ret, err,
-			      "a request of machine %.8s, which is not enrolled", name->id);
-	if (!signed_by(doc, &from.sign) || strcmp(r->workstation, name->id) != 0 ||
-	    !digest_equal(&r->site, &c->s->id))
-		return refuse(c, &from, "forged", ret, err,
-			      "a request in the name of %s that its key did not sign for this site",
-			      from.name);
-	*ret = FATE_RECORDED;
-	return tally_add(&c->tally, "resend", from.name,
-			 "asks for a channel again, from what it holds", err);
-}
-
-int record_request(struct collect *c, const struct name *name, const struct opened *o,
-		   enum fate *ret, struct err *err)
-{
-	struct signed_doc doc;
-	struct request r = {0};
-	struct err why = {0};
-	bool exact;
-
-	if (signed_split(bytes_in(&o->doc), 1, &doc, &why) < 0 || o->canonical.n > LIMIT_REQUEST ||
-	    request_decode(bytes_in(&o->canonical), &r, &why) < 0)
-		return refuse(c, NULL, "malformed", ret, err, "a request: %s", why.text);
-	if (strcmp(r.kind, "resend") == 0)
-		return request_resend(c, &r, name, &doc, ret, err);
-	if (!signed_by(&doc, &r.sign))
-		return refuse(c, NULL, "forged", ret, err,
-			      "a request of machine %.8s that its own key did not sign", name->id);
-	exact = bytes_equal(doc.inner, bytes_in(&o->canonical));
-	return request_enrol(c, &r, exact, ret, err);
 }

@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,37 +95,6 @@ static int known_find(struct site *s, const char *id, struct known *ret, struct 
 	return 1;
 }
 
-/* event: once for each text.  event_many: what a stranger can cause as often as they like, so it is
- * counted in one event a day. */
-static int event(struct site *s, struct err *err, const char *kind, const char *about,
-		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-static int event_many(struct site *s, struct err *err, const char *kind, const char *about,
-		      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-static int event(struct site *s, struct err *err, const char *kind, const char *about,
-		 const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	return registry_event(s->db, kind, about, text, err);
-}
-
-static int event_many(struct site *s, struct err *err, const char *kind, const char *about,
-		      const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	return registry_event_many(s->db, kind, about, text, 1, err);
-}
-
 struct newcomer {
 	const char *id, *name;
 	const struct key_public *sign, *seal;
@@ -143,8 +111,9 @@ static int enrol(struct site *s, const struct newcomer *n, struct err *err)
 		    " AND state = 'enrolled' AND id <> ?2",
 		    "tt", n->name, n->id);
 	if (rc == 0 && sqlite3_changes(db_handle(s->db)) > 0)
-		rc = event(s, err, "replaced", n->name,
-			   "%s enrolled with new keys; what it was before counts no more", n->name);
+		rc = registry_eventf(s->db, err, "replaced", n->name,
+				     "%s enrolled with new keys; what it was before counts no more",
+				     n->name);
 	if (rc == 0)
 		rc = db_run(s->db, err,
 			    "INSERT INTO workstation(id, name, sign, sign_number, seal,"
@@ -265,8 +234,8 @@ static int request_invited(struct site *s, const struct request *r, const struct
 	if (in->used_by[0] != '\0') {
 		rc = hold(s, r, flags, replay_text, err);
 		if (rc == 0)
-			rc = event_many(
-			    s, err, "invitation-twice", in->name,
+			rc = registry_eventf_many(
+			    s->db, err, "invitation-twice", in->name,
 			    "machine %.8s asked with the invitation of %s, which another "
 			    "machine has used: the code was seen by somebody else, or typed "
 			    "twice",
@@ -274,9 +243,9 @@ static int request_invited(struct site *s, const struct request *r, const struct
 		return rc < 0 ? rc : err_set(err, RC_REPLAY, "%s", replay_text);
 	}
 	if (clock_now() >= in->expires) {
-		rc = event_many(s, err, "invitation-expired", in->name,
-				"%s asked with an invitation that is past its day: invite it again",
-				in->name);
+		rc = registry_eventf_many(
+		    s->db, err, "invitation-expired", in->name,
+		    "%s asked with an invitation that is past its day: invite it again", in->name);
 		return rc < 0 ? rc
 			      : err_set(err, RC_EXPIRED, "the invitation of %s is past its day",
 					in->name);
@@ -285,8 +254,9 @@ static int request_invited(struct site *s, const struct request *r, const struct
 	if (rc == 0)
 		rc = invitation_spend(s, r, in, err);
 	if (rc == 0)
-		rc = event(s, err, "enrolled", in->name, "%s enrolled as %s by its invitation",
-			   r->workstation, in->name);
+		rc = registry_eventf(s->db, err, "enrolled", in->name,
+				     "%s enrolled as %s by its invitation", r->workstation,
+				     in->name);
 	return rc < 0 ? rc : 1;
 }
 
@@ -298,11 +268,11 @@ static int request_again(struct site *s, const struct request *r, const struct k
 	int rc;
 
 	if (strcmp(k->state, "revoked") == 0) {
-		rc =
-		    event_many(s, err, "revoked-asks", k->name,
-			       "%s was revoked and asks to be enrolled again: invite it if that is "
-			       "wanted",
-			       k->name);
+		rc = registry_eventf_many(
+		    s->db, err, "revoked-asks", k->name,
+		    "%s was revoked and asks to be enrolled again: invite it if that is "
+		    "wanted",
+		    k->name);
 		return rc < 0 ? rc : err_set(err, RC_UNTRUSTED, "%s was revoked", k->name);
 	}
 	if (strcmp(k->state, "replaced") == 0 || key_same(&k->seal, &r->seal))
@@ -319,9 +289,10 @@ static int proof_check(struct site *s, const struct request *r, const struct inv
 
 	if (sodium_memcmp(proof.b, r->proof.b, sizeof(proof.b)) == 0)
 		return 0;
-	rc = event_many(s, err, "proof", in->name,
-			"machine %.8s named the invitation of %s without knowing its code",
-			r->workstation, in->name);
+	rc =
+	    registry_eventf_many(s->db, err, "proof", in->name,
+				 "machine %.8s named the invitation of %s without knowing its code",
+				 r->workstation, in->name);
 	return rc < 0 ? rc
 		      : err_set(err, RC_UNTRUSTED, "the proof does not fit the invitation of %s",
 				in->name);
@@ -343,7 +314,7 @@ static int request_check(struct site *s, const struct request *r, struct err *er
 		err_set(&why, RC_UNTRUSTED, "a request under an id that is not the one of its key");
 	if (why.rc == 0)
 		return 0;
-	rc = event_many(s, err, "request", "strangers", "%s", why.text);
+	rc = registry_eventf_many(s->db, err, "request", "strangers", "%s", why.text);
 	return rc < 0 ? rc : err_set(err, why.rc, "%s", why.text);
 }
 
@@ -497,7 +468,8 @@ int enrolment_approve(struct site *s, const char *id_prefix, const char *name, s
 		return rc;
 	rc = enrol(s, &n, err);
 	if (rc == 0)
-		rc = event(s, err, "enrolled", n.name, "%s enrolled as %s by hand", n.id, n.name);
+		rc = registry_eventf(s->db, err, "enrolled", n.name, "%s enrolled as %s by hand",
+				     n.id, n.name);
 	if (rc == 0)
 		rc = db_commit(s->db, err);
 	if (rc < 0)
@@ -537,9 +509,9 @@ static int revoke_now(struct site *s, const char *name, struct err *err)
 			       "workstation list shows them",
 			       name);
 	if (rc == 0)
-		rc = event(s, err, "revoked", name,
-			   found > 0 ? "%s was revoked" : "the invitation of %s was withdrawn",
-			   name);
+		rc = registry_eventf(
+		    s->db, err, "revoked", name,
+		    found > 0 ? "%s was revoked" : "the invitation of %s was withdrawn", name);
 	return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "bundler/registry.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "bundler/publish.h"
@@ -96,21 +97,24 @@ static const char exchange_schema_sql[] =
     "CREATE TABLE activation_use(code TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL,"
     " at INTEGER NOT NULL, PRIMARY KEY(code, id)) STRICT, WITHOUT ROWID;"
     /* addressed: as it was typed: a workstation, an e-mail address, group:NAME, all; withdrawn:
-     * when, or 0 */
+     * when, or 0; ended: expired or withdrawn, and its copies know */
     "CREATE TABLE message(id TEXT PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL,"
     " subject TEXT NOT NULL, text TEXT NOT NULL, command TEXT NOT NULL, argument TEXT NOT NULL,"
     " activation TEXT NOT NULL, addressed TEXT NOT NULL, expires INTEGER NOT NULL,"
-    " withdrawn INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    " withdrawn INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0) STRICT,"
+    " WITHOUT ROWID;"
     "CREATE INDEX message_at ON message(at);"
-    /* email: '' for the workstation; epoch, generation: the private generation that carried it
+    /* email: '' for the workstation; copy: the id that the message has there, for two users of one
+     * workstation get a copy each; epoch, generation: the private generation that carried it
      * first, 0 before; read, answered: when, or 0; gone: it is to be in no private channel any
      * more */
     "CREATE TABLE message_to(message TEXT NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL,"
-    " epoch INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL DEFAULT 0,"
+    " copy TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL DEFAULT 0,"
     " read INTEGER NOT NULL DEFAULT 0, answered INTEGER NOT NULL DEFAULT 0,"
     " answer_kind TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',"
     " gone INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(message, id, email)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX message_to_id ON message_to(id) WHERE gone = 0;"
+    "CREATE INDEX message_to_id ON message_to(id, copy);"
+    "CREATE INDEX message_to_read ON message_to(read) WHERE gone = 0 AND read > 0;"
     "CREATE TABLE message_in(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
     " event INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL, kind TEXT NOT NULL,"
     " about TEXT NOT NULL, email TEXT NOT NULL, text TEXT NOT NULL,"
@@ -205,6 +209,30 @@ int registry_event_many(struct db *db, const char *kind, const char *about, cons
 	if (rc == 1)
 		return event_join(db, number, text, count, err);
 	return event_insert(db, kind, about, text, count, err);
+}
+
+int registry_eventf(struct db *db, struct err *err, const char *kind, const char *about,
+		    const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return registry_event(db, kind, about, text, err);
+}
+
+int registry_eventf_many(struct db *db, struct err *err, const char *kind, const char *about,
+			 const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return registry_event_many(db, kind, about, text, 1, err);
 }
 
 int registry_last(struct db *db, const char *counter, uint64_t *ret, struct err *err)

@@ -32,6 +32,11 @@ int registry_event(struct db *db, const char *kind, const char *about, const cha
 		   struct err *err);
 int registry_event_many(struct db *db, const char *kind, const char *about, const char *text,
 			uint64_t count, struct err *err);
+/** registry_eventf, registry_eventf_many: the same, once, with a text that is made. */
+int registry_eventf(struct db *db, struct err *err, const char *kind, const char *about,
+		    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+int registry_eventf_many(struct db *db, struct err *err, const char *kind, const char *about,
+			 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /** registry_next(db, counter, ret, err): named numbers that only grow (beat sequence, pack number,
  * …); the first is 1.  RC_LIMIT at 2^53-1.  registry_last: the last one given out, 0 for none. */

@@ -283,6 +283,7 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 		json_u64(&j, "receipts", c.receipts);
 		json_u64(&j, "requests", c.requests);
 		json_u64(&j, "enrolled", c.enrolled);
+		json_u64(&j, "activated", c.activated);
 		json_u64(&j, "known", c.known);
 		json_u64(&j, "incomplete", c.incomplete);
 		json_u64(&j, "refused", c.refused);
@@ -296,6 +297,9 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 	printf("collected %llu %s, %llu %s (%llu enrolled)", (unsigned long long)c.receipts,
 	       plural(c.receipts, "receipt", "receipts"), (unsigned long long)c.requests,
 	       plural(c.requests, "request", "requests"), (unsigned long long)c.enrolled);
+	if (c.activated > 0)
+		printf(", %llu %s made active", (unsigned long long)c.activated,
+		       plural(c.activated, "user", "users"));
 	if (c.incomplete > 0)
 		printf(", %llu not whole yet", (unsigned long long)c.incomplete);
 	if (c.refused > 0)
