@@ -206,6 +206,18 @@ int site_key_write(struct site *s, const struct site_key *k, struct err *err);
 int site_users_write(struct site *s, const struct site_user *list, size_t n, struct err *err);
 /** site_policy_write(s, name, text, err): of a policy, the whole text of its document. */
 int site_policy_write(struct site *s, const char *name, struct bytes text, struct err *err);
+/**
+ * site_policy_set(s, name, list, n, err): single values of a policy, which need not be there yet.
+ * A key is the name of a setting, or a path "values.browser.homepage".  What reads as a number, a
+ * truth value, a list or a map is that; everything else is text.  Windows may be given with commas
+ * between.  Errors: RC_USAGE, or as site_policy_write.
+ */
+struct site_value {
+	const char *key;
+	const char *value; /* NULL: take it away */
+};
+int site_policy_set(struct site *s, const char *name, const struct site_value *list, size_t n,
+		    struct err *err);
 
 /** Removals: RC_USAGE when there is none; RC_CONFLICT with the list when others refer to it. */
 int site_group_remove(struct site *s, const char *name, struct err *err);

@@ -47,9 +47,24 @@ static int edit_begin(struct site *s, const struct site_kind *kind, size_t n, st
 	return 0;
 }
 
-static int element_encode(const struct site_kind *kind, const void *element, struct buf *ret,
-			  struct err *err)
+/* old_read(e, name, ret, err): the text that is there; nothing when there is none yet. */
+static int old_read(const struct edit *e, const char *name, struct buf *ret, struct err *err)
 {
+	char file[SITE_DOCUMENT_PATH];
+	int rc;
+
+	if (site_find(e->s, e->kind, name) == NULL)
+		return 0;
+	snprintf(file, sizeof(file), "%s/%s" SITE_SUFFIX, e->kind->directory, name);
+	rc = file_read(e->s->dirfd, file, LIMIT_DOCUMENT, ret, err);
+	return rc < 0 ? err_prefix(err, "%s", file) : 0;
+}
+
+/* element_encode(...): with the additions that are in the old text: no command knows them. */
+static int element_encode(const struct site_kind *kind, const void *element, struct bytes old,
+			  struct buf *ret, struct err *err)
+{
+	OWNED(yaml_freep) struct yaml *y = NULL;
 	struct yaml_writer *w;
 	int rc = yaml_writer_new(&w, err);
 
@@ -57,7 +72,29 @@ static int element_encode(const struct site_kind *kind, const void *element, str
 		return rc;
 	yaml_text(w, "satchel", kind->schema);
 	kind->encode(element, w);
+	if (yaml_decode(old, LIMIT_DOCUMENT, schema_find(kind->schema), "", &y, NULL) == 0)
+		yaml_node(w, "more", node_get(yaml_root(y), "more"));
 	return yaml_writer_end(w, ret, err);
+}
+
+/* text_make(e, i, element, err): what is written for the i-th one. */
+static int text_make(struct edit *e, size_t i, const void *element, struct err *err)
+{
+	OWNED(buf_clear) struct buf old = BUF_INIT;
+	OWNED(buf_clear) struct buf new = BUF_INIT;
+	int rc = old_read(e, element, &old, err);
+
+	if (rc == 0)
+		rc = element_encode(e->kind, element, bytes_in(&old), &new, err);
+	if (rc < 0)
+		return rc;
+	if (old.n == 0)
+		return buf_add(&e->text[i], new.p, new.n, err);
+	rc = yaml_patch(bytes_in(&old), bytes_in(&new), LIMIT_DOCUMENT,
+			schema_find(e->kind->schema), &e->text[i], err);
+	return rc < 0
+		   ? err_prefix(err, "%s/%s" SITE_SUFFIX, e->kind->directory, (const char *)element)
+		   : 0;
 }
 
 /* element_read_back(e, i, name, err): the text is there; the element comes from it. */
@@ -89,7 +126,7 @@ static int edit_elements(struct edit *e, const void *list, struct err *err)
 				       name[i]);
 		rc = e->kind->name_check(name[i], RC_USAGE, err);
 		if (rc == 0)
-			rc = element_encode(e->kind, name[i], &e->text[i], err);
+			rc = text_make(e, i, name[i], err);
 		if (rc == 0)
 			rc = element_read_back(e, i, name[i], err);
 	}

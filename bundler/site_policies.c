@@ -43,7 +43,6 @@ static void policy_encode(const void *element, struct yaml_writer *w)
 
 	yaml_node(w, "settings", node_get(root, "settings"));
 	yaml_node(w, "values", node_get(root, "values"));
-	yaml_node(w, "more", node_get(root, "more"));
 }
 
 const struct site_kind site_policy_kind = {

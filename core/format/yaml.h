@@ -126,4 +126,12 @@ void yaml_node(struct yaml_writer *w, const char *key, const struct node *from);
 int yaml_writer_end(struct yaml_writer *w, struct buf *ret, struct err *err);
 void yaml_writer_freep(struct yaml_writer **w);
 
+/**
+ * yaml_patch(old, new, max, schema, ret, err): append a text that means what ${new} means, with all
+ * of ${old} that means the same as people wrote it: comments, order, style.  ${old} need not be a
+ * document at all; then it is ${new}.  Errors: those of yaml_decode, for ${new}.
+ */
+int yaml_patch(struct bytes old, struct bytes new, size_t max, const struct schema *schema,
+	       struct buf *ret, struct err *err);
+
 #endif

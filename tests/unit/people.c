@@ -416,3 +416,107 @@ Test(people, what_others_name_is_not_removed_and_they_are_listed)
 	cr_assert_null(site_user(s, "cyd@x.org"));
 	cr_assert_eq(s->users, 3);
 }
+
+/* slurp(name): a document, as it lies there. */
+static const char *slurp(const char *name)
+{
+	static char text[4096];
+	char path[SCRATCH_PATH + 320];
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/%s.yaml", site_dir, name);
+	f = fopen(path, "r");
+	cr_assert_not_null(f, "%s", path);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+Test(people, an_edit_keeps_what_a_person_wrote_beside_it)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct site_group g;
+	struct err err = {0};
+
+	documents();
+	document("groups/x", "# ours\nkeys: [maps] # for the vans\nmore:\n  room: 12\n");
+	s = server_open(0);
+	g = *site_group(s, "x");
+	snprintf(g.parent, sizeof(g.parent), "sales");
+	must(site_group_write(s, &g, &err));
+	cr_assert_str_eq(slurp("groups/x"),
+			 "satchel: group/1\nparent: sales\n# ours\nkeys: [maps] # "
+			 "for the vans\nmore:\n  room: 12\n");
+}
+
+Test(people, single_values_of_a_policy_are_set_and_taken_away)
+{
+	OWNED(site_freep) struct site *s = server_open(0);
+	static const struct site_value first[] = {
+	    {"sync-minutes", "15"},
+	    {"apply-windows", "22:00-06:00,12:00-13:00"},
+	    {"values.browser.homepage", "https://a.example/?q=a: b #c"},
+	    {"values.browser.tabs", "[1, true, x]"},
+	    {"values.proxy", "no"},
+	    {"values.zoom", "1.5"},
+	};
+	static const struct site_value second[] = {
+	    {"settings.sync-minutes", NULL},
+	    {"values.browser.tabs", NULL},
+	    {"values.proxy.host", "p"},
+	    {"values.none", NULL},
+	};
+	struct err err = {0};
+
+	must(site_policy_set(s, "base", first, ARRAY_LEN(first), &err));
+	cr_assert_str_eq(slurp("policies/base"), "satchel: policy/1\n"
+						 "settings:\n"
+						 "  sync-minutes: 15\n"
+						 "  apply-windows:\n"
+						 "  - \"22:00-06:00\"\n"
+						 "  - \"12:00-13:00\"\n"
+						 "values:\n"
+						 "  browser:\n"
+						 "    homepage: \"https://a.example/?q=a: b #c\"\n"
+						 "    tabs:\n"
+						 "    - 1\n"
+						 "    - true\n"
+						 "    - x\n"
+						 "  proxy: \"no\"\n"
+						 "  zoom: 1.5\n");
+	must(site_policy_set(s, "base", second, ARRAY_LEN(second), &err));
+	cr_assert_str_eq(slurp("policies/base"), "satchel: policy/1\n"
+						 "settings:\n"
+						 "  apply-windows:\n"
+						 "  - \"22:00-06:00\"\n"
+						 "  - \"12:00-13:00\"\n"
+						 "values:\n"
+						 "  browser:\n"
+						 "    homepage: \"https://a.example/?q=a: b #c\"\n"
+						 "  proxy:\n"
+						 "    host: p\n"
+						 "  zoom: 1.5\n");
+}
+
+Test(people, a_value_that_no_policy_can_have_is_refused_and_nothing_written)
+{
+	OWNED(site_freep) struct site *s = server_open(0);
+	static const struct site_value bad[][2] = {
+	    {{"sync-minutes", "0"}, {"values.a", "1"}},
+	    {{"sync-hours", "1"}, {"values.a", "1"}},
+	    {{"values.", "1"}, {"values.a", "1"}},
+	    {{"values.a", "1"}, {"values.a", "2"}},
+	    {{"values.a", "1"}, {"values.a.b", "2"}},
+	    {{"apply-windows", "22:00"}, {"values.a", "1"}},
+	    {{"values.a.b.c.d.e.f.g.h.i.j.k.l", "1"}, {"values.a", "1"}},
+	    {{"values.a", "x\n  y: z"}, {"expiry", "never"}},
+	};
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_assert_lt(site_policy_set(s, "base", bad[i], 2, &err), 0, "%s", bad[i][0].key);
+	cr_assert_eq(s->policies, 0);
+	cr_assert_eq(scratch_run(dir, "test ! -e site/policies/base.yaml"), 0);
+}
