@@ -16,7 +16,7 @@ say	= $(if $(V),,@printf '  %-4s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$(2)))
 
 PKGS	:= libarchive libsodium libzstd yaml-0.1 sqlite3 libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linotifytools
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
 	   -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter -Wimplicit-fallthrough
 HARDEN	:= -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2

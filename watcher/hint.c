@@ -1,0 +1,208 @@
+#include "watcher/hint.h"
+
+#include <fcntl.h>
+#include <inotifytools/inotify.h>
+#include <inotifytools/inotifytools.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+
+#include "core/base/own.h"
+
+/* What may be new: a file whose writer is done, one that was moved there, a directory. */
+#define EVENTS_DEPOT (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF)
+/* In a tree every change counts; writing itself too, so that the end of it is waited for. */
+#define EVENTS_TREE (EVENTS_DEPOT | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM)
+/* Between two messages, so that a million events are not a million messages. */
+#define QUIET_MS 50
+
+const char *hint_blind(uint64_t type)
+{
+	/* Source: linux/magic.h and the file systems themselves. */
+	static const struct {
+		uint64_t type;
+		const char *name;
+	} blind[] = {
+	    {0x6969, "NFS"},       {0x517b, "SMB"},        {0xff534d42, "SMB"},
+	    {0xfe534d42, "SMB"},   {0x65735546, "FUSE"},   {0x01021997, "9p"},
+	    {0x00c36400, "Ceph"},  {0x5346414f, "AFS"},    {0x6b414653, "AFS"},
+	    {0x73757245, "Coda"},  {0x564c, "NCP"},        {0x01161970, "GFS2"},
+	    {0x7461636f, "OCFS2"}, {0x0bd00bd0, "Lustre"}, {0x19830326, "BeeGFS"},
+	    {0x47504653, "GPFS"},  {0x786f4256, "vboxsf"}, {0xbacbacbc, "vmhgfs"},
+	    {0xaad7aaea, "PanFS"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(blind); i++)
+		if ((type & 0xffffffffu) == blind[i].type)
+			return blind[i].name;
+	return NULL;
+}
+
+/* In the helper */
+
+struct watching {
+	const char *path;
+	enum hint_scope scope;
+	uint64_t type; /* of the file system */
+	int fd;        /* to the watcher */
+};
+
+static int tell(struct watching *w, enum hint_what what)
+{
+	uint8_t type[8];
+	struct err err;
+
+	put_u64(type, w->type);
+	return frame_send(w->fd, (uint8_t)what, (struct bytes){type, sizeof(type)}, &err);
+}
+
+/* The kernel's answer to a watch: 1 watched, 0 not there, RC_LIMIT no more watches. */
+static int watch_one(const char *path, int events)
+{
+	if (inotifytools_watch_file(path, events | IN_ONLYDIR | IN_DONT_FOLLOW))
+		return 1;
+	return inotifytools_error() == ENOSPC ? RC_LIMIT : 0;
+}
+
+static int watch_below(const char *path, const char *name)
+{
+	char full[PATH_MAX];
+
+	if ((size_t)snprintf(full, sizeof(full), "%s/%s", path, name) >= sizeof(full))
+		return 0;
+	return watch_one(full, EVENTS_DEPOT);
+}
+
+static int watch_inbox(const char *path)
+{
+	int rc = watch_below(path, "inbox");
+
+	for (unsigned xx = 0; xx < 256 && rc == 1; xx++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "inbox/%02x", xx);
+		if (watch_below(path, name) < 0)
+			return RC_LIMIT;
+	}
+	return rc;
+}
+
+/* A clone of the documents' own history changes with every command of git and says nothing. */
+static int watch_tree(const char *path)
+{
+	char git[PATH_MAX];
+	const char *skip[2] = {git, NULL};
+
+	if ((size_t)snprintf(git, sizeof(git), "%s/.git", path) >= sizeof(git))
+		return 0;
+	if (inotifytools_watch_recursively_with_exclude(path, EVENTS_TREE | IN_DONT_FOLLOW, skip))
+		return 1;
+	return inotifytools_error() == ENOSPC ? RC_LIMIT : 0;
+}
+
+/* Watching what is watched already changes nothing, so this is also how new directories are taken
+ * in. */
+static int watch_all(const struct watching *w)
+{
+	int rc;
+
+	if (w->scope == HINT_TREE)
+		return watch_tree(w->path);
+	rc = watch_one(w->path, EVENTS_DEPOT);
+	if (rc <= 0)
+		return rc;
+	if (w->scope == HINT_INBOX)
+		return watch_inbox(w->path) < 0 ? RC_LIMIT : 1;
+	return watch_below(w->path, "beats") < 0 || watch_below(w->path, "trust") < 0 ? RC_LIMIT
+										      : 1;
+}
+
+/* Is the directory that we were asked for still there, and the same? */
+static bool still_there(const struct watching *w, const struct stat *was)
+{
+	struct stat st;
+
+	return stat(w->path, &st) == 0 && st.st_dev == was->st_dev && st.st_ino == was->st_ino;
+}
+
+/* The next piece of news, several events in one: what to tell, or HINT_NONE for nothing. */
+static enum hint_what next_news(struct watching *w, const struct stat *was)
+{
+	enum hint_what what = HINT_CHANGED;
+	bool directories = false, self = false;
+	struct inotify_event *e = inotifytools_next_event(-1);
+
+	if (e == NULL)
+		return HINT_GONE;
+	do {
+		if (e->mask & IN_Q_OVERFLOW)
+			what = HINT_LOST;
+		directories |= (e->mask & (IN_ISDIR | IN_Q_OVERFLOW)) != 0;
+		self |= (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
+		e = inotifytools_next_event(0);
+	} while (e != NULL);
+	if (self && !still_there(w, was))
+		return HINT_GONE;
+	if ((directories || self) && watch_all(w) < 0)
+		return HINT_FULL;
+	return what;
+}
+
+static int helper(void *arg, int fd)
+{
+	struct watching *w = arg;
+	struct statfs fs;
+	struct stat st;
+	int rc;
+
+	w->fd = fd;
+	if (stat(w->path, &st) < 0 || !S_ISDIR(st.st_mode) || statfs(w->path, &fs) < 0)
+		return tell(w, HINT_ABSENT);
+	w->type = (uint64_t)fs.f_type;
+	if (hint_blind(w->type) != NULL)
+		return tell(w, HINT_BLIND);
+	if (!inotifytools_initialize())
+		return tell(w, HINT_FULL);
+	rc = watch_all(w);
+	if (rc <= 0)
+		return tell(w, rc < 0 ? HINT_FULL : HINT_ABSENT);
+	for (enum hint_what what = HINT_READY; tell(w, what) == 0;) {
+		struct timespec quiet = {0, QUIET_MS * 1000000L};
+
+		if (what == HINT_GONE || what == HINT_FULL)
+			return 0;
+		what = next_news(w, &st);
+		nanosleep(&quiet, NULL);
+	}
+	return 1;
+}
+
+/* In the watcher */
+
+int hint_start(const char *path, enum hint_scope scope, struct hint *ret, struct err *err)
+{
+	struct watching w = {.path = path, .scope = scope};
+
+	return child_start(helper, &w, NULL, 0, &ret->child, err);
+}
+
+enum hint_what hint_read(struct hint *h, uint64_t *ret_type)
+{
+	OWNED(buf_clear) struct buf body = BUF_INIT;
+	struct err err;
+	uint8_t type;
+
+	if (frame_receive(h->child.fd, 8, 1000, &type, &body, &err) <= 0 || body.n != 8 ||
+	    type > HINT_FULL)
+		return HINT_NONE;
+	*ret_type = get_u64(body.p);
+	return (enum hint_what)type;
+}
+
+void hint_stop(struct hint *h)
+{
+	child_kill(&h->child);
+}

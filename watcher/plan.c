@@ -1,0 +1,139 @@
+#include "watcher/plan.h"
+
+#include <string.h>
+
+#include "core/base/limits.h"
+#include "core/base/own.h"
+
+const char *const place_kinds[PLACE_KINDS] = {"depot", "inbox", "source", "documents"};
+
+bool place_equal(const struct place *a, const struct place *b)
+{
+	return a->kind == b->kind && strcmp(a->path, b->path) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+enum hint_scope place_scope(enum place_kind kind)
+{
+	return kind == PLACE_DEPOT ? HINT_BEATS : kind == PLACE_INBOX ? HINT_INBOX : HINT_TREE;
+}
+
+static void place_clear(struct place *p)
+{
+	free(p->path);
+	free(p->name);
+}
+
+int plan_add(struct plan *p, enum place_kind kind, const char *path, const char *name,
+	     struct err *err)
+{
+	struct place add = {kind, strdup(path), strdup(name)};
+	struct place *grown = NULL;
+
+	for (size_t i = 0; add.path != NULL && add.name != NULL && i < p->places; i++)
+		if (place_equal(&p->place[i], &add)) {
+			place_clear(&add);
+			return 0;
+		}
+	if (p->places == PLAN_PLACES) {
+		place_clear(&add);
+		return err_set(err, RC_LIMIT, "more than %u places to watch", PLAN_PLACES);
+	}
+	if (add.path != NULL && add.name != NULL)
+		grown = reallocarray(p->place, p->places + 1, sizeof(*grown));
+	if (grown == NULL) {
+		place_clear(&add);
+		return err_memory(err);
+	}
+	p->place = grown;
+	p->place[p->places++] = add;
+	return 0;
+}
+
+void plan_clear(struct plan *p)
+{
+	for (size_t i = 0; i < p->places; i++)
+		place_clear(&p->place[i]);
+	free(p->place);
+	memset(p, 0, sizeof(*p));
+}
+
+static int number_add(struct buf *b, uint64_t v, struct err *err)
+{
+	uint8_t raw[8];
+
+	put_u64(raw, v);
+	return buf_add(b, raw, sizeof(raw), err);
+}
+
+/* With its NUL, so that it is read as it lies there. */
+static int text_add(struct buf *b, const char *text, struct err *err)
+{
+	return buf_add(b, text, strlen(text) + 1, err);
+}
+
+int plan_pack(const struct plan *p, struct buf *ret, struct err *err)
+{
+	const uint64_t head[] = {(uint64_t)p->interval_ms, p->jitter, p->sticks};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(head); i++)
+		rc = number_add(ret, head[i], err);
+	for (size_t i = 0; rc == 0 && i < p->places; i++) {
+		rc = number_add(ret, p->place[i].kind, err);
+		if (rc == 0)
+			rc = text_add(ret, p->place[i].path, err);
+		if (rc == 0)
+			rc = text_add(ret, p->place[i].name, err);
+	}
+	return rc;
+}
+
+static bool number_take(struct bytes *in, uint64_t *ret)
+{
+	if (in->n < 8)
+		return false;
+	*ret = get_u64(in->p);
+	in->p += 8;
+	in->n -= 8;
+	return true;
+}
+
+static bool text_take(struct bytes *in, const char **ret)
+{
+	const uint8_t *nul = memchr(in->p, '\0', in->n < LIMIT_PATH ? in->n : LIMIT_PATH);
+
+	if (nul == NULL)
+		return false;
+	*ret = (const char *)in->p;
+	in->n -= (size_t)(nul + 1 - in->p);
+	in->p = nul + 1;
+	return true;
+}
+
+int plan_unpack(struct bytes in, struct plan *ret, struct err *err)
+{
+	OWNED(plan_clear) struct plan p = {0};
+	uint64_t interval, jitter, sticks, kind;
+	const char *path, *name;
+
+	if (!number_take(&in, &interval) || !number_take(&in, &jitter) ||
+	    !number_take(&in, &sticks) || interval == 0 || interval > INT64_MAX / 1000 ||
+	    jitter > 100)
+		return err_set(err, RC_MALFORMED, "a plan that cannot be read");
+	p.interval_ms = (int64_t)interval;
+	p.jitter = (unsigned)jitter;
+	p.sticks = sticks != 0;
+	while (in.n > 0) {
+		int rc;
+
+		if (!number_take(&in, &kind) || kind >= PLACE_KINDS || !text_take(&in, &path) ||
+		    !text_take(&in, &name))
+			return err_set(err, RC_MALFORMED, "a plan that cannot be read");
+		rc = plan_add(&p, (enum place_kind)kind, path, name, err);
+		if (rc < 0)
+			return rc;
+	}
+	*ret = p;
+	memset(&p, 0, sizeof(p));
+	return 0;
+}

@@ -1,0 +1,52 @@
+/*
+ * A plan: what is to be watched, and how often to look in any case.  The site or the workstation
+ * says it; each run reads it again, so that a new interval takes effect at once.
+ */
+#ifndef SATCHEL_WATCHER_PLAN_H
+#define SATCHEL_WATCHER_PLAN_H
+
+#include "core/base/bytes.h"
+#include "watcher/hint.h"
+
+#define PLAN_MINUTES 60
+#define PLAN_JITTER  10 /* percent */
+/* Depots, channels and their sources. */
+#define PLAN_PLACES 4096u
+
+enum place_kind {
+	PLACE_DEPOT,     /* a workstation's: beats arrive there */
+	PLACE_INBOX,     /* the server's home depot: receipts and requests arrive there */
+	PLACE_SOURCE,    /* the tree of a channel; its name stands beside it */
+	PLACE_DOCUMENTS, /* the site's documents */
+	PLACE_KINDS
+};
+extern const char *const place_kinds[PLACE_KINDS]; /* words for people and the status file */
+
+struct place {
+	enum place_kind kind;
+	char *path; /* owned; absolute */
+	char *name; /* owned; of the channel, or "" */
+};
+
+struct plan {
+	int64_t interval_ms;
+	unsigned jitter;     /* percent */
+	bool sticks;         /* media that are plugged in are looked at */
+	struct place *place; /* owned */
+	size_t places;
+};
+
+/** plan_add(p, kind, path, name, err): one more place; a second one of the same kind, path and name
+ * is left out.  RC_LIMIT. */
+int plan_add(struct plan *p, enum place_kind kind, const char *path, const char *name,
+	     struct err *err);
+void plan_clear(struct plan *p);
+bool place_equal(const struct place *a, const struct place *b);
+/** place_scope(kind): what of it is watched. */
+enum hint_scope place_scope(enum place_kind kind);
+
+/** plan_pack, plan_unpack: from a child to the watcher.  RC_MALFORMED. */
+int plan_pack(const struct plan *p, struct buf *ret, struct err *err);
+int plan_unpack(struct bytes in, struct plan *ret, struct err *err);
+
+#endif

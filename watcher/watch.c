@@ -1,0 +1,347 @@
+#include "watcher/watch.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/os/beneath.h"
+#include "core/os/lock.h"
+#include "watcher/watch_internal.h"
+
+const struct watch_times watch_times = {
+    .settle = 200,
+    .settle_tree = 2000,
+    .settle_most = 30000,
+    .answer = 10000,
+    .poll_least = 5000,
+    .poll_most = 60000,
+    .again_least = 5000,
+    .again_most = 300000,
+    .silence = 600000,
+    .end = 5000,
+    .asked = 2000,
+    .spread = 30000,
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+void watch_want(struct watch *w, unsigned reasons, int64_t at)
+{
+	if (w->wants == 0 || at < w->want_at)
+		w->want_at = at;
+	if (w->wants == 0)
+		w->want_since = clock_monotonic_ms();
+	w->wants |= reasons;
+}
+
+/* Nothing told of these, so the depots are looked at first: what the run sees is not news later. */
+static void want_unasked(struct watch *w, unsigned reasons, int64_t at)
+{
+	watch_want(w, reasons, at);
+	w->want_since = clock_monotonic_ms();
+	spots_look(w);
+}
+
+static void timer_set(struct watch *w, int64_t now)
+{
+	w->due = timer_next(now, w->last_full, w->plan.interval_ms, w->plan.jitter, w->o->seed);
+	w->dirty = true;
+}
+
+void plan_use(struct watch *w, struct plan *fresh, int64_t now)
+{
+	struct err err = {0};
+
+	if (fresh->interval_ms > 0) {
+		plan_clear(&w->plan);
+		w->plan = *fresh;
+		memset(fresh, 0, sizeof(*fresh));
+		if (w->o->every_ms > 0)
+			w->plan.interval_ms = w->o->every_ms;
+		if (spots_plan(w, &err) < 0)
+			say_warning(w->say, "%s", err.text);
+		sticks_mounts(w, now);
+	}
+	if (w->plan.interval_ms > 0)
+		timer_set(w, now);
+}
+
+/* The timer.  One that was slept through is spread: others woke as well. */
+static int64_t timer_tick(struct watch *w, int64_t now)
+{
+	if (w->due > now || w->plan.interval_ms == 0 || w->ending)
+		return w->due;
+	if (now - w->due > TIMER_LATE_MS) {
+		w->due =
+		    timer_next(now, w->last_full, w->plan.interval_ms, w->plan.jitter, w->o->seed);
+		if (w->due > now)
+			return w->due;
+	}
+	w->due = NEVER; /* set again when the run has ended */
+	want_unasked(w, RUN_TIMER, now);
+	return NEVER;
+}
+
+static int64_t watchdog_tick(struct watch *w, int64_t now)
+{
+	if (w->notify.watchdog_ms == 0)
+		return NEVER;
+	if (w->watchdog_at <= now) {
+		notify_say(&w->notify, "WATCHDOG=1");
+		w->watchdog_at = now + w->notify.watchdog_ms;
+	}
+	return w->watchdog_at;
+}
+
+/* Signals */
+
+static int signals_open(struct err *err)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? err_sys(err, RC_INTERNAL, "cannot wait for signals") : fd;
+}
+
+static void end_begin(struct watch *w, int64_t now)
+{
+	if (w->ending) { /* told twice */
+		w->end_at = now;
+		return;
+	}
+	w->ending = true;
+	w->end_at = now + w->t->end;
+	notify_say(&w->notify, "STOPPING=1");
+	if (w->run_going)
+		say_info(w->say, "ending: what goes on gets %lld seconds",
+			 (long long)(w->t->end / 1000));
+}
+
+static void signal_heard(struct watch *w, int64_t now)
+{
+	struct signalfd_siginfo s;
+
+	while (read(w->signals, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
+		if (s.ssi_signo == SIGHUP) {
+			say_info(w->say, "reading what is to be watched again");
+			notify_reloading(&w->notify);
+			w->plan_wanted = true;
+			spots_retry(w, now);
+		} else if (s.ssi_signo == SIGUSR1) {
+			want_unasked(w, RUN_ASKED, now);
+		} else {
+			end_begin(w, now);
+		}
+	}
+}
+
+/* The control socket */
+
+static void client_heard(struct watch *w, struct control_client *k, int64_t now)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct err err;
+	int64_t at = now;
+
+	if (control_hear(k) == 0)
+		return;
+	if (k->verb == CONTROL_STATUS) {
+		if (status_text(w, &text, &err) == 0)
+			control_answer(k, bytes_in(&text));
+		fd_closep(&k->fd);
+	}
+	if (k->verb != CONTROL_SYNC)
+		return;
+	if (k->uid != 0 && k->uid != geteuid() && w->last_end + w->t->asked > now)
+		at = w->last_end + w->t->asked;
+	want_unasked(w, RUN_ASKED, at);
+}
+
+/* One poll */
+
+enum { FD_SIGNALS, FD_ALARM, FD_MOUNTS, FD_CONTROL, FD_RUN, FD_SIDE, FD_FIXED };
+
+static size_t polled(const struct watch *w, struct pollfd *p)
+{
+	const int fixed[FD_FIXED] = {
+	    [FD_SIGNALS] = w->signals,
+	    [FD_ALARM] = w->alarm,
+	    [FD_MOUNTS] = w->mountfd,
+	    [FD_CONTROL] = w->control.fd,
+	    [FD_RUN] = w->run_going ? w->run.child.fd : -1,
+	    [FD_SIDE] = w->side_going ? w->side.child.fd : -1,
+	};
+	size_t n = 0;
+
+	for (; n < FD_FIXED; n++)
+		p[n] = (struct pollfd){fixed[n], n == FD_MOUNTS ? POLLPRI : POLLIN, 0};
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		p[n++] = (struct pollfd){w->control.client[i].fd, POLLIN, 0};
+	for (size_t i = 0; i < w->spots; i++) {
+		p[n++] = (struct pollfd){w->spot[i].hint.child.fd, POLLIN, 0};
+		p[n++] = (struct pollfd){w->spot[i].look.child.fd, POLLIN, 0};
+	}
+	return n;
+}
+
+/* Places before runs: a run that ends may change which places there are. */
+static void dispatch(struct watch *w, const struct pollfd *p, int64_t now)
+{
+	const struct pollfd *at = p + FD_FIXED + CONTROL_CLIENTS;
+	uint64_t times;
+
+	for (size_t i = 0; i < w->spots; i++, at += 2) {
+		if (at[0].revents != 0)
+			spot_hinted(w, &w->spot[i], now);
+		if (at[1].revents != 0 && w->spot[i].look.child.fd == at[1].fd)
+			spot_looked(w, &w->spot[i], now);
+	}
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (p[FD_FIXED + i].revents != 0)
+			client_heard(w, &w->control.client[i], now);
+	if (p[FD_ALARM].revents != 0)
+		(void)!read(w->alarm, &times, sizeof(times));
+	if (p[FD_MOUNTS].revents != 0)
+		sticks_mounts(w, now);
+	if (p[FD_CONTROL].revents != 0)
+		control_accept(&w->control, now);
+	if (p[FD_SIDE].revents != 0)
+		side_heard(w, now);
+	if (p[FD_RUN].revents != 0)
+		run_heard(w, now);
+	if (p[FD_SIGNALS].revents != 0)
+		signal_heard(w, now);
+}
+
+static int64_t tick(struct watch *w, int64_t now)
+{
+	int64_t next = timer_tick(w, now);
+
+	next = earlier(next, watchdog_tick(w, now));
+	if (!w->ending)
+		next = earlier(next, spots_tick(w, now));
+	next = earlier(next, runs_tick(w, now));
+	next = earlier(next, control_expire(&w->control, now));
+	if (w->dirty)
+		status_write(w);
+	return w->ending ? earlier(next, w->end_at) : next;
+}
+
+static int watch_turn(struct watch *w, struct err *err)
+{
+	OWNED(freep) struct pollfd *p = NULL;
+	int64_t now = clock_monotonic_ms();
+	int rc = alarm_set(w->alarm, tick(w, now), err);
+
+	if (rc < 0)
+		return rc;
+	p = calloc(FD_FIXED + CONTROL_CLIENTS + 2 * w->spots, sizeof(*p));
+	if (p == NULL)
+		return err_memory(err);
+	if (poll(p, (nfds_t)polled(w, p), -1) < 0 && errno != EINTR)
+		return err_sys(err, RC_INTERNAL, "cannot wait");
+	dispatch(w, p, clock_monotonic_ms());
+	return 0;
+}
+
+/* A run that should have been while no watcher ran is caught up; else it is enough to look. */
+static void watch_begin(struct watch *w)
+{
+	int64_t now = clock_monotonic_ms(), wall = clock_now(), last = status_last(w);
+
+	w->started = wall;
+	w->last = last;
+	w->last_full = last > 0 && last <= wall ? now - (wall - last) * 1000 : 0;
+	w->due = NEVER;
+	w->last_end = now - w->t->asked;
+	w->plan_wanted = true;
+	w->want_full = last == 0 || last > wall;
+	watch_want(w, RUN_START, now);
+}
+
+static int watch_open(struct watch *w, struct err *err)
+{
+	w->statefd = os_open_dir(w->o->state, err);
+	if (w->statefd < 0)
+		return w->statefd;
+	w->lock = lock_take(w->statefd, "watch.lock", "satchel watch", err);
+	if (w->lock < 0)
+		return w->lock;
+	w->signals = signals_open(err);
+	if (w->signals < 0)
+		return w->signals;
+	w->alarm = alarm_open(err);
+	if (w->alarm < 0)
+		return w->alarm;
+	w->mountfd = mounts_open(err);
+	if (w->mountfd < 0)
+		return w->mountfd;
+	return w->o->control == NULL ? 0 : control_open(w->o->control, &w->control, err);
+}
+
+static void watch_free(struct watch **at)
+{
+	struct watch *w = *at;
+
+	if (w == NULL)
+		return;
+	runs_stop(w);
+	spots_clear(w);
+	sticks_clear(w);
+	control_close(&w->control);
+	notify_close(&w->notify);
+	plan_clear(&w->plan);
+	plan_clear(&w->run_plan);
+	plan_clear(&w->side_plan);
+	buf_clear(&w->side_answer);
+	fd_closep(&w->mountfd);
+	fd_closep(&w->alarm);
+	fd_closep(&w->signals);
+	fd_closep(&w->lock);
+	fd_closep(&w->statefd);
+	free(w);
+	*at = NULL;
+}
+
+int watch_loop(const struct watch_options *o, struct err *err)
+{
+	OWNED(watch_free) struct watch *w = calloc(1, sizeof(*w));
+	int rc;
+
+	if (w == NULL)
+		return err_memory(err);
+	w->o = o;
+	w->t = o->times != NULL ? o->times : &watch_times;
+	w->say = o->say;
+	w->statefd = w->lock = w->signals = w->alarm = w->mountfd = -1;
+	w->run = w->side = (struct run)RUN_INIT;
+	control_init(&w->control);
+	notify_open(&w->notify);
+	rc = watch_open(w, err);
+	if (rc < 0)
+		return rc;
+	watch_begin(w);
+	say_info(w->say, "watching for %s", o->words);
+	while (rc == 0 && !(w->ending && (!w->run_going || clock_monotonic_ms() >= w->end_at)))
+		rc = watch_turn(w, err);
+	if (w->run_going)
+		say_info(w->say, "the run was ended; the next one goes on from there");
+	runs_stop(w);
+	status_write(w);
+	say_info(w->say, "watching has ended");
+	return rc;
+}

@@ -1,0 +1,325 @@
+/*
+ * The one run, and the one question beside it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "watcher/watch_internal.h"
+
+/* A run waits so long for looks that are on their way, so that it is compared with the right one.
+ */
+#define LOOKS_MS 2000
+/* Another command holds the lock: it is rarely long. */
+#define BUSY_LEAST_MS 500
+#define BUSY_MOST_MS  15000
+/* A search or a page of messages. */
+#define SIDE_MS 60000
+/* Reasons for which a run does everything, not only what is new. */
+#define FULL_REASONS (RUN_TIMER | RUN_ASKED | RUN_STICK | RUN_AGAIN | RUN_NEWS)
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The control socket's answers to those who asked for a sync. */
+static void clients_tell(struct watch *w, const struct run_result *r)
+{
+	char text[1200], shown[4 * sizeof(r->text)];
+	int n;
+
+	err_escape(shown, sizeof(shown), r->text);
+	n = snprintf(text, sizeof(text), "%d %s\n", rc_status(r->rc), shown);
+	if ((size_t)n >= sizeof(text))
+		text[sizeof(text) - 2] = '\n';
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *k = &w->control.client[i];
+
+		if (k->fd >= 0 && k->asked && k->verb == CONTROL_SYNC && k->until == 0)
+			control_answer(k, bytes_of(text));
+	}
+}
+
+/* Those who asked before the run began are told by it. */
+static void clients_join(struct watch *w)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *k = &w->control.client[i];
+
+		if (k->fd >= 0 && k->asked && k->verb == CONTROL_SYNC)
+			k->until = 0;
+	}
+}
+
+/* What the run is to look at besides its depots. */
+struct lists {
+	const char *stick[STICKS_MAX], *dead[PLAN_PLACES], *channel[PLAN_PLACES];
+	size_t sticks, deads, channels;
+};
+
+static void lists_fill(struct watch *w, struct lists *l)
+{
+	w->run_sticks = 0;
+	for (size_t i = 0; i < w->sticks; i++)
+		if (w->stick[i].depot != NULL) {
+			l->stick[l->sticks++] = w->stick[i].depot;
+			w->run_sticks |= 1ull << i;
+		}
+	for (size_t i = 0; i < w->spots; i++) {
+		struct spot *s = &w->spot[i];
+
+		if (s->place.kind == PLACE_DEPOT && s->how == HOW_SILENT)
+			l->dead[l->deads++] = s->place.path;
+		if (s->changed)
+			l->channel[l->channels++] = s->place.name;
+		s->changed = false;
+	}
+}
+
+static bool news_is_shared(const struct watch *w)
+{
+	for (size_t i = 0; i < w->spots; i++)
+		if (w->spot[i].how == HOW_POLLED)
+			return true;
+	return false;
+}
+
+static void run_begin(struct watch *w, int64_t now)
+{
+	struct lists *l = calloc(1, sizeof(*l));
+	struct run_order order = {.what = RUN_SYNC, .reasons = w->wants};
+	struct err err = {0};
+
+	if (l == NULL)
+		return;
+	order.cheap = !w->want_full && !(w->wants & FULL_REASONS);
+	order.spread = news_is_shared(w);
+	lists_fill(w, l);
+	order.stick = l->stick;
+	order.sticks = order.cheap ? 0 : l->sticks;
+	order.dead = l->dead;
+	order.deads = l->deads;
+	order.channel = l->channel;
+	order.channels = l->channels;
+	if (order.cheap)
+		w->run_sticks = 0;
+	clients_join(w);
+	if (run_start(&w->o->work, &order, &w->run, &err) < 0) {
+		say_warning(w->say, "%s", err.text);
+		w->want_at = now + BUSY_MOST_MS;
+		free(l);
+		return;
+	}
+	free(l);
+	w->run_going = true;
+	w->run_cheap = order.cheap;
+	w->run_until = now + w->t->silence;
+	w->wants = 0;
+	w->want_full = false;
+	w->dirty = true;
+	notify_status(&w->notify, "at work");
+}
+
+/* Did the run do what it could?  Then nothing is owed; else it is tried again, later each time. */
+static void run_again(struct watch *w, const struct run_result *r, int64_t now)
+{
+	if (r->rc == RC_BUSY) {
+		w->busy = timer_back_off(w->busy, false, BUSY_LEAST_MS, BUSY_MOST_MS);
+		w->want_full = w->want_full || !w->run_cheap;
+		watch_want(w, w->run.reasons, now + w->busy);
+		return;
+	}
+	w->busy = 0;
+	if (r->later) {
+		int64_t span = earlier(w->plan.interval_ms / 100 * w->plan.jitter, w->t->spread);
+
+		watch_want(w, RUN_NEWS, now + timer_spread(span, w->o->seed, (uint64_t)now));
+	}
+	if (rc_status(r->rc) == 7 || r->rc == RC_INTERNAL) {
+		w->again = timer_back_off(w->again, false, w->t->again_least, w->t->again_most);
+		watch_want(w, RUN_AGAIN,
+			   now + w->again + timer_spread(w->again / 4, w->o->seed, (uint64_t)now));
+	} else {
+		w->again = 0;
+	}
+}
+
+/* One line that a person understands; the same failure again is not told again. */
+static void run_tell(struct watch *w, const struct run_result *r)
+{
+	char why[256];
+	bool asked = (w->run.reasons & ~(unsigned)RUN_AGAIN) != 0;
+	bool same = r->rc == w->result.rc && strcmp(r->text, w->result.text) == 0;
+
+	run_reasons(why, sizeof(why), w->run.reasons);
+	if (r->rc == RC_BUSY || r->later || (r->nothing && r->rc == 0) || (same && !asked))
+		say_debug(w->say, "%s (%s)", r->text, why);
+	else if (r->rc < 0 && rc_status(r->rc) != 7)
+		say_warning(w->say, "%s (%s)", r->text, why);
+	else
+		say_info(w->say, "%s (%s)", r->text, why);
+}
+
+static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
+{
+	run_tell(w, r);
+	w->run_going = false;
+	w->last_end = now;
+	run_again(w, r, now);
+	if (r->rc != RC_BUSY) {
+		w->last = clock_now();
+		w->last_reasons = w->run.reasons;
+		w->result = *r;
+		if (!w->run_cheap || !r->nothing)
+			w->last_full = now;
+		clients_tell(w, r);
+		sticks_done(w, r);
+	}
+	plan_use(w, &w->run_plan, now);
+	spots_look(w);
+	w->dirty = true;
+	notify_status(&w->notify, r->text);
+}
+
+void run_heard(struct watch *w, int64_t now)
+{
+	struct run_result r = {0};
+
+	w->run_until = now + w->t->silence;
+	if (run_read(&w->run, w->say, &w->run_plan, NULL, &r) == 1)
+		run_ended(w, &r, now);
+}
+
+/* The question beside it. */
+
+static void side_begin(struct watch *w, const struct run_order *order, int64_t now)
+{
+	struct err err = {0};
+
+	buf_reset(&w->side_answer);
+	if (run_start(&w->o->work, order, &w->side, &err) < 0) {
+		say_warning(w->say, "%s", err.text);
+		return;
+	}
+	w->side_going = true;
+	w->side_what = order->what;
+	w->side_until = now + SIDE_MS;
+}
+
+static struct control_client *client_with_messages(struct watch *w)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (w->control.client[i].fd >= 0 && w->control.client[i].asked &&
+		    w->control.client[i].verb == CONTROL_MESSAGES)
+			return &w->control.client[i];
+	return NULL;
+}
+
+static void side_next(struct watch *w, int64_t now)
+{
+	struct run_order order = {.what = RUN_PLAN};
+	const char *point;
+
+	if (w->plan_wanted) {
+		w->plan_wanted = false;
+		side_begin(w, &order, now);
+		return;
+	}
+	for (size_t i = 0; i < w->sticks; i++) {
+		if (w->stick[i].state != STICK_NEW)
+			continue;
+		w->stick[i].state = STICK_SEARCHED;
+		point = w->stick[i].point;
+		order = (struct run_order){.what = RUN_SEARCH, .stick = &point, .sticks = 1};
+		w->side_stick = i;
+		side_begin(w, &order, now);
+		return;
+	}
+	w->side_client = client_with_messages(w);
+	if (w->side_client != NULL) {
+		order = (struct run_order){.what = RUN_MESSAGES, .uid = w->side_client->uid};
+		side_begin(w, &order, now);
+	}
+}
+
+static void side_ended(struct watch *w, const struct run_result *r, int64_t now)
+{
+	w->side_going = false;
+	if (w->side_what == RUN_SEARCH)
+		sticks_found(w, w->side_stick, r);
+	if (w->side_what == RUN_PLAN) {
+		if (r->rc < 0)
+			say_warning(w->say, "%s", r->text);
+		plan_use(w, &w->side_plan, now);
+		if (w->plan.interval_ms == 0 && !w->ending) { /* nothing to go by yet */
+			w->want_at = w->want_at == NEVER ? now : w->want_at;
+			w->plan.interval_ms = PLAN_MINUTES * 60000;
+			w->plan.jitter = PLAN_JITTER;
+		}
+		notify_say(&w->notify, "READY=1");
+	}
+	if (w->side_what == RUN_MESSAGES && w->side_client == client_with_messages(w) &&
+	    w->side_client != NULL) {
+		char line[1200];
+
+		snprintf(line, sizeof(line), "%d %s\n", rc_status(r->rc), r->text);
+		if (r->rc < 0 || w->side_answer.n == 0)
+			control_answer(w->side_client, bytes_of(line));
+		else
+			control_answer(w->side_client, bytes_in(&w->side_answer));
+	}
+	w->side_client = NULL;
+}
+
+void side_heard(struct watch *w, int64_t now)
+{
+	struct run_result r = {0};
+
+	if (run_read(&w->side, w->say, &w->side_plan, &w->side_answer, &r) == 1)
+		side_ended(w, &r, now);
+}
+
+static int64_t run_tick(struct watch *w, int64_t now)
+{
+	if (w->run_going && w->run_until <= now) {
+		struct run_result r = {.rc = RC_TIMEOUT};
+
+		run_stop(&w->run);
+		snprintf(r.text, sizeof(r.text),
+			 "the run gave no sign of life for %lld seconds and was ended",
+			 (long long)(w->t->silence / 1000));
+		run_ended(w, &r, now);
+	}
+	if (w->run_going)
+		return w->run_until;
+	if (w->wants == 0 || w->ending || w->plan.interval_ms == 0)
+		return NEVER;
+	if (w->want_at > now)
+		return w->want_at;
+	if (spots_looking(w) && now < w->want_since + LOOKS_MS)
+		return w->want_since + LOOKS_MS;
+	run_begin(w, now);
+	return w->run_going ? w->run_until : w->want_at;
+}
+
+int64_t runs_tick(struct watch *w, int64_t now)
+{
+	if (w->side_going && w->side_until <= now) {
+		struct run_result r = {.rc = RC_TIMEOUT, .text = "no answer in time"};
+
+		run_stop(&w->side);
+		side_ended(w, &r, now);
+	}
+	if (!w->side_going && !w->ending)
+		side_next(w, now);
+	return earlier(run_tick(w, now), w->side_going ? w->side_until : NEVER);
+}
+
+void runs_stop(struct watch *w)
+{
+	run_stop(&w->run);
+	run_stop(&w->side);
+	w->run_going = w->side_going = false;
+}

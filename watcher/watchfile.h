@@ -1,0 +1,50 @@
+/*
+ * The status file: what a watcher does, did last, and does next, for people who ask later.  Written
+ * by rename, so that a reader sees a whole one.
+ */
+#ifndef SATCHEL_WATCHER_WATCHFILE_H
+#define SATCHEL_WATCHER_WATCHFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+
+#define WATCHFILE "watch.yaml"
+/* Four thousand places with long paths, each byte escaped as four. */
+#define WATCHFILE_BYTES (64u << 20)
+
+struct watchfile_row {
+	char *kind, *path, *name, *how; /* owned; of a stick: path and how */
+};
+
+struct watchfile {
+	uint64_t process; /* 0: it has ended */
+	int64_t started;  /* seconds */
+	uint64_t interval, jitter;
+	char running[256]; /* why a run goes on now, or "" */
+	int64_t last;      /* when the last run ended; 0: none yet */
+	char reason[256], result[32];
+	char text[4 * 1024];
+	int64_t next;                        /* 0: not known */
+	struct watchfile_row *place, *stick; /* owned */
+	size_t places, sticks;
+};
+
+/** watchfile_add(list, n, kind, path, name, how, err): one more row. */
+int watchfile_add(struct watchfile_row **list, size_t *n, const char *kind, const char *path,
+		  const char *name, const char *how, struct err *err);
+void watchfile_clear(struct watchfile *f);
+
+/** watchfile_encode, watchfile_decode: as a document (schemas/watch.yaml); texts are escaped. */
+int watchfile_encode(const struct watchfile *f, struct buf *ret, struct err *err);
+int watchfile_decode(struct bytes in, struct watchfile *ret, struct err *err);
+
+/** watchfile_write(dirfd, text, err), watchfile_read(dirfd, ret, err): 1 read, 0 there is none. */
+int watchfile_write(int dirfd, struct bytes text, struct err *err);
+int watchfile_read(int dirfd, struct watchfile *ret, struct err *err);
+
+/** watchfile_runs(f): is the process that wrote it still there? */
+bool watchfile_runs(const struct watchfile *f);
+
+#endif
