@@ -39,6 +39,7 @@ struct station {
 	char **allow; /* owned; absolute directories below root in which channels may write */
 	size_t allows;
 	enum local_answer local;    /* what happens to local changes */
+	bool sticks;                /* are media that are plugged in looked at? */
 	bool owners, special_modes; /* does the owner of this machine let channels set them? */
 	struct db *db;              /* owned */
 	int lock;                   /* owned; -1 while reading only */

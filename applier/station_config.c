@@ -36,6 +36,9 @@ static const char config_text[] =
     "owners: false\n"
     "special-modes: false\n"
     "\n"
+    "# May satchel watch look for this site's depot on media that are plugged in?\n"
+    "sticks: true\n"
+    "\n"
     "# Directories (a share, a stick) that are looked at, best first; absent ones are fine.\n";
 
 static const char allow_listed[] = "allow:\n  - \"/opt\"\n  - \"/srv\"\n";
@@ -153,6 +156,7 @@ static int config_fields(struct station *s, const struct node *root, struct err 
 		if (strcmp(answer, answers[i]) == 0)
 			s->local = (enum local_answer)i;
 	s->owners = node_bool(node_get(root, "owners"), false);
+	s->sticks = node_bool(node_get(root, "sticks"), true);
 	s->special_modes = node_bool(node_get(root, "special-modes"), false);
 	return 0;
 }

@@ -80,7 +80,7 @@ static int depot_add(struct sync *y, const char *path, struct err *err)
 	return 0;
 }
 
-static int depots_open(struct sync *y, const char *only, struct err *err)
+int sync_open(struct sync *y, const char *only, struct err *err)
 {
 	int rc = 0;
 
@@ -278,14 +278,14 @@ static int strangers_drop(struct sync *y, struct err *err)
 
 int sync_depots(struct sync *y, struct err *err)
 {
-	int rc = depots_open(y, NULL, err);
+	int rc = sync_open(y, NULL, err);
 
 	if (rc == 0)
 		rc = depots_pass(y, follow_trust, err);
 	return rc < 0 ? rc : strangers_drop(y, err);
 }
 
-static int sync_follow(struct sync *y, struct err *err)
+int sync_follow(struct sync *y, struct err *err)
 {
 	int rc = depots_pass(y, follow_trust, err);
 
@@ -496,7 +496,7 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 	int rc = dry ? 0 : sync_recover(y, err);
 
 	if (rc == 0)
-		rc = depots_open(y, only, err);
+		rc = sync_open(y, only, err);
 	if (rc == 0)
 		rc = sync_follow(y, err);
 	if (rc == 0 && y->beat.sequence > 0 && y->depots > 0)

@@ -30,6 +30,21 @@ enum sync_flags { SYNC_DRY_RUN = 1 << 0 };
 int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,
 		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
 
+/* What a look at the depots found, before anything is applied. */
+struct sync_news {
+	uint64_t beat; /* newest accepted; 0: none */
+	bool newer;    /* a beat that was not known */
+	bool ours;     /* it may bring something for this workstation */
+	bool knocked;  /* it asks us to look at once */
+};
+
+/**
+ * sync_look(s, ret, err): the cheap part of a sync, for a watcher: trust and beat of every depot at
+ * hand are followed and kept, and nothing else is read.  ${ret->ours} says whether a shard that
+ * this workstation has to do with is another one than before.
+ */
+int sync_look(struct station *s, struct sync_news *ret, struct err *err);
+
 /** sync_file(s, path, flags, each, arg, err): one bundle by hand, of a channel that this
  * workstation subscribes to, or of its private channel; freshness is unknown, and the receipt,
  * which goes to the depots of the configuration, says so.  Older than what is held: RC_REPLAY; held

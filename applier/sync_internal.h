@@ -43,6 +43,10 @@ int sync_begin(struct station *s, enum sync_flags flags,
 int sync_end(struct sync *y, int rc, struct err *err);
 /** sync_depots(y, err): the depots of the configuration that are at hand and ours, to report to. */
 int sync_depots(struct sync *y, struct err *err);
+/** sync_open(y, only, err): the depots at hand, or the one named.  sync_follow(y, err): trust and
+ * beat of the depots in hand: 1 when there is a beat to go by. */
+int sync_open(struct sync *y, const char *only, struct err *err);
+int sync_follow(struct sync *y, struct err *err);
 /** sync_report(y, err): the receipt, into the outbox and every depot at hand that is ours. */
 int sync_report(struct sync *y, struct err *err);
 

@@ -51,7 +51,7 @@ static bool wanted(const struct run *r, const char *name)
 	for (size_t i = 0; i < r->n; i++)
 		if (strcmp(r->only[i], name) == 0)
 			return true;
-	return r->n == 0;
+	return r->n == 0 && !(r->flags & PUBLISH_NO_CHANNELS);
 }
 
 static int names_check(const struct run *r, struct err *err)
@@ -161,7 +161,7 @@ static void step_commit(struct run *r, int (*step)(struct run *r, struct err *er
 
 static int beat_step(struct run *r, struct err *err)
 {
-	return publish_beat(r->s, err);
+	return publish_beat(r->s, 0, err);
 }
 
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,

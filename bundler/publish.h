@@ -14,7 +14,9 @@ enum publish_flags {
 	PUBLISH_DRY_RUN = 1 << 0,
 	PUBLISH_ALLOW_EMPTY = 1 << 1, /* a source that lost everything, or most, by surprise */
 	PUBLISH_FULL = 1 << 2,        /* make a new full bundle as well */
-	PUBLISH_REREAD = 1 << 3,      /* read every file, whatever stat says */
+	PUBLISH_NO_CHANNELS =
+	    1 << 4,              /* private channels and the beat only, unless some are named */
+	PUBLISH_REREAD = 1 << 3, /* read every file, whatever stat says */
 };
 
 struct publish_counts {
@@ -43,9 +45,17 @@ struct private_file {
 int private_publish(struct site *s, const struct key_public *sign, const struct key_public *seal,
 		    const struct private_file *files, size_t n, struct err *err);
 
-/** publish_beat(s, err): shards that changed, and a new beat when anything changed or the last one
- * is half through its life. In the caller's transaction, into the outbox. */
-int publish_beat(struct site *s, struct err *err);
+/** publish_beat(s, flags, err): shards that changed, and a new beat when anything changed or the
+ * last one is half through its life. In the caller's transaction, into the outbox. */
+enum beat_flags { BEAT_ANYWAY = 1 << 0 /* a new beat, though nothing changed */ };
+int publish_beat(struct site *s, enum beat_flags flags, struct err *err);
+
+/**
+ * publish_knock(s, names, n, err): ring at workstations ("all": at every one): a new beat, posted
+ * at once, that names them.  Beats of the next ten minutes repeat it, for those who look a little
+ * later.  RC_USAGE when a name is nobody's.
+ */
+int publish_knock(struct site *s, const char *const *names, size_t n, struct err *err);
 
 /** publish_post(s, err): everything committed and not yet posted, to the home depot: bundles,
  * heads, shards, trust, then the beat last. */

@@ -121,6 +121,10 @@ struct digest publish_empty_tree(void);
 /* publish_head.c: choose the bundles of the new head, sign it, put it into the outbox. */
 int publish_head(struct publishing *p, struct err *err);
 
+/* publish_knock.c */
+/** publish_knocks(s, b, err): whom the beat ${b} rings at. */
+int publish_knocks(struct site *s, struct beat *b, struct err *err);
+
 /* publish_post.c */
 /** publish_retire(s, path, err): remove a file from the depot when no kept beat leads to it. */
 int publish_retire(struct site *s, const char *path, struct err *err);

@@ -70,6 +70,10 @@ static int site_yaml_use(struct site *s, const struct node *root, struct err *er
 		return rc;
 	s->beat_hours = node_u64(node_get(root, "beat-hours"), SITE_BEAT_HOURS);
 	s->silent_hours = node_u64(node_get(root, "silent-hours"), SITE_SILENT_HOURS);
+	s->sync_minutes = node_u64(node_get(root, "sync-minutes"), SITE_SYNC_MINUTES);
+	s->jitter_percent = node_u64(node_get(root, "jitter-percent"), SITE_JITTER_PERCENT);
+	s->watch = node_bool(node_get(root, "watch"), false);
+	s->sticks = node_bool(node_get(root, "sticks"), true);
 	s->warning_days = node_u64(node_get(root, "licence-warning-days"), SITE_WARNING_DAYS);
 	site_word_copy(s->baseline, node_get(root, "policy"));
 	if (state != NULL)

@@ -35,6 +35,7 @@ struct site_channel {
 			    "group:NAME" */
 	size_t audiences;
 	bool owners, special_modes;
+	bool watch;       /* published by itself when its source changed */
 	char on_leave[8]; /* "keep" or "remove" */
 	uint64_t keep;    /* generations whose content is kept */
 };
@@ -96,6 +97,10 @@ struct site {
 	char *depot;              /* owned; home depot */
 	char *depot_real;         /* owned; without links; NULL: not asked yet, "": not at hand */
 	uint64_t beat_hours;      /* validity of a beat */
+	uint64_t sync_minutes;    /* between two runs of the watcher */
+	uint64_t jitter_percent;  /* of that */
+	bool watch;               /* edited documents are published by themselves */
+	bool sticks;              /* media that are plugged in are looked at */
 	uint64_t silent_hours;    /* a workstation not heard from for longer is orange */
 	uint64_t warning_days;    /* a licence that ends sooner is warned about */
 	char baseline[WORD_NAME]; /* the policy of all; "": none */

@@ -34,6 +34,7 @@ static int channel_decode(struct yaml **y, const char *name, void *ret, struct e
 		 node_text(node_get(root, "on-leave"), "keep"));
 	c->owners = node_bool(node_get(root, "owners"), false);
 	c->special_modes = node_bool(node_get(root, "special-modes"), false);
+	c->watch = node_bool(node_get(root, "watch"), false);
 	c->keep = node_u64(node_get(root, "keep"), SITE_KEEP);
 	rc = site_text_keep(&c->source, node_get(root, "source"), err);
 	if (rc == 0)
@@ -57,6 +58,8 @@ static void channel_encode(const void *element, struct yaml_writer *w)
 		yaml_bool(w, "owners", true);
 	if (c->special_modes)
 		yaml_bool(w, "special-modes", true);
+	if (c->watch)
+		yaml_bool(w, "watch", true);
 	site_word_encode(w, "on-leave", c->on_leave);
 	if (c->keep != 0)
 		yaml_u64(w, "keep", c->keep);

@@ -17,10 +17,12 @@
 #define SITE_SUFFIX        ".yaml"
 #define SITE_DOCUMENT_PATH (LIMIT_NAME + 32) /* "channels/NAME.yaml" with NUL */
 
-#define SITE_BEAT_HOURS   168 /* a week: a stick that is carried every few days stays fresh */
-#define SITE_SILENT_HOURS 168
-#define SITE_WARNING_DAYS 30 /* a month to buy what ends */
-#define SITE_KEEP         8  /* generations whose content is kept, unless the channel says else */
+#define SITE_BEAT_HOURS     168 /* a week: a stick that is carried every few days stays fresh */
+#define SITE_SILENT_HOURS   168
+#define SITE_SYNC_MINUTES   60
+#define SITE_JITTER_PERCENT 10
+#define SITE_WARNING_DAYS   30 /* a month to buy what ends */
+#define SITE_KEEP           8  /* generations whose content is kept, unless the channel says else */
 
 /** site_marker_post(d, site, err): the marker, when there is none.  RC_CONFLICT: another site's. */
 int site_marker_post(struct depot *d, const struct digest *site, struct err *err);

@@ -62,6 +62,9 @@ static int take_options(struct site_channel *c, const struct args *args, struct 
 	take_list(args, "exclude", &c->exclude, &c->excludes, lists->exclude);
 	c->owners |= args_has(args, "owners");
 	c->special_modes |= args_has(args, "special-modes");
+	if (args_has(args, "watch") && args_has(args, "no-watch"))
+		return err_set(err, RC_USAGE, "--watch or --no-watch, not both");
+	c->watch = (c->watch || args_has(args, "watch")) && !args_has(args, "no-watch");
 	if (strcmp(on_leave, "keep") != 0 && strcmp(on_leave, "remove") != 0)
 		return err_set(err, RC_USAGE, "--on-leave is keep or remove, not \"%s\"", on_leave);
 	if (on_leave != c->on_leave)
@@ -187,6 +190,7 @@ static int channel_json(struct json *j, const struct site_channel *c, uint64_t g
 	json_close(j, ']');
 	json_bool(j, "owners", c->owners);
 	json_bool(j, "special_modes", c->special_modes);
+	json_bool(j, "watch", c->watch);
 	json_text(j, "on_leave", c->on_leave);
 	json_u64(j, "keep", c->keep);
 	json_close(j, '}');
@@ -295,6 +299,7 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 		printf("  for       %s\n", c->audience[i]);
 	for (size_t i = 0; i < c->excludes; i++)
 		printf("  exclude   %s\n", c->exclude[i]);
+	printf("  watch     %s\n", c->watch ? "published by the watcher when it changed" : "no");
 	printf("  owners    %s\n  special   %s\n  on leave  %s\n  keep      %llu generations\n",
 	       c->owners ? "kept" : "root or the running user",
 	       c->special_modes ? "set-id and sticky bits kept" : "plain permission bits only",

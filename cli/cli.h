@@ -111,6 +111,7 @@ COMMAND(workstation_revoke);
 COMMAND(publish);
 COMMAND(collect);
 COMMAND(sync);
+COMMAND(watch);
 COMMAND(status);
 COMMAND(events);
 COMMAND(trust_show);

@@ -17,6 +17,8 @@ static const struct option_row channel_options[] = {
     {"exclude", 0, "GLOB", "leave out what matches, by name or by path", true},
     {"owners", 0, NULL, "owners are part of the tree", false},
     {"special-modes", 0, NULL, "set-id and sticky bits are part of the tree", false},
+    {"watch", 0, NULL, "the watcher publishes the source by itself when it changed", false},
+    {"no-watch", 0, NULL, "it does so no more", false},
     {"on-leave", 0, "keep|remove", "what a workstation does when it is no longer subscribed",
      false},
     {"keep", 0, "N", "generations whose content the server keeps (default: 16)", false},
@@ -34,6 +36,14 @@ static const struct option_row publish_options[] = {
     {"allow-empty", 0, NULL, "a source that lost most of its files is meant so", false},
     {"full", 0, NULL, "make a new full bundle as well", false},
     {"reread", 0, NULL, "read every file, also where nothing seems changed", false},
+};
+static const struct option_row sync_options[] = {
+    {"knock", 0, NULL, "on a server: ring at these workstations (or all): they look at once",
+     false},
+};
+static const struct option_row watch_options[] = {
+    {"every", 0, "SECONDS", "instead of the interval of the site or the policy", false},
+    {"status", 0, NULL, "say what the watcher did last and does next, and end", false},
 };
 static const struct option_row status_options[] = {
     {"exit-code", 0, NULL, "end with 8 unless every workstation is green", false},
@@ -143,8 +153,12 @@ const struct command commands[] = {
      OPTIONS(apply_options), 0, 1, cmd_apply},
     {"drift", SIDE_STATION, "", "what differs on disk from what was applied", NO_OPTIONS, 0, 0,
      cmd_drift},
-    {"sync", SIDE_EITHER, "", "server: collect, then publish; workstation: apply and report",
-     NO_OPTIONS, 0, 0, cmd_sync},
+    {"sync", SIDE_EITHER, "[--knock WORKSTATION...]",
+     "server: collect, then publish; workstation: apply and report", OPTIONS(sync_options), 0,
+     ARGS_MAX, cmd_sync},
+    {"watch", SIDE_EITHER, "[--every SECONDS] [--status]",
+     "sync by itself: when something changed, when a stick is plugged in, and every hour",
+     OPTIONS(watch_options), 0, 0, cmd_watch},
     {"status", SIDE_EITHER, "",
      "one honest colour for every workstation; on a workstation, its own state",
      OPTIONS(status_options), 0, 0, cmd_status},

@@ -65,6 +65,10 @@ static int look_beat(struct bytes inner, struct teller *t, struct err *err)
 	     b.sequence, b.epoch, b.shards, b.trust);
 	tell_time(t, err, "issued", b.issued);
 	tell_time(t, err, "expires", b.expires);
+	if (b.knock_all)
+		tell(t, err, "knock", "all workstations");
+	for (size_t i = 0; i < b.knocks; i++)
+		tell(t, err, "knock", "%s", b.knock[i]);
 	return tell_digest(t, err, "site", &b.site);
 }
 

@@ -10,6 +10,7 @@
 #include "applier/drift.h"
 #include "cli/server.h"
 #include "cli/term.h"
+#include "cli/watch.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/format/changes.h"
@@ -168,22 +169,6 @@ int cmd_apply(struct cli *cli, const struct args *args, struct err *err)
 			     args_has(args, "dry-run") ? SYNC_DRY_RUN : 0, err);
 }
 
-int cmd_sync(struct cli *cli, const struct args *args, struct err *err)
-{
-	OWNED(site_freep) struct site *s = NULL;
-	bool server;
-	int rc = cli_on_server(cli, &server, err);
-
-	if (rc < 0)
-		return rc;
-	if (!server)
-		return station_apply(cli, NULL, 0, err);
-	rc = server_open(cli, SITE_LOCK, &s, err);
-	if (rc == 0)
-		rc = server_collect(cli, s, err);
-	return rc < 0 ? rc : server_publish(cli, s, args, err);
-}
-
 struct held_print {
 	struct json *json; /* NULL: text */
 };
@@ -247,6 +232,7 @@ int station_status(struct cli *cli, struct err *err)
 		json_text(&j, "site", s->trust.name);
 		json_text(&j, "id", s->id);
 		json_u64(&j, "trust", s->trust.version);
+		watch_lines(s->state, &j);
 		json_open(&j, "depots", '[');
 		for (size_t i = 0; i < s->depots; i++)
 			json_text(&j, NULL, s->depot[i]);
@@ -267,6 +253,7 @@ int station_status(struct cli *cli, struct err *err)
 	for (size_t i = 0; i < s->depots; i++)
 		printf("  depot     %s\n", s->depot[i]);
 	printf("  root      %s\n", s->root);
+	watch_lines(s->state, NULL);
 	return station_channels(s, each_held, &(struct held_print){NULL}, err);
 }
 

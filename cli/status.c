@@ -8,8 +8,10 @@
 #include "cli/server.h"
 #include "cli/station.h"
 #include "cli/term.h"
+#include "cli/watch.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "watcher/control.h"
 
 struct status_print {
 	struct cli *cli;
@@ -208,9 +210,11 @@ int server_status(struct cli *cli, const struct args *args, struct err *err)
 	if (cli->json) {
 		json_open(&j, NULL, '{');
 		site_json(&j, &g);
+		watch_lines(s->state, &j);
 		json_open(&j, "workstations", '[');
 	} else {
 		site_text(&g, p.now);
+		watch_lines(s->state, NULL);
 	}
 	rc = print_workstations(cli, s, &p, err);
 	if (cli->json) {
@@ -315,7 +319,9 @@ int cmd_status(struct cli *cli, const struct args *args, struct err *err)
 	bool server;
 	int rc = cli_on_server(cli, &server, err);
 
-	if (rc < 0)
-		return rc;
+	if (rc == 0)
+		rc = watch_ask(cli, server, CONTROL_STATUS, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	return server ? server_status(cli, args, err) : station_status(cli, err);
 }

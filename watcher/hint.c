@@ -8,12 +8,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/own.h"
 
 /* What may be new: a file whose writer is done, one that was moved there, a directory. */
-#define EVENTS_DEPOT (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF)
+#define EVENTS_DEPOT     (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF)
+#define EVENTS_DOCUMENTS (EVENTS_DEPOT | IN_DELETE | IN_MOVED_FROM)
 /* In a tree every change counts; writing itself too, so that the end of it is waited for. */
 #define EVENTS_TREE (EVENTS_DEPOT | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM)
 /* Between two messages, so that a million events are not a million messages. */
@@ -48,6 +49,7 @@ struct watching {
 	enum hint_scope scope;
 	uint64_t type; /* of the file system */
 	int fd;        /* to the watcher */
+	int64_t told;  /* when */
 };
 
 static int tell(struct watching *w, enum hint_what what)
@@ -67,30 +69,42 @@ static int watch_one(const char *path, int events)
 	return inotifytools_error() == ENOSPC ? RC_LIMIT : 0;
 }
 
-static int watch_below(const char *path, const char *name)
+static int watch_below(const char *path, const char *name, int events)
 {
 	char full[PATH_MAX];
 
 	if ((size_t)snprintf(full, sizeof(full), "%s/%s", path, name) >= sizeof(full))
 		return 0;
-	return watch_one(full, EVENTS_DEPOT);
+	return watch_one(full, events);
 }
 
 static int watch_inbox(const char *path)
 {
-	int rc = watch_below(path, "inbox");
+	int rc = watch_below(path, "inbox", EVENTS_DEPOT);
 
 	for (unsigned xx = 0; xx < 256 && rc == 1; xx++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "inbox/%02x", xx);
-		if (watch_below(path, name) < 0)
+		if (watch_below(path, name, EVENTS_DEPOT) < 0)
 			return RC_LIMIT;
 	}
 	return rc;
 }
 
-/* A clone of the documents' own history changes with every command of git and says nothing. */
+/* Not what else may lie there: a state directory, the history of git. */
+static int watch_documents(const char *path)
+{
+	static const char *const below[] = {"channels", "workstations", "groups",  "users",
+					    "licences", "keys",         "policies"};
+
+	for (size_t i = 0; i < ARRAY_LEN(below); i++)
+		if (watch_below(path, below[i], EVENTS_DOCUMENTS) < 0)
+			return RC_LIMIT;
+	return 1;
+}
+
+/* What git keeps for itself changes with every command of it. */
 static int watch_tree(const char *path)
 {
 	char git[PATH_MAX];
@@ -116,8 +130,12 @@ static int watch_all(const struct watching *w)
 		return rc;
 	if (w->scope == HINT_INBOX)
 		return watch_inbox(w->path) < 0 ? RC_LIMIT : 1;
-	return watch_below(w->path, "beats") < 0 || watch_below(w->path, "trust") < 0 ? RC_LIMIT
-										      : 1;
+	if (w->scope == HINT_DOCUMENTS)
+		return watch_documents(w->path);
+	return watch_below(w->path, "beats", EVENTS_DEPOT) < 0 ||
+		       watch_below(w->path, "trust", EVENTS_DEPOT) < 0
+		   ? RC_LIMIT
+		   : 1;
 }
 
 /* Is the directory that we were asked for still there, and the same? */
@@ -128,27 +146,47 @@ static bool still_there(const struct watching *w, const struct stat *was)
 	return stat(w->path, &st) == 0 && st.st_dev == was->st_dev && st.st_ino == was->st_ino;
 }
 
-/* The next piece of news, several events in one: what to tell, or HINT_NONE for nothing. */
+/* A directory that is new in a tree is watched with all that is in it already. */
+static int directory_taken(const struct watching *w, const struct inotify_event *e)
+{
+	const char *parent = inotifytools_filename_from_wd(e->wd);
+	char full[PATH_MAX];
+
+	if (w->scope != HINT_TREE || parent == NULL || (e->mask & IN_Q_OVERFLOW))
+		return watch_all(w);
+	if (!(e->mask & (IN_CREATE | IN_MOVED_TO)) || e->len == 0 || strcmp(e->name, ".git") == 0)
+		return 1;
+	if ((size_t)snprintf(full, sizeof(full), "%s%s", parent, e->name) >= sizeof(full))
+		return 1;
+	return watch_tree(full);
+}
+
+/* The next event, waited for: what it means.  (Asked without waiting, the library waits as well.)
+ */
 static enum hint_what next_news(struct watching *w, const struct stat *was)
 {
-	enum hint_what what = HINT_CHANGED;
-	bool directories = false, self = false;
-	struct inotify_event *e = inotifytools_next_event(-1);
+	const struct inotify_event *e = inotifytools_next_event(-1);
+	bool self;
 
 	if (e == NULL)
 		return HINT_GONE;
-	do {
-		if (e->mask & IN_Q_OVERFLOW)
-			what = HINT_LOST;
-		directories |= (e->mask & (IN_ISDIR | IN_Q_OVERFLOW)) != 0;
-		self |= (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
-		e = inotifytools_next_event(0);
-	} while (e != NULL);
+	self = (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
 	if (self && !still_there(w, was))
 		return HINT_GONE;
-	if ((directories || self) && watch_all(w) < 0)
+	if ((self || (e->mask & (IN_ISDIR | IN_Q_OVERFLOW))) && directory_taken(w, e) < 0)
 		return HINT_FULL;
-	return what;
+	return e->mask & IN_Q_OVERFLOW ? HINT_LOST : HINT_CHANGED;
+}
+
+/* What is told again within so short a time changes nothing for whoever waits for quiet. */
+static int tell_news(struct watching *w, enum hint_what what)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (what == HINT_CHANGED && now < w->told + QUIET_MS)
+		return 0;
+	w->told = now;
+	return tell(w, what);
 }
 
 static int helper(void *arg, int fd)
@@ -169,14 +207,9 @@ static int helper(void *arg, int fd)
 	rc = watch_all(w);
 	if (rc <= 0)
 		return tell(w, rc < 0 ? HINT_FULL : HINT_ABSENT);
-	for (enum hint_what what = HINT_READY; tell(w, what) == 0;) {
-		struct timespec quiet = {0, QUIET_MS * 1000000L};
-
+	for (enum hint_what what = HINT_READY; tell_news(w, what) == 0; what = next_news(w, &st))
 		if (what == HINT_GONE || what == HINT_FULL)
 			return 0;
-		what = next_news(w, &st);
-		nanosleep(&quiet, NULL);
-	}
 	return 1;
 }
 

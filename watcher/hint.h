@@ -10,9 +10,10 @@
 #include "core/os/child.h"
 
 enum hint_scope {
-	HINT_BEATS, /* a depot's beats and trust: what a workstation waits for */
-	HINT_INBOX, /* a depot's inbox: what a server waits for */
-	HINT_TREE,  /* everything below: sources and documents */
+	HINT_BEATS,     /* a depot's beats and trust: what a workstation waits for */
+	HINT_INBOX,     /* a depot's inbox: what a server waits for */
+	HINT_DOCUMENTS, /* of a site: its directory and the known ones in it */
+	HINT_TREE,      /* everything below: sources */
 };
 
 enum hint_what {

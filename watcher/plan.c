@@ -14,7 +14,10 @@ bool place_equal(const struct place *a, const struct place *b)
 
 enum hint_scope place_scope(enum place_kind kind)
 {
-	return kind == PLACE_DEPOT ? HINT_BEATS : kind == PLACE_INBOX ? HINT_INBOX : HINT_TREE;
+	static const enum hint_scope scopes[PLACE_KINDS] = {HINT_BEATS, HINT_INBOX, HINT_TREE,
+							    HINT_DOCUMENTS};
+
+	return scopes[kind];
 }
 
 static void place_clear(struct place *p)

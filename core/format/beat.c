@@ -29,6 +29,25 @@ static int beat_shards(const struct node *map, struct beat *ret, struct err *err
 	return 0;
 }
 
+static bool id_is(const char *text)
+{
+	return strlen(text) == WORKSTATION_ID && text[strspn(text, "0123456789abcdef")] == '\0';
+}
+
+/* Additions are not checked by the schema; what is not understood is passed over, as an older
+ * reader does. */
+static void beat_knock(const struct node *list, struct beat *ret)
+{
+	for (size_t i = 0; node_is_list(list) && i < node_count(list); i++) {
+		const char *text = node_text(node_at(list, i), "");
+
+		if (strcmp(text, "all") == 0 || ret->knocks == BEAT_KNOCKS)
+			ret->knock_all = true;
+		else if (id_is(text))
+			memcpy(ret->knock[ret->knocks++], text, WORKSTATION_ID + 1);
+	}
+}
+
 int beat_decode(struct bytes in, struct beat *ret, struct err *err)
 {
 	OWNED(yaml_freep) struct yaml *y = NULL;
@@ -44,6 +63,7 @@ int beat_decode(struct bytes in, struct beat *ret, struct err *err)
 	if (b.expires < b.issued)
 		return node_error(node_get(yaml_root(y), "expires"), err,
 				  "it expires before it was issued");
+	beat_knock(node_get(node_get(yaml_root(y), "more"), "knock"), &b);
 	*ret = b;
 	return 0;
 }
@@ -53,6 +73,18 @@ static int beat_again(struct bytes text, struct err *err)
 	struct beat same;
 
 	return beat_decode(text, &same, err);
+}
+
+static void beat_knock_encode(const struct beat *b, struct yaml_writer *w)
+{
+	yaml_map(w, "more");
+	yaml_list(w, "knock");
+	if (b->knock_all)
+		yaml_text(w, NULL, "all");
+	for (size_t i = 0; i < b->knocks; i++)
+		yaml_text(w, NULL, b->knock[i]);
+	yaml_close(w);
+	yaml_close(w);
 }
 
 int beat_encode(const struct beat *b, struct buf *ret, struct err *err)
@@ -71,5 +103,6 @@ int beat_encode(const struct beat *b, struct buf *ret, struct err *err)
 		yaml_digest(w, xx, &b->shard[i].digest);
 	}
 	yaml_close(w);
+	beat_knock_encode(b, w);
 	return document_end(w, beat_again, ret, err);
 }

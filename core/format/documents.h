@@ -26,6 +26,9 @@
 int trustdoc_decode(struct bytes in, struct trust *ret, struct err *err);
 int trustdoc_encode(const struct trust *t, struct buf *ret, struct err *err);
 
+/* Workstations that one beat rings at; more are rung at all together. */
+#define BEAT_KNOCKS 64u
+
 struct beat {
 	struct digest site;
 	uint64_t epoch;    /* of the beat role */
@@ -37,6 +40,11 @@ struct beat {
 		struct digest digest; /* identity of the shard */
 	} shard[256];                 /* ascending xx, only those that have entries */
 	size_t shards;
+	/* Who should look at once, though nothing may have changed for them: an addition (`more`)
+	 * that readers may ignore. */
+	bool knock_all;
+	char knock[BEAT_KNOCKS][WORKSTATION_ID + 1];
+	size_t knocks;
 };
 int beat_decode(struct bytes in, struct beat *ret, struct err *err);
 int beat_encode(const struct beat *b, struct buf *ret, struct err *err);

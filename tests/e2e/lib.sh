@@ -48,6 +48,32 @@ same_tree() { # same_tree DIR DIR
 	}
 }
 
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds; WHAT is said when it does not
+wait_for() {
+	wait_left=$(($1 * 20))
+	wait_what=$2
+	shift 2
+	until "$@" > "$WORK/waited" 2>&1; do
+		wait_left=$((wait_left - 1))
+		[ "$wait_left" -gt 0 ] || { cat "$WORK"/*.log "$WORK/waited" 2> /dev/null; fail "it did not come: $wait_what"; }
+		sleep 0.05
+	done
+}
+holds() { [ "$(cat "$1" 2> /dev/null)" = "$2" ]; } # holds FILE TEXT
+
+# watching NAME ARGUMENTS...: satchel ARGUMENTS watch in the background, what it says in NAME.log; ended at the exit
+WATCHERS=
+watching() {
+	watching_name=$1
+	shift
+	"$SATCHEL" -v "$@" > "$WORK/$watching_name.log" 2>&1 &
+	echo $! > "$WORK/$watching_name.pid"
+	WATCHERS="$WATCHERS $!"
+	trap 'kill $WATCHERS 2> /dev/null || :; wait' EXIT
+	wait_for 10 "the watcher $watching_name" grep -q 'watching for' "$WORK/$watching_name.log"
+}
+log_says() { grep -qF -- "$2" "$WORK/$1.log"; } # log_says NAME TEXT
+
 colour() { # colour WORKSTATION COLOUR
 	server status --json > "$WORK/status.json"
 	got=$(/usr/bin/python3 -c 'import json,sys

@@ -766,7 +766,7 @@ Test(beat, a_shard_is_signed_again_only_when_something_in_it_changed)
 		must(db_exec(s->db, sql, &err));
 	}
 	must(db_begin(s->db, &err));
-	must(publish_beat(s, &err));
+	must(publish_beat(s, 0, &err));
 	must(db_commit(s->db, &err));
 	n = server_number(s, "SELECT count(*) FROM outbox WHERE path GLOB 'shards/*'");
 	cr_assert_gt(n, 20);
@@ -775,7 +775,7 @@ Test(beat, a_shard_is_signed_again_only_when_something_in_it_changed)
 		     "'00000000000000000000000000000007', 1, 1, zeroblob(32), randomblob(32), 'p')",
 		     &err));
 	must(db_begin(s->db, &err));
-	must(publish_beat(s, &err));
+	must(publish_beat(s, 0, &err));
 	must(db_commit(s->db, &err));
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM outbox WHERE path GLOB 'shards/*'"), n,
 		     "one more, one retired");
@@ -783,7 +783,7 @@ Test(beat, a_shard_is_signed_again_only_when_something_in_it_changed)
 	cr_assert_eq(beats(s), 2);
 	must(db_exec(s->db, "UPDATE workstation SET state = 'revoked'", &err));
 	must(db_begin(s->db, &err));
-	must(publish_beat(s, &err));
+	must(publish_beat(s, 0, &err));
 	must(db_commit(s->db, &err));
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM shard"), 0);
 	cr_assert_eq(beats(s), 3);

@@ -67,7 +67,7 @@ static void private_write(struct fixture *f, const struct subs *subs)
 	s->trust.epoch[ROLE_PUBLISH] += subs->ahead;
 	cr_assert_eq(private_publish(s, &psign, &pseal, file, n, &f->err), 0, "%s", f->err.text);
 	cr_assert_eq(db_begin(s->db, &f->err), 0);
-	cr_assert_eq(publish_beat(s, &f->err), 0, "%s", f->err.text);
+	cr_assert_eq(publish_beat(s, 0, &f->err), 0, "%s", f->err.text);
 	cr_assert_eq(db_commit(s->db, &f->err), 0);
 	cr_assert_eq(publish_post(s, &f->err), 0, "%s", f->err.text);
 	site_free(s);

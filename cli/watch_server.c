@@ -1,0 +1,202 @@
+/*
+ * What a server's watcher does when it is time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bundler/collect.h"
+#include "bundler/publish.h"
+#include "bundler/site.h"
+#include "cli/server.h"
+#include "cli/term.h"
+#include "cli/watch.h"
+#include "core/base/own.h"
+
+/* Reasons for which everything is published, not only what is known to have changed. */
+#define EVERYTHING (RUN_START | RUN_TIMER | RUN_ASKED | RUN_AGAIN | RUN_STICK | RUN_NEWS)
+
+static int site_of(struct watch_who *w, enum site_flags flags, struct say *say, struct site **ret,
+		   struct err *err)
+{
+	const char *dir = cli_site_dir(w->cli, err);
+
+	return dir == NULL ? err->rc : site_open(dir, flags, say, ret, err);
+}
+
+int watch_server_who(struct watch_who *w, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	char site[4 * sizeof(((struct trust *)0)->name)];
+	bool beside; /* the socket lies in the state directory */
+	int rc = site_of(w, 0, w->cli->say, &s, err);
+
+	if (rc < 0)
+		return rc;
+	beside = strcmp(w->state, w->control) == 0;
+	w->seed = get_u64(s->id.b);
+	free(w->state);
+	w->state = TAKE(s->state);
+	if (beside) {
+		free(w->control);
+		w->control = strdup(w->state);
+	}
+	err_escape(site, sizeof(site), s->trust.name);
+	if (w->control == NULL || asprintf(&w->words, "site %s", site) < 0) {
+		w->words = NULL;
+		return err_memory(err);
+	}
+	return 0;
+}
+
+static int source_add(struct site *s, const struct site_channel *c, struct plan *plan)
+{
+	char full[2 * LIMIT_PATH];
+
+	if (c->source[0] == '/')
+		return plan_add(plan, PLACE_SOURCE, c->source, c->name, NULL);
+	snprintf(full, sizeof(full), "%s/%s", s->dir, c->source);
+	return plan_add(plan, PLACE_SOURCE, full, c->name, NULL);
+}
+
+static void plan_fill(struct site *s, struct plan *plan)
+{
+	int rc;
+
+	plan->interval_ms = (int64_t)s->sync_minutes * 60000;
+	plan->jitter = (unsigned)s->jitter_percent;
+	plan->sticks = s->sticks;
+	rc = plan_add(plan, PLACE_INBOX, s->depot, "", NULL);
+	if (rc == 0)
+		rc = plan_add(plan, PLACE_DOCUMENTS, s->dir, "", NULL);
+	for (size_t i = 0; rc == 0 && i < s->channels; i++)
+		if (s->channel[i].watch)
+			rc = source_add(s, &s->channel[i], plan);
+}
+
+static void published_said(void *arg, const char *channel, const struct publish_counts *c)
+{
+	char entries[TEXT_SIZE];
+
+	if (!c->made)
+		return;
+	count_text(entries, c->added + c->changed + c->renamed + c->deleted + c->metadata);
+	watch_said(arg, "%s: generation %llu, %s %s", channel, (unsigned long long)c->generation,
+		   entries, strcmp(entries, "1") == 0 ? "change" : "changes");
+}
+
+static int collect_run(struct site *s, struct run_result *ret, bool *ret_answer, struct err *err)
+{
+	struct collect_counts c = {0};
+	int rc = collect_site(s, &c, err);
+
+	if (c.receipts > 0)
+		watch_said(ret, "collected %llu %s", (unsigned long long)c.receipts,
+			   plural(c.receipts, "receipt", "receipts"));
+	if (c.requests > 0)
+		watch_said(ret, "collected %llu %s (%llu enrolled)", (unsigned long long)c.requests,
+			   plural(c.requests, "request", "requests"),
+			   (unsigned long long)c.enrolled);
+	if (c.refused > 0)
+		watch_said(ret, "%llu refused (satchel events says why)",
+			   (unsigned long long)c.refused);
+	*ret_answer = c.requests > 0;
+	return rc;
+}
+
+/*
+ * What is published depends on why: all of it at its time; of sources that changed, those; after
+ * requests, what answers them.  A receipt alone makes no new beat: that it was recorded travels
+ * with the next one, or a thousand receipts would be a thousand beats for a thousand machines.
+ */
+static int publish_run(struct site *s, const struct run_order *o, bool answer,
+		       struct run_result *ret, struct err *err)
+{
+	const char *only[PLAN_PLACES];
+	size_t n = 0;
+
+	if (o->reasons & EVERYTHING)
+		return publish_site(s, NULL, 0, 0, published_said, ret, err);
+	for (size_t i = 0; i < o->channels; i++)
+		if (site_channel(s, o->channel[i]) != NULL)
+			only[n++] = o->channel[i];
+	if (n == 0 && !answer && !(s->watch && (o->reasons & RUN_DOCUMENTS)))
+		return 0;
+	return publish_site(s, only, n, PUBLISH_NO_CHANNELS, published_said, ret, err);
+}
+
+static int site_sync(struct site *s, const struct run_order *o, struct run_result *ret,
+		     struct err *err)
+{
+	struct err bad = {0};
+	bool answer = false;
+	int rc = collect_run(s, ret, &answer, &bad), published;
+
+	published = publish_run(s, o, answer, ret, err);
+	if (published == 0 && rc < 0)
+		*err = bad;
+	return published < 0 ? published : rc;
+}
+
+static void sync_run(struct watch_who *w, const struct run_order *o, struct say *say,
+		     struct plan *plan, struct run_result *ret)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct err err = {0};
+	int rc = site_of(w, SITE_LOCK, say, &s, &err);
+
+	if (rc == 0) {
+		plan_fill(s, plan);
+		rc = site_sync(s, o, ret, &err);
+	}
+	s = site_free(s);
+	if (rc < 0)
+		watch_failed(ret, &err);
+	else if (ret->text[0] == '\0') {
+		ret->nothing = !(o->reasons & (RUN_ASKED | RUN_START));
+		watch_said(ret, "nothing changed");
+	}
+}
+
+static void search_run(struct watch_who *w, const struct run_order *o, struct say *say,
+		       struct run_result *ret)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct err err = {0};
+	char found[4096];
+	int rc = site_of(w, 0, say, &s, &err);
+
+	if (rc == 0)
+		rc = watch_search(o->stick[0], &s->id, found, &err);
+	if (rc < 0)
+		watch_failed(ret, &err);
+	else if ((size_t)snprintf(ret->text, sizeof(ret->text), "%s", found) >= sizeof(ret->text))
+		ret->rc = RC_LIMIT;
+}
+
+void watch_server(void *arg, const struct run_order *order, struct say *say, struct plan *plan,
+		  struct buf *answer, struct run_result *ret)
+{
+	struct watch_who *w = arg;
+	OWNED(site_freep) struct site *s = NULL;
+	struct err err = {0};
+
+	(void)answer;
+	switch (order->what) {
+	case RUN_SYNC:
+		sync_run(w, order, say, plan, ret);
+		return;
+	case RUN_SEARCH:
+		search_run(w, order, say, ret);
+		return;
+	case RUN_PLAN:
+		if (site_of(w, 0, say, &s, &err) < 0)
+			watch_failed(ret, &err);
+		else
+			plan_fill(s, plan);
+		return;
+	case RUN_MESSAGES:
+		watch_said(ret, "messages are for workstations: ask there");
+		return;
+	}
+}

@@ -1,0 +1,248 @@
+/*
+ * What a workstation's watcher does when it is time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "applier/follow.h"
+#include "applier/outbox.h"
+#include "applier/sync.h"
+#include "cli/station.h"
+#include "cli/term.h"
+#include "cli/watch.h"
+#include "core/base/own.h"
+
+int watch_station_who(struct watch_who *w, struct err *err)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	char shown[WORKSTATION_ID + 8], site[4 * sizeof(((struct trust *)0)->name)];
+	struct digest seed;
+	int rc = station_open(w->cli->station, 0, w->cli->say, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (!s->enrolled)
+		return err_set(err, RC_STATE,
+			       "this workstation has not been enrolled: join a site with "
+			       "satchel enrol CODE --depot DIR");
+	fingerprint_text(shown, s->id);
+	err_escape(site, sizeof(site), s->trust.name);
+	seed = digest_of(bytes_of(s->id));
+	w->seed = get_u64(seed.b);
+	if (asprintf(&w->words, "workstation %s of site %s", shown, site) < 0) {
+		w->words = NULL;
+		return err_memory(err);
+	}
+	return 0;
+}
+
+static void plan_fill(struct station *s, struct plan *plan)
+{
+	plan->interval_ms = PLAN_MINUTES * 60000;
+	plan->jitter = PLAN_JITTER;
+	plan->sticks = s->sticks;
+	for (size_t i = 0; i < s->depots; i++)
+		if (plan_add(plan, PLACE_DEPOT, s->depot[i], "", NULL) < 0)
+			return;
+}
+
+/* The depots of this run: those of the configuration that answer, and those on media. */
+static int depots_choose(struct station *s, const struct run_order *o, struct err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->depots; i++) {
+		bool out = false;
+
+		for (size_t d = 0; d < o->deads; d++)
+			out = out || strcmp(s->depot[i], o->dead[d]) == 0;
+		if (out)
+			free(s->depot[i]);
+		else
+			s->depot[kept++] = s->depot[i];
+	}
+	s->depots = kept;
+	for (size_t i = 0; i < o->sticks; i++) {
+		char **grown = reallocarray(s->depot, s->depots + 1, sizeof(*grown));
+		bool there = false;
+
+		if (grown == NULL)
+			return err_memory(err);
+		s->depot = grown;
+		for (size_t d = 0; d < s->depots; d++)
+			there = there || strcmp(s->depot[d], o->stick[i]) == 0;
+		if (there)
+			continue;
+		s->depot[s->depots] = strdup(o->stick[i]);
+		if (s->depot[s->depots] == NULL)
+			return err_memory(err);
+		s->depots++;
+	}
+	return 0;
+}
+
+static void channel_said(void *arg, const struct sync_channel *c)
+{
+	struct run_result *ret = arg;
+	const char *name = c->name[0] != '\0' ? c->name : "private channel";
+
+	if (c->rc < 0)
+		watch_said(ret, "%s stays at generation %llu: %s", name,
+			   (unsigned long long)c->after, c->reason);
+	else if (c->after != c->before || c->epoch != c->epoch_before)
+		watch_said(ret, "%s: generation %llu -> %llu", name, (unsigned long long)c->before,
+			   (unsigned long long)c->after);
+}
+
+/* Everything that waits is on the medium, as the medium itself has it: posting it again compares.
+ */
+static bool stick_whole(struct station *s, const char *path, struct say *say)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+
+	if (depot_open(path, DEPOT_WRITE | DEPOT_VERIFY, 0, &d, &err) == 0 &&
+	    outbox_post(s, d, &err) >= 0)
+		return true;
+	say_warning(say, "%s", err.text);
+	return false;
+}
+
+/* Is there anything to do?  1 yes, 0 no, and ${ret} says why. */
+static int look_first(struct station *s, const struct run_order *o, struct run_result *ret,
+		      struct err *err)
+{
+	struct sync_news n = {0};
+	int rc = sync_look(s, &n, err);
+
+	if (rc < 0)
+		return rc;
+	if (!n.ours && !n.knocked) {
+		ret->nothing = true;
+		watch_said(ret, "beat %llu: nothing new for this workstation",
+			   (unsigned long long)n.beat);
+		return 0;
+	}
+	if (o->spread && !n.knocked) {
+		ret->later = true;
+		watch_said(ret, "beat %llu has news, which wait for their turn",
+			   (unsigned long long)n.beat);
+		return 0;
+	}
+	if (n.knocked)
+		watch_said(ret, "the server knocked");
+	return 1;
+}
+
+static int station_sync(struct station *s, const struct run_order *o, struct say *say,
+			struct run_result *ret, struct err *err)
+{
+	int rc = depots_choose(s, o, err);
+
+	if (rc == 0 && o->cheap) {
+		rc = look_first(s, o, ret, err);
+		if (rc <= 0)
+			return rc;
+	}
+	if (rc >= 0)
+		rc = sync_station(s, NULL, 0, channel_said, ret, err);
+	for (size_t i = 0; i < o->sticks; i++)
+		if (stick_whole(s, o->stick[i], say))
+			ret->safe |= 1ull << i;
+	return rc;
+}
+
+static void sync_run(struct cli *cli, const struct run_order *o, struct say *say, struct plan *plan,
+		     struct run_result *ret)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	struct err err = {0};
+	int rc = station_open(cli->station, STATION_LOCK, say, &s, &err);
+
+	if (rc == 0) {
+		plan_fill(s, plan);
+		rc = station_sync(s, o, say, ret, &err);
+	}
+	s = station_free(s); /* a medium that hangs from here on holds no lock */
+	for (size_t i = 0; i < o->sticks; i++) {
+		struct err bad = {0};
+
+		if (!(ret->safe & (1ull << i)) || watch_flush(o->stick[i], &bad) == 0)
+			continue;
+		ret->safe &= ~(1ull << i);
+		say_warning(say, "%s", bad.text);
+	}
+	if (rc < 0)
+		watch_failed(ret, &err);
+	else if (ret->text[0] == '\0') {
+		ret->nothing = !(o->reasons & (RUN_ASKED | RUN_START));
+		watch_said(ret, "everything is current");
+	}
+}
+
+static void search_run(struct cli *cli, const struct run_order *o, struct say *say,
+		       struct run_result *ret)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	struct err err = {0};
+	char found[4096];
+	int rc = station_open(cli->station, 0, say, &s, &err);
+
+	if (rc == 0)
+		rc = watch_search(o->stick[0], &s->site, found, &err);
+	if (rc < 0)
+		watch_failed(ret, &err);
+	else if ((size_t)snprintf(ret->text, sizeof(ret->text), "%s", found) >= sizeof(ret->text))
+		ret->rc = RC_LIMIT;
+}
+
+int watch_search(const char *mount, const struct digest *site, char ret[4096], struct err *err)
+{
+	static const char *const below[] = {"", "/depot", "/satchel"};
+	int worst = RC_INCOMPLETE;
+
+	for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+		OWNED(follow_chain_clear) struct follow_chain chain = {0};
+		OWNED(depot_freep) struct depot *d = NULL;
+		int rc;
+
+		if ((size_t)snprintf(ret, 4096, "%s%s", mount, below[i]) >= 4096)
+			continue;
+		rc = depot_open(ret, 0, 10, &d, err);
+		if (rc == 0)
+			rc = follow_first(d, NULL, site, &chain, err);
+		if (rc == 0)
+			return 0;
+		if (rc == RC_ADDRESSEE)
+			worst = rc;
+	}
+	return err_set(err, worst, "%s holds no depot of this site", mount);
+}
+
+void watch_station(void *arg, const struct run_order *order, struct say *say, struct plan *plan,
+		   struct buf *answer, struct run_result *ret)
+{
+	struct watch_who *w = arg;
+	OWNED(station_freep) struct station *s = NULL;
+	struct err err = {0};
+
+	(void)answer;
+	switch (order->what) {
+	case RUN_SYNC:
+		sync_run(w->cli, order, say, plan, ret);
+		return;
+	case RUN_SEARCH:
+		search_run(w->cli, order, say, ret);
+		return;
+	case RUN_PLAN:
+		if (station_open(w->cli->station, 0, say, &s, &err) < 0)
+			watch_failed(ret, &err);
+		else
+			plan_fill(s, plan);
+		return;
+	case RUN_MESSAGES:
+		watch_said(ret, "no messages");
+		return;
+	}
+}
