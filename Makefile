@@ -7,6 +7,10 @@ BINDIR	?= $(PREFIX)/bin
 MANDIR	?= $(PREFIX)/share/man
 COMPDIR	?= $(PREFIX)/share/bash-completion/completions
 SHAREDIR ?= $(PREFIX)/share/satchel
+# Where systemd looks; units name the program by its path.
+UNITDIR	?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 B	?= build
 PYTHON	?= /usr/bin/python3
 CFLAGS	?= -O2 -g
@@ -33,14 +37,14 @@ TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 C_FILES	:= $(wildcard core/*/*.[ch] bundler/*.[ch] applier/*.[ch] watcher/*.[ch] cli/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests .ci 2>/dev/null)
 # Under the sanitizers, all but those that a sanitizer only makes slow: large trees, strace.
-E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed
+E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed tests/e2e/70-package
 E2E_ASAN := $(filter-out $(E2E_LARGE),$(wildcard tests/e2e/[0-9]*))
 E2E	:= $(E2E_ASAN) $(E2E_LARGE)
 JOBS	?= $(shell nproc)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: fuzz-lib schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps install uninstall clean analyze format warnings
+.PHONY: fuzz-lib schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -167,7 +171,25 @@ install: all
 	install -m 0644 packaging/completion.bash $(DESTDIR)$(COMPDIR)/satchel
 	install -m 0644 schemas/*.yaml schemas/*.abnf $(DESTDIR)$(SHAREDIR)/schemas
 
+# Services, timers, the server's user and the directories of both roles, for systemd.
+install-units:
+	install -d $(DESTDIR)$(UNITDIR)/satchel-.service.d $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	for unit in packaging/systemd/*.service packaging/systemd/*.timer; do \
+	    sed 's|/usr/bin/satchel|$(BINDIR)/satchel|' $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+	    chmod 0644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
+	install -m 0644 packaging/systemd/confined.conf $(DESTDIR)$(UNITDIR)/satchel-.service.d/confined.conf
+	install -m 0644 packaging/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/satchel.conf
+	install -m 0644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/satchel.conf
+
+# The Debian package, in build/deb; tested by tests/e2e/70-package.
+deb:
+	packaging/install-deps build deb
+	packaging/deb $(abspath $(B))/deb
+	lintian --fail-on error $(B)/deb/*.changes
+
 uninstall:
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.timer)))
+	rm -f $(DESTDIR)$(UNITDIR)/satchel-.service.d/confined.conf $(DESTDIR)$(SYSUSERSDIR)/satchel.conf $(DESTDIR)$(TMPFILESDIR)/satchel.conf
 	rm -f $(DESTDIR)$(BINDIR)/satchel $(DESTDIR)$(MANDIR)/man1/satchel.1 $(DESTDIR)$(COMPDIR)/satchel
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5)))
 	rm -rf $(DESTDIR)$(SHAREDIR)

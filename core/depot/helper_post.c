@@ -132,13 +132,22 @@ static int post_fields(struct post *p, char path[LIMIT_PATH + 1], struct bytes i
 static int dir_make(int at, const char *name, struct err *err)
 {
 	OWNED(fd_closep) int made = -1;
-	struct stat above;
+	struct stat above, st;
+	mode_t mask;
+	int rc;
 
-	if (mkdirat(at, name, 0777) < 0)
+	if (fstat(at, &above) < 0)
+		return err_sys(err, RC_IO, "cannot look at the directory above \"%s\"", name);
+	mask = umask(0);
+	rc = mkdirat(at, name, above.st_mode & 0777);
+	umask(mask);
+	if (rc < 0)
 		return errno == EEXIST ? 0 : err_sys(err, RC_IO, "cannot make \"%s\"", name);
 	made = beneath_dir(at, name, err);
-	/* Media without modes refuse, and need none. */
-	if (made >= 0 && fstat(at, &above) == 0 && fchmod(made, above.st_mode & 07777) < 0)
+	/* A set-group-id bit is handed down by the kernel, and a confined service may not set it
+	 * itself. Media without modes refuse, and need none. */
+	if (made >= 0 && fstat(made, &st) == 0 && ((st.st_mode ^ above.st_mode) & 07777) != 0 &&
+	    fchmod(made, above.st_mode & 07777) < 0)
 		errno = 0;
 	return made < 0 ? made : dir_sync(at, err);
 }

@@ -681,6 +681,30 @@ static void forbid(int call, int error)
 	seccomp_release(ctx);
 }
 
+/* A service with RestrictSUIDSGID= may not set the bit, and a group that shares a depot needs it.
+ */
+Test(depot, hands_a_set_group_id_bit_down_without_setting_it)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+	struct stat st;
+	char path[SCRATCH_PATH + 16];
+
+	cr_assert_eq(chmod(dir, 02770), 0);
+	cr_assert_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fchmod), 1,
+				      SCMP_A1(SCMP_CMP_MASKED_EQ, S_ISGID, S_ISGID)),
+		     0);
+	cr_assert_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+	umask(077);
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_post(d, BEAT, bytes_of("abc"), &err), 0, "%s", err.text);
+	snprintf(path, sizeof(path), "%s/beats", dir);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 02770, "%o", st.st_mode);
+}
+
 Test(depot, posts_where_the_file_system_has_few_gifts)
 {
 	OWNED(depot_freep) struct depot *d = NULL;
