@@ -142,7 +142,7 @@ deps:
 
 # The README's test command.
 check:
-	packaging/install-deps build test
+	packaging/install-deps build test deb parts
 	$(MAKE) -j$(JOBS) check-run
 
 check-run:

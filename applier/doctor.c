@@ -21,6 +21,8 @@
 #define NEAR_BEAT  (2 * 86400)
 /* A workstation that syncs writes a receipt every day, changed or not. */
 #define SYNC_OLD (2 * 86400)
+/* The service that applies on a machine with systemd. */
+#define STATION_UNIT "satchel-workstation.service"
 
 /* ${arg} of every check. */
 struct patient {
@@ -171,6 +173,25 @@ static void examine_allow(struct station *s, const char *dir, struct findings *f
 	}
 }
 
+/* What the owner allows and the confinement of the service forbids fails in the middle of the
+ * night. */
+static void examine_unit_paths(struct station *s, struct findings *f)
+{
+	struct probe_unit u;
+
+	if (strcmp(s->config, "/etc/satchel/workstation.yaml") != 0 ||
+	    probe_unit(STATION_UNIT, &u, NULL) < 0 || !u.enabled)
+		return;
+	for (size_t i = 0; i < s->allows; i++) {
+		if (probe_unit_writes(&u, s->allow[i]))
+			continue;
+		found_warning(f, "channels may write in %s, but " STATION_UNIT " may not",
+			      s->allow[i]);
+		found_remedy(f, "systemctl edit " STATION_UNIT ": [Service] ReadWritePaths=%s",
+			     s->allow[i]);
+	}
+}
+
 static void check_allow(void *arg, struct findings *f)
 {
 	struct station *s = ((struct patient *)arg)->s;
@@ -192,6 +213,7 @@ static void check_allow(void *arg, struct findings *f)
 	}
 	for (size_t i = 0; i < s->allows; i++)
 		examine_allow(s, s->allow[i], f);
+	examine_unit_paths(s, f);
 	if (f->count[FINDING_WARNING] > warned)
 		return;
 	if (s->allows == 0)

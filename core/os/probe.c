@@ -118,8 +118,8 @@ static int unit_main(void *arg, int fd)
 	if (dup2(fd, STDOUT_FILENO) < 0)
 		return 127;
 	execlp("systemctl", "systemctl", "show", "--no-pager",
-	       "--property=LoadState,UnitFileState,ActiveState", "--", (const char *)arg,
-	       (char *)NULL);
+	       "--property=LoadState,UnitFileState,ActiveState,ProtectSystem,ReadWritePaths", "--",
+	       (const char *)arg, (char *)NULL);
 	return 127;
 }
 
@@ -148,8 +148,12 @@ static bool unit_says(const char *text, const char *line)
 	return at != NULL && (at == text || at[-1] == '\n') && (end == '\n' || end == '\0');
 }
 
+#define WRITABLE "ReadWritePaths="
+
 void probe_unit_parse(const char *text, struct probe_unit *ret)
 {
+	const char *writable = strstr(text, WRITABLE);
+
 	ret->systemd = true;
 	ret->present = unit_says(text, "LoadState=loaded");
 	ret->enabled = unit_says(text, "UnitFileState=enabled") ||
@@ -159,12 +163,32 @@ void probe_unit_parse(const char *text, struct probe_unit *ret)
 		      unit_says(text, "ActiveState=activating") ||
 		      unit_says(text, "ActiveState=reloading");
 	ret->failed = unit_says(text, "ActiveState=failed");
+	ret->strict = unit_says(text, "ProtectSystem=strict");
+	if (writable != NULL)
+		snprintf(ret->writable, sizeof(ret->writable), "%.*s",
+			 (int)strcspn(writable + strlen(WRITABLE), "\n"),
+			 writable + strlen(WRITABLE));
+}
+
+bool probe_unit_writes(const struct probe_unit *u, const char *path)
+{
+	const char *at = u->writable;
+
+	while (u->strict && *at != '\0') {
+		size_t n = strcspn(at, " "), skip = strspn(at, "-+");
+
+		if (n > skip && strncmp(path, at + skip, n - skip) == 0 &&
+		    (path[n - skip] == '/' || path[n - skip] == '\0' || n - skip == 1))
+			return true;
+		at += n + strspn(at + n, " ");
+	}
+	return !u->strict;
 }
 
 int probe_unit(const char *name, struct probe_unit *ret, struct err *err)
 {
 	struct child c = CHILD_INIT;
-	char text[1024];
+	char text[4096];
 	int status = 0;
 	int rc = child_start(unit_main, (void *)(uintptr_t)name, NULL, 0, &c, err);
 

@@ -57,10 +57,14 @@ int probe_libraries(struct buf *ret, struct err *err);
 struct probe_unit {
 	bool systemd; /* systemctl is here and answers */
 	bool present, enabled, active, failed;
+	bool strict;         /* everything but ${writable} is read-only to it */
+	char writable[1024]; /* as systemd says it: "-/srv /opt" */
 };
 /** probe_unit(name, ret, err): what systemctl says of a unit; waits some seconds at most. */
 int probe_unit(const char *name, struct probe_unit *ret, struct err *err);
 /** probe_unit_parse(text, ret): the answer of systemctl show. */
 void probe_unit_parse(const char *text, struct probe_unit *ret);
+/** probe_unit_writes(u, path): may it write in the absolute ${path}, as far as its unit goes? */
+bool probe_unit_writes(const struct probe_unit *u, const char *path);
 
 #endif

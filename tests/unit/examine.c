@@ -279,24 +279,50 @@ Test(examine, understands_systemctl)
 {
 	static const struct {
 		const char *text;
-		struct probe_unit unit;
+		bool present, enabled, active, failed;
 	} cases[] = {
-	    {"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n",
-	     {true, true, true, true, false}},
-	    {"LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n",
-	     {true, true, false, false, false}},
-	    {"LoadState=loaded\nActiveState=failed\nUnitFileState=enabled",
-	     {true, true, true, false, true}},
-	    {"LoadState=not-found\nActiveState=inactive\nUnitFileState=\n",
-	     {true, false, false, false, false}},
+	    {"LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n", true, true, true,
+	     false},
+	    {"LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n", true, false, false,
+	     false},
+	    {"LoadState=loaded\nActiveState=failed\nUnitFileState=enabled", true, true, false,
+	     true},
+	    {"LoadState=not-found\nActiveState=inactive\nUnitFileState=\n", false, false, false,
+	     false},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct probe_unit u = {0};
 
 		probe_unit_parse(cases[i].text, &u);
-		cr_assert_eq(memcmp(&u, &cases[i].unit, sizeof(u)), 0, "%s", cases[i].text);
+		cr_assert(u.systemd);
+		cr_assert_eq(u.present, cases[i].present, "%s", cases[i].text);
+		cr_assert_eq(u.enabled, cases[i].enabled, "%s", cases[i].text);
+		cr_assert_eq(u.active, cases[i].active, "%s", cases[i].text);
+		cr_assert_eq(u.failed, cases[i].failed, "%s", cases[i].text);
 	}
+}
+
+Test(examine, knows_where_a_unit_may_write)
+{
+	struct probe_unit u = {.strict = true, .writable = "-/srv /opt -/run/media"};
+
+	cr_assert(probe_unit_writes(&u, "/srv"));
+	cr_assert(probe_unit_writes(&u, "/opt/tools"));
+	cr_assert(probe_unit_writes(&u, "/run/media/x"));
+	cr_assert_not(probe_unit_writes(&u, "/srvx"));
+	cr_assert_not(probe_unit_writes(&u, "/run"));
+	cr_assert_not(probe_unit_writes(&u, "/etc"));
+	u.writable[0] = '\0';
+	cr_assert_not(probe_unit_writes(&u, "/srv"));
+	u.strict = false;
+	cr_assert(probe_unit_writes(&u, "/etc"));
+	u = (struct probe_unit){0};
+	probe_unit_parse("LoadState=loaded\nProtectSystem=strict\nReadWritePaths=-/srv -/a\n"
+			 "ActiveState=active\n",
+			 &u);
+	cr_assert(u.strict);
+	cr_assert_str_eq(u.writable, "-/srv -/a");
 }
 
 /* A systemctl of our own, first in the path. */
