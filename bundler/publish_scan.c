@@ -48,21 +48,6 @@ static int source_check(const struct publishing *p, const char *source, const ch
 		       p->c->source, p->c->name, what, inside);
 }
 
-/* A dead share hangs whoever asks, so a child asks, once. */
-static int depot_real(struct site *s, struct err *err)
-{
-	OWNED(depot_freep) struct depot *d = NULL;
-	OWNED(buf_clear) struct buf path = BUF_INIT;
-	bool found;
-
-	if (s->depot_real != NULL)
-		return 0;
-	found = depot_open(s->depot, 0, LIMIT_DEPOT_SILENCE, &d, NULL) == 0 &&
-		depot_where(d, &path, NULL) == 0;
-	s->depot_real = strdup(found ? (const char *)path.p : "");
-	return s->depot_real == NULL ? err_memory(err) : 0;
-}
-
 int publish_source_open(struct publishing *p, struct err *err)
 {
 	OWNED(freep) char *path = source_path(p);
@@ -76,7 +61,7 @@ int publish_source_open(struct publishing *p, struct err *err)
 		return err_prefix(err, "source of channel %s", p->c->name);
 	rc = source_check(p, path, "the state of the site", state, err);
 	if (rc == 0)
-		rc = depot_real(p->s, err);
+		rc = site_depot_where(p->s, err);
 	if (rc == 0)
 		rc = source_check(p, path, "the depot", p->s->depot_real, err);
 	return rc;

@@ -151,6 +151,8 @@ int site_open(const char *dir, enum site_flags flags, struct say *say, struct si
  * what belongs there is not mounted; RC_CONFLICT: it is another site's. */
 struct depot;
 int site_depot_open(struct site *s, struct depot **ret, struct err *err);
+/** site_depot_where(s, err): fill in s->depot_real. */
+int site_depot_where(struct site *s, struct err *err);
 struct site *site_free(struct site *s);
 void site_freep(struct site **s);
 

@@ -2,6 +2,7 @@
  * The home depot: is it there, and is it ours?
  */
 #include <errno.h>
+#include <string.h>
 
 #include "bundler/site_internal.h"
 #include "core/base/own.h"
@@ -50,4 +51,19 @@ int site_depot_open(struct site *s, struct depot **ret, struct err *err)
 		return rc;
 	*ret = TAKE(d);
 	return 0;
+}
+
+/* A dead share hangs whoever asks, so a child asks, once. */
+int site_depot_where(struct site *s, struct err *err)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	OWNED(buf_clear) struct buf path = BUF_INIT;
+	bool found;
+
+	if (s->depot_real != NULL)
+		return 0;
+	found = depot_open(s->depot, 0, LIMIT_DEPOT_SILENCE, &d, NULL) == 0 &&
+		depot_where(d, &path, NULL) == 0;
+	s->depot_real = strdup(found ? (const char *)path.p : "");
+	return s->depot_real == NULL ? err_memory(err) : 0;
 }

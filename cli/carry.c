@@ -3,10 +3,11 @@
  */
 #include <string.h>
 
+#include "bundler/consignment.h"
 #include "cli/cli.h"
+#include "cli/server.h"
 #include "cli/term.h"
 #include "core/base/own.h"
-#include "core/depot/carry.h"
 
 /* "3900M": powers of 1024, as tools that cut files take them. */
 static int size_parse(const char *option, const char *text, uint64_t least, uint64_t *ret,
@@ -111,16 +112,34 @@ static int options_read(const struct args *args, struct carry *c, struct err *er
 	return max == NULL ? 0 : size_parse("max-file", max, PART_LEAST, &c->max_file, err);
 }
 
+/* A carry needs no site; but with one at hand it is noted what went where. */
+static int site_at_hand(struct cli *cli, bool needed, struct site **ret, struct err *err)
+{
+	struct err none;
+
+	if (needed)
+		return server_open(cli, 0, ret, err);
+	if (cli->station == NULL && server_open(cli, 0, ret, &none) < 0 && cli->site != NULL)
+		say_debug(cli->say, "carried without the site at hand: %s", none.text);
+	return 0;
+}
+
 int cmd_carry(struct cli *cli, const struct args *args, struct err *err)
 {
 	struct carry c = {
 	    .from = args->rest[0], .to = args->rest[1], .flags = CARRY_CREATE, .say = cli->say};
 	struct carry_result r;
+	OWNED(site_freep) struct site *s = NULL;
+	char *who[ARGS_MAX];
+	size_t n = args_list(args, "for", who);
 	int rc = options_read(args, &c, err);
 
+	if (rc == 0)
+		rc = site_at_hand(cli, n > 0, &s, err);
 	if (rc < 0)
 		return rc;
-	rc = carry(&c, &r, err);
+	memset(&r, 0, sizeof(r));
+	rc = s != NULL ? site_carry(s, &c, who, n, &r, err) : carry(&c, &r, err);
 	term_line_end(cli->term);
 	if (digest_is_zero(&r.site))
 		return rc;

@@ -132,6 +132,8 @@ COMMAND(doctor);
 COMMAND(inspect);
 COMMAND(verify);
 COMMAND(carry);
+COMMAND(depot_list);
+COMMAND(revert);
 #undef COMMAND
 
 #endif

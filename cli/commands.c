@@ -77,6 +77,8 @@ static const struct option_row verify_options[] = {
     {"key", 0, "FILE", "a public key to check against, when no site is at hand", true},
 };
 static const struct option_row carry_options[] = {
+    {"for", 0, "WHO", "only what a workstation, label:NAME, group:NAME or all need (on a server)",
+     true},
     {"max-file", 0, "SIZE", "larger bundles lie in TO as parts of at most so much (FAT32: 3900M)",
      false},
     {"prune", 0, NULL, "remove from TO what no beat that is kept leads to", false},
@@ -117,6 +119,10 @@ const struct command commands[] = {
     {"publish", SIDE_SERVER, "[CHANNEL...] [--dry-run]", "post what changed",
      OPTIONS(publish_options), 0, ARGS_MAX, cmd_publish},
     {"collect", SIDE_SERVER, "", "read receipts and requests", NO_OPTIONS, 0, 0, cmd_collect},
+    {"depot list", SIDE_SERVER, "", "the home depot, and what is on the way by others", NO_OPTIONS,
+     0, 0, cmd_depot_list},
+    {"revert", SIDE_SERVER, "DEPOT", "count a lost stick no longer as on the way", NO_OPTIONS, 1, 1,
+     cmd_revert},
     {"events", SIDE_SERVER, "[--max N]", "what happened that a person should know, newest first",
      OPTIONS(events_options), 0, 0, cmd_events},
     {"trust show", SIDE_SERVER, "", "the trust document: keys, roles, thresholds", NO_OPTIONS, 0, 0,
@@ -164,7 +170,7 @@ const struct command commands[] = {
      OPTIONS(status_options), 0, 0, cmd_status},
     {"doctor", SIDE_EITHER, "", "what is wrong here or soon will be, each with its remedy",
      NO_OPTIONS, 0, 0, cmd_doctor},
-    {"carry", SIDE_EITHER, "FROM TO [--max-file SIZE] [--prune] [--check] [--dry-run]",
+    {"carry", SIDE_EITHER, "FROM TO [--for WHO]... [--max-file SIZE] [--prune] [--dry-run]",
      "merge two depots in both directions", OPTIONS(carry_options), 2, 2, cmd_carry},
     {"inspect", SIDE_EITHER, "FILE... [--changes]",
      "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, ARGS_MAX,

@@ -13,6 +13,11 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
 int server_collect(struct cli *cli, struct site *s, struct err *err);
 int server_status(struct cli *cli, const struct args *args, struct err *err);
 
+/** server_consignments(cli, s, j, err): what is on the way and not confirmed: a line each, or the
+ * member `consignments` of ${j}. */
+struct json;
+int server_consignments(struct cli *cli, struct site *s, struct json *j, struct err *err);
+
 /** waiting_text(n): a line on requests that wait, when there are any. */
 void waiting_text(uint64_t n);
 

@@ -217,8 +217,11 @@ int server_status(struct cli *cli, const struct args *args, struct err *err)
 		watch_lines(s->state, NULL);
 	}
 	rc = print_workstations(cli, s, &p, err);
-	if (cli->json) {
+	if (cli->json)
 		json_close(&j, ']');
+	if (rc == 0)
+		rc = server_consignments(cli, s, p.json, err);
+	if (cli->json) {
 		json_close(&j, '}');
 		putchar('\n');
 	}

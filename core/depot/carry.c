@@ -40,9 +40,13 @@ static int depots_open(struct run *r, struct err *err)
 		rc = depot_where(r->depot[AT_FROM], &from, err);
 	if (rc == 0)
 		rc = depot_where(r->depot[AT_TO], &to, err);
-	if (rc == 0 && bytes_equal(bytes_in(&from), bytes_in(&to)))
+	if (rc < 0)
+		return rc;
+	if (bytes_equal(bytes_in(&from), bytes_in(&to)))
 		return err_set(err, RC_USAGE, "%s and %s are the same directory", c->from, c->to);
-	return rc;
+	snprintf(r->result->from_where, sizeof(r->result->from_where), "%s", (char *)from.p);
+	snprintf(r->result->to_where, sizeof(r->result->to_where), "%s", (char *)to.p);
+	return 0;
 }
 
 /* Version 1 of some site lies there; is it this one (or any, while ${site} is zero)? */

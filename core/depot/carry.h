@@ -40,6 +40,7 @@ struct carry_way {
 };
 
 struct carry_result {
+	char from_where[4096], to_where[4096]; /* the directories, without links; "": not known */
 	struct digest site;
 	bool verified;             /* signatures could be checked */
 	uint64_t beat;             /* sequence of the newest that verifies; 0: none */
