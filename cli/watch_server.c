@@ -7,11 +7,13 @@
 
 #include "bundler/collect.h"
 #include "bundler/publish.h"
+#include "bundler/registry.h"
 #include "bundler/site.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "cli/watch.h"
 #include "core/base/own.h"
+#include "core/depot/carry.h"
 
 /* Reasons for which everything is published, not only what is known to have changed. */
 #define EVERYTHING (RUN_START | RUN_TIMER | RUN_ASKED | RUN_AGAIN | RUN_STICK | RUN_NEWS)
@@ -138,18 +140,99 @@ static int site_sync(struct site *s, const struct run_order *o, struct run_resul
 	return published < 0 ? published : rc;
 }
 
+/* Where the site and its depot are, kept while nothing of the site is open. */
+struct home {
+	struct digest site;
+	char depot[LIMIT_PATH + 1];
+	uint64_t beat; /* the newest */
+};
+
+static int home_of(struct watch_who *w, struct say *say, struct home *ret, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	int rc = site_of(w, 0, say, &s, err);
+
+	if (rc < 0)
+		return rc;
+	ret->site = s->id;
+	snprintf(ret->depot, sizeof(ret->depot), "%s", s->depot);
+	return registry_last(s->db, "beat", &ret->beat, err);
+}
+
+/*
+ * A medium and the home depot: what each has that the other has not, without the site's lock, for
+ * media are slow.  Returns whether the medium has everything that the home depot has.
+ */
+static bool stick_carry(const struct home *h, const char *stick, struct say *say,
+			struct run_result *ret)
+{
+	struct carry c = {.from = h->depot, .to = stick, .site = &h->site, .say = say};
+	struct carry_result r = {0};
+	struct err err = {0};
+	int rc = carry(&c, &r, &err);
+
+	if (rc < 0)
+		say_warning(say, "%s", err.text);
+	if (r.from.files > 0)
+		watch_said(ret, "%llu %s brought by %s", (unsigned long long)r.from.files,
+			   plural(r.from.files, "file", "files"), stick);
+	if (r.to.files > 0)
+		watch_said(ret, "%llu %s written to %s", (unsigned long long)r.to.files,
+			   plural(r.to.files, "file", "files"), stick);
+	return r.to.rc == 0 && (rc == 0 || rc == RC_UNTRUSTED || rc == RC_INCOMPLETE);
+}
+
+/* What media bring comes before the sync.  ${ret->safe}: those that have everything. */
+static void sticks_before(struct watch_who *w, const struct run_order *o, struct say *say,
+			  struct home *home, struct run_result *ret)
+{
+	struct err err = {0};
+
+	if (o->sticks > 0 && home_of(w, say, home, &err) < 0)
+		say_warning(say, "%s", err.text);
+	for (size_t i = 0; i < o->sticks && home->depot[0] != '\0'; i++)
+		if (stick_carry(home, o->stick[i], say, ret))
+			ret->safe |= 1ull << i;
+}
+
+/* What the sync made goes onto them; flushed at the end. */
+static void sticks_after(const struct run_order *o, bool made, struct say *say,
+			 const struct home *home, struct run_result *ret)
+{
+	for (size_t i = 0; i < o->sticks && home->depot[0] != '\0'; i++) {
+		bool whole = (ret->safe & (1ull << i)) != 0;
+		struct err err = {0};
+
+		if (made)
+			whole = stick_carry(home, o->stick[i], say, ret);
+		if (whole && watch_flush(o->stick[i], &err) < 0) {
+			say_warning(say, "%s", err.text);
+			whole = false;
+		}
+		ret->safe &= ~(1ull << i);
+		ret->safe |= (uint64_t)whole << i;
+	}
+}
+
 static void sync_run(struct watch_who *w, const struct run_order *o, struct say *say,
 		     struct plan *plan, struct run_result *ret)
 {
 	OWNED(site_freep) struct site *s = NULL;
+	struct home home = {.depot = ""};
 	struct err err = {0};
-	int rc = site_of(w, SITE_LOCK, say, &s, &err);
+	uint64_t beat = 0;
+	int rc;
 
+	sticks_before(w, o, say, &home, ret);
+	rc = site_of(w, SITE_LOCK, say, &s, &err);
 	if (rc == 0) {
 		plan_fill(s, plan);
 		rc = site_sync(s, o, ret, &err);
+		registry_last(s->db, "beat", &beat, NULL);
 	}
 	s = site_free(s);
+	if (rc != RC_BUSY)
+		sticks_after(o, beat > home.beat, say, &home, ret);
 	if (rc < 0)
 		watch_failed(ret, &err);
 	else if (ret->text[0] == '\0') {

@@ -48,6 +48,15 @@ struct stick {
 	enum stick_state state;
 };
 
+/* What runs warn of, as hashes. */
+#define HEARD_MAX 64
+struct heard {
+	struct say say; /* first: what a run sees */
+	struct say *to;
+	uint64_t now[HEARD_MAX], before[HEARD_MAX];
+	size_t n, before_n;
+};
+
 struct watch {
 	const struct watch_options *o;
 	const struct watch_times *t;
@@ -65,6 +74,7 @@ struct watch {
 
 	/* The one run. */
 	struct run run;
+	struct heard heard;
 	bool run_going, run_cheap;
 	int64_t run_until;
 	struct plan run_plan; /* owned; what it brought */

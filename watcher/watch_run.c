@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/digest.h"
 #include "core/base/own.h"
 #include "watcher/watch_internal.h"
 
@@ -22,6 +23,65 @@
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+/*
+ * What a run warns of, the next one mostly warns of again: a share that is away for a week would be
+ * in the journal every few minutes.  A warning that the run before this one had is told only when
+ * somebody looks for more.
+ */
+static uint64_t warning_hash(const char *text)
+{
+	struct digest d = digest_of(bytes_of(text));
+
+	return get_u64(d.b);
+}
+
+static bool heard_has(const uint64_t *list, size_t n, uint64_t hash)
+{
+	for (size_t i = 0; i < n && i < HEARD_MAX; i++)
+		if (list[i] == hash)
+			return true;
+	return false;
+}
+
+static bool heard_says(const struct heard *h, const char *text)
+{
+	return heard_has(h->now, h->n, warning_hash(text));
+}
+
+static void heard_line(struct say *say, enum say_level level, const char *text)
+{
+	struct heard *h = (struct heard *)say;
+	uint64_t hash = warning_hash(text);
+	bool known;
+
+	if (level != SAY_WARNING) {
+		h->to->line(h->to, level, text);
+		return;
+	}
+	known = heard_has(h->now, h->n, hash) || heard_has(h->before, h->before_n, hash);
+	if (!heard_has(h->now, h->n, hash))
+		h->now[h->n++ % HEARD_MAX] = hash;
+	h->to->line(h->to, known ? SAY_DEBUG : level, text);
+}
+
+static void heard_progress(struct say *say, const char *phase, uint64_t done, uint64_t total,
+			   uint64_t items, uint64_t items_total)
+{
+	struct heard *h = (struct heard *)say;
+
+	h->to->progress(h->to, phase, done, total, items, items_total);
+}
+
+/* A run begins: what the one before warned of is known, unless somebody asks. */
+static void heard_begin(struct heard *h, struct say *to, bool asked)
+{
+	h->say = (struct say){heard_line, heard_progress};
+	h->to = to;
+	memcpy(h->before, h->now, sizeof(h->before));
+	h->before_n = asked ? 0 : h->n;
+	h->n = 0;
 }
 
 /* The control socket's answers to those who asked for a sync. */
@@ -106,6 +166,7 @@ static void run_begin(struct watch *w, int64_t now)
 	if (order.cheap)
 		w->run_sticks = 0;
 	clients_join(w);
+	heard_begin(&w->heard, w->say, (w->wants & RUN_ASKED) != 0);
 	if (run_start(&w->o->work, &order, &w->run, &err) < 0) {
 		say_warning(w->say, "%s", err.text);
 		w->want_at = now + BUSY_MOST_MS;
@@ -120,6 +181,19 @@ static void run_begin(struct watch *w, int64_t now)
 	w->want_full = false;
 	w->dirty = true;
 	notify_status(&w->notify, "at work");
+}
+
+static bool depot_at_hand(const struct watch *w)
+{
+	for (size_t i = 0; i < w->sticks; i++)
+		if (w->stick[i].depot != NULL)
+			return true;
+	for (size_t i = 0; i < w->spots; i++)
+		if ((w->spot[i].place.kind == PLACE_DEPOT ||
+		     w->spot[i].place.kind == PLACE_INBOX) &&
+		    (w->spot[i].how == HOW_WATCHED || w->spot[i].how == HOW_POLLED))
+			return true;
+	return false;
 }
 
 /* Did the run do what it could?  Then nothing is owed; else it is tried again, later each time. */
@@ -137,7 +211,8 @@ static void run_again(struct watch *w, const struct run_result *r, int64_t now)
 
 		watch_want(w, RUN_NEWS, now + timer_spread(span, w->o->seed, (uint64_t)now));
 	}
-	if (rc_status(r->rc) == 7 || r->rc == RC_INTERNAL) {
+	/* With no depot at hand there is nothing to try: one that returns makes a run. */
+	if ((rc_status(r->rc) == 7 && depot_at_hand(w)) || r->rc == RC_INTERNAL) {
 		w->again = timer_back_off(w->again, false, w->t->again_least, w->t->again_most);
 		watch_want(w, RUN_AGAIN,
 			   now + w->again + timer_spread(w->again / 4, w->o->seed, (uint64_t)now));
@@ -154,7 +229,8 @@ static void run_tell(struct watch *w, const struct run_result *r)
 	bool same = r->rc == w->result.rc && strcmp(r->text, w->result.text) == 0;
 
 	run_reasons(why, sizeof(why), w->run.reasons);
-	if (r->rc == RC_BUSY || r->later || (r->nothing && r->rc == 0) || (same && !asked))
+	if (r->rc == RC_BUSY || r->later || (r->nothing && r->rc == 0) || (same && !asked) ||
+	    heard_says(&w->heard, r->text))
 		say_debug(w->say, "%s (%s)", r->text, why);
 	else if (r->rc < 0 && rc_status(r->rc) != 7)
 		say_warning(w->say, "%s (%s)", r->text, why);
@@ -188,7 +264,7 @@ void run_heard(struct watch *w, int64_t now)
 	struct run_result r = {0};
 
 	w->run_until = now + w->t->silence;
-	if (run_read(&w->run, w->say, &w->run_plan, NULL, &r) == 1)
+	if (run_read(&w->run, &w->heard.say, &w->run_plan, NULL, &r) == 1)
 		run_ended(w, &r, now);
 }
 

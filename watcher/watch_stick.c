@@ -88,6 +88,20 @@ static bool mount_old(const struct watch *w, uint64_t id)
 	return false;
 }
 
+/* A number that is free is given to the next mount. */
+static void early_prune(struct watch *w, const struct mounts *m)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->early_n; i++)
+		for (size_t k = 0; k < m->n; k++)
+			if (m->mount[k].id == w->early[i]) {
+				w->early[kept++] = w->early[i];
+				break;
+			}
+	w->early_n = kept;
+}
+
 static int early_keep(struct watch *w, const struct mounts *m)
 {
 	w->early = calloc(m->n + 1, sizeof(*w->early));
@@ -109,6 +123,7 @@ void sticks_mounts(struct watch *w, int64_t now)
 	}
 	if (w->early == NULL && early_keep(w, &m) < 0)
 		return;
+	early_prune(w, &m);
 	for (size_t i = w->sticks; i > 0; i--)
 		if (!mounts_has(&m, w->stick[i - 1].id, w->stick[i - 1].point))
 			stick_gone(w, i - 1);
@@ -128,7 +143,7 @@ void sticks_found(struct watch *w, size_t i, const struct run_result *r)
 	if (r->rc == RC_ADDRESSEE)
 		say_info(w->say, "%s holds a depot of another site: left alone", s->point);
 	else if (r->rc < 0)
-		say_debug(w->say, "%s: %s", s->point, r->text);
+		say_debug(w->say, "%s", r->text);
 	else
 		s->depot = strdup(r->text);
 	if (s->depot == NULL)

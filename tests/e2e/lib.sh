@@ -61,6 +61,14 @@ wait_for() {
 }
 holds() { [ "$(cat "$1" 2> /dev/null)" = "$2" ]; } # holds FILE TEXT
 
+at_exit() { :; } # what a test puts here is done when its watchers have ended
+watchers_end() {
+	# shellcheck disable=SC2086
+	kill $WATCHERS 2> /dev/null || :
+	wait
+	at_exit
+}
+
 # watching NAME ARGUMENTS...: satchel ARGUMENTS watch in the background, what it says in NAME.log; ended at the exit
 WATCHERS=
 watching() {
@@ -69,7 +77,7 @@ watching() {
 	"$SATCHEL" -v "$@" > "$WORK/$watching_name.log" 2>&1 &
 	echo $! > "$WORK/$watching_name.pid"
 	WATCHERS="$WATCHERS $!"
-	trap 'kill $WATCHERS 2> /dev/null || :; wait' EXIT
+	trap watchers_end EXIT
 	wait_for 10 "the watcher $watching_name" grep -q 'watching for' "$WORK/$watching_name.log"
 }
 log_says() { grep -qF -- "$2" "$WORK/$1.log"; } # log_says NAME TEXT
