@@ -153,6 +153,11 @@ check-run:
 	$(MAKE) e2e E2E="$(E2E_LARGE)"
 	$(MAKE) fuzz
 
+# Many simulated workstations on one site: tests/bench/crowd.c says how to call it.
+$(B)/tests/bench/crowd: tests/bench/crowd.c $(B)/libsatchel.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a $(ALL_LDFLAGS) $(PKG_LIBS)
+
 # The README's demonstration.
 demo:
 	packaging/install-deps build

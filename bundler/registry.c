@@ -5,6 +5,7 @@
 
 #include "bundler/consignment.h"
 #include "bundler/publish.h"
+#include "bundler/site_internal.h"
 #include "bundler/store.h"
 #include "core/base/clock.h"
 #include "core/base/limits.h"
@@ -135,9 +136,9 @@ static const char exchange_schema_sql[] =
 
 int registry_open(const char *path, struct db **ret, struct err *err)
 {
-	const char *const migrations[] = {registry_schema_sql, index_schema_sql,
-					  store_schema_sql,    publish_schema_sql,
-					  exchange_schema_sql, consignment_schema_sql};
+	const char *const migrations[] = {
+	    registry_schema_sql, index_schema_sql,       store_schema_sql,   publish_schema_sql,
+	    exchange_schema_sql, consignment_schema_sql, document_schema_sql};
 
 	if (db_open(path, REGISTRY_APPLICATION_ID, migrations, (int)ARRAY_LEN(migrations), ret,
 		    err) < 0)

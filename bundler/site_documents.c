@@ -200,19 +200,6 @@ int site_document_decode(const struct site_kind *kind, struct bytes in, const ch
 	return kind->decode(&y, name, ret, err);
 }
 
-static int element_read(struct site *s, const struct site_kind *kind, const char *name, void *ret,
-			struct err *err)
-{
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	char file[SITE_DOCUMENT_PATH];
-
-	snprintf(file, sizeof(file), "%s/%s" SITE_SUFFIX, kind->directory, name);
-	if (kind->name_check(name, RC_MALFORMED, err) < 0 ||
-	    file_read(s->dirfd, file, LIMIT_DOCUMENT, &text, err) < 0)
-		return err_prefix(err, "%s", file);
-	return site_document_decode(kind, bytes_in(&text), name, ret, err);
-}
-
 /* Names in a directory of documents, ascending. */
 struct names {
 	char **name;
@@ -288,16 +275,14 @@ static int kind_read(struct site *s, const struct site_kind *kind, struct err *e
 	int rc = names_list(s->dirfd, kind->directory, &l, err);
 	void *list;
 
-	if (rc < 0 || l.n == 0)
+	if (rc < 0 || l.n == 0) /* what is remembered of documents that are gone does no harm */
 		return rc;
 	list = calloc(l.n, kind->size);
 	if (list == NULL)
 		return err_memory(err);
 	site_elements_set(s, kind, list,
 			  l.n); /* what was not read yet is zero, and can be cleared */
-	for (size_t i = 0; rc == 0 && i < l.n; i++)
-		rc = element_read(s, kind, l.name[i], site_element(s, kind, i), err);
-	return rc;
+	return site_remembered_read(s, kind, l.name, l.n, err);
 }
 
 int site_documents_read(struct site *s, struct err *err)

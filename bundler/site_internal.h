@@ -56,6 +56,12 @@ extern const struct site_kind site_channel_kind, site_workstation_kind, site_gro
 /** site_documents_read(s, err): site.yaml has been read; all the others now. */
 int site_documents_read(struct site *s, struct err *err);
 void site_documents_clear(struct site *s);
+/** site_remembered_read(s, kind, name, n, err): the documents of one kind, ascending by name, into
+ * the elements that are there for them.  Files that are as the registry remembers them are not
+ * opened; with SITE_LOCK what was read anew is remembered. */
+int site_remembered_read(struct site *s, const struct site_kind *kind, char *const *name, size_t n,
+			 struct err *err);
+extern const char document_schema_sql[];
 /** site_kinds(i): the i-th kind, NULL after the last. */
 const struct site_kind *site_kinds(size_t i);
 

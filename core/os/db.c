@@ -19,7 +19,7 @@
 #define PRAGMAS                                                                            \
 	"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; " \
 	"PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; "                       \
-	"PRAGMA cache_size = -131072; PRAGMA journal_size_limit = 67108864"
+	"PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864"
 
 struct cached {
 	const char *sql;  /* borrowed, a literal; its address is the key */
