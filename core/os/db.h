@@ -18,10 +18,10 @@ struct db; /* one connection */
 /**
  * db_open(path, application_id, migrations, count, ret, err):
  * Open or make the database; ${migrations}[i] is the SQL that takes schema i to i+1 (user_version).
- * WAL, synchronous=FULL, foreign keys, trusted_schema off, 64 MiB of cache at most, busy timeout of 10 s,
- * mode 0600.  A schema newer than ${count} is RC_STATE, and so is another application's file, a
- * damaged one, and an empty one: a new database gets its name only when its schema is whole.
- * One connection is for one thread.  A connection is not used across fork.
+ * WAL, synchronous=FULL, foreign keys, trusted_schema off, 64 MiB of cache at most, busy timeout of
+ * 10 s, mode 0600.  A schema newer than ${count} is RC_STATE, and so is another application's file,
+ * a damaged one, and an empty one: a new database gets its name only when its schema is whole. One
+ * connection is for one thread.  A connection is not used across fork.
  */
 int db_open(const char *path, uint32_t application_id, const char *const *migrations, int count,
 	    struct db **ret, struct err *err);
