@@ -7,16 +7,16 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-#define ACTIVATED_SQL                                                         \
+#define ROW_SQL                                                               \
 	"SELECT a.id, w.name, a.email, a.account, a.state, a.at, a.code"      \
 	" FROM activation a JOIN workstation w ON w.id = a.id AND w.state IN" \
 	" ('enrolled', 'leaving')"
 
-static const char of_user_sql[] = ACTIVATED_SQL " WHERE a.email = ?1 ORDER BY w.name";
-static const char of_workstation_sql[] = ACTIVATED_SQL " WHERE a.id = ?1 ORDER BY a.email";
-static const char by_name_sql[] = ACTIVATED_SQL " WHERE a.email = ?1 AND w.name = ?2";
+static const char of_user_sql[] = ROW_SQL " WHERE a.email = ?1 ORDER BY w.name";
+static const char of_workstation_sql[] = ROW_SQL " WHERE a.id = ?1 ORDER BY a.email";
+static const char by_name_sql[] = ROW_SQL " WHERE a.email = ?1 AND w.name = ?2";
 
-static void activated_read(sqlite3_stmt *st, struct activated *ret)
+static void row_read(sqlite3_stmt *st, struct activation_row *ret)
 {
 	snprintf(ret->id, sizeof(ret->id), "%s", db_text(st, 0));
 	snprintf(ret->workstation, sizeof(ret->workstation), "%s", db_text(st, 1));
@@ -27,9 +27,9 @@ static void activated_read(sqlite3_stmt *st, struct activated *ret)
 	snprintf(ret->code, sizeof(ret->code), "%s", db_text(st, 6));
 }
 
-static int activated_each(struct site *s, const char *sql, const char *of,
-			  int (*each)(void *arg, const struct activated *a, struct err *err),
-			  void *arg, struct err *err)
+static int rows_each(struct site *s, const char *sql, const char *of,
+		     int (*each)(void *arg, const struct activation_row *a, struct err *err),
+		     void *arg, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc = db_query(s->db, sql, &st, err);
@@ -37,31 +37,32 @@ static int activated_each(struct site *s, const char *sql, const char *of,
 	if (rc == 0)
 		rc = db_bind(st, err, "t", of);
 	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
-		struct activated a;
+		struct activation_row a;
 
-		activated_read(st, &a);
+		row_read(st, &a);
 		rc = each(arg, &a, err);
 	}
 	return rc;
 }
 
 int activations_of_user(struct site *s, const char *email,
-			int (*each)(void *arg, const struct activated *a, struct err *err),
+			int (*each)(void *arg, const struct activation_row *a, struct err *err),
 			void *arg, struct err *err)
 {
-	return activated_each(s, of_user_sql, email, each, arg, err);
+	return rows_each(s, of_user_sql, email, each, arg, err);
 }
 
 int activations_of_workstation(struct site *s, const char *id,
-			       int (*each)(void *arg, const struct activated *a, struct err *err),
+			       int (*each)(void *arg, const struct activation_row *a,
+					   struct err *err),
 			       void *arg, struct err *err)
 {
-	return activated_each(s, of_workstation_sql, id, each, arg, err);
+	return rows_each(s, of_workstation_sql, id, each, arg, err);
 }
 
-/* activated_find(...): RC_USAGE when this user was never activated there. */
-static int activated_find(struct site *s, const char *email, const char *workstation,
-			  struct activated *ret, struct err *err)
+/* row_find(...): RC_USAGE when this user was never activated there. */
+static int row_find(struct site *s, const char *email, const char *workstation,
+		    struct activation_row *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc = db_query(s->db, by_name_sql, &st, err);
@@ -77,11 +78,11 @@ static int activated_find(struct site *s, const char *email, const char *worksta
 			       "%s was not activated on a workstation called %s: satchel user show "
 			       "%s says where they are",
 			       email, workstation, email);
-	activated_read(st, ret);
+	row_read(st, ret);
 	return 0;
 }
 
-static int state_set(struct site *s, const struct activated *a, bool active, struct err *err)
+static int state_set(struct site *s, const struct activation_row *a, bool active, struct err *err)
 {
 	int rc;
 
@@ -96,7 +97,8 @@ static int state_set(struct site *s, const struct activated *a, bool active, str
 }
 
 /* state_change(...): all of it or nothing. */
-static int state_change(struct site *s, const struct activated *a, bool active, struct err *err)
+static int state_change(struct site *s, const struct activation_row *a, bool active,
+			struct err *err)
 {
 	int rc;
 
@@ -115,8 +117,8 @@ static int state_change(struct site *s, const struct activated *a, bool active, 
 int activation_deactivate(struct site *s, const char *email, const char *workstation,
 			  struct err *err)
 {
-	struct activated a;
-	int rc = activated_find(s, email, workstation, &a, err);
+	struct activation_row a;
+	int rc = row_find(s, email, workstation, &a, err);
 
 	return rc < 0 ? rc : state_change(s, &a, false, err);
 }
@@ -125,8 +127,8 @@ int activation_reactivate(struct site *s, const char *email, const char *worksta
 			  struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	struct activated a;
-	int rc = activated_find(s, email, workstation, &a, err);
+	struct activation_row a;
+	int rc = row_find(s, email, workstation, &a, err);
 
 	if (rc == 0)
 		rc = db_query(s->db,

@@ -36,7 +36,7 @@ int activation_codes(struct site *s, const char *email,
 int activation_code_revoke(struct site *s, const char *which, struct activation_code *ret,
 			   struct err *err);
 
-struct activated {
+struct activation_row {
 	char id[WORKSTATION_ID + 1];
 	char workstation[WORKSTATION_NAME];
 	char email[USER_EMAIL];
@@ -49,10 +49,11 @@ struct activated {
  * leaving), ascending by name.  activations_of_workstation: of its id, ascending by e-mail address.
  */
 int activations_of_user(struct site *s, const char *email,
-			int (*each)(void *arg, const struct activated *a, struct err *err),
+			int (*each)(void *arg, const struct activation_row *a, struct err *err),
 			void *arg, struct err *err);
 int activations_of_workstation(struct site *s, const char *id,
-			       int (*each)(void *arg, const struct activated *a, struct err *err),
+			       int (*each)(void *arg, const struct activation_row *a,
+					   struct err *err),
 			       void *arg, struct err *err);
 
 /**

@@ -67,7 +67,7 @@ int enrolment_invite(struct site *s, const char *name, unsigned days, char dst[I
 
 struct known {
 	char name[WORKSTATION_NAME];
-	char state[16]; /* "enrolled", "replaced", "revoked" */
+	char state[16]; /* of table workstation */
 	struct key_public seal;
 };
 
@@ -106,10 +106,16 @@ static int enrol(struct site *s, const struct newcomer *n, struct err *err)
 {
 	int rc;
 
+	/* Who was active on the machine that held the name was active on that machine. */
 	rc = db_run(s->db, err,
-		    "UPDATE workstation SET state = 'replaced' WHERE name = ?1"
-		    " AND state = 'enrolled' AND id <> ?2",
+		    "DELETE FROM activation WHERE id IN (SELECT id FROM workstation WHERE id = ?2"
+		    " OR (name = ?1 AND state IN ('enrolled', 'leaving')))",
 		    "tt", n->name, n->id);
+	if (rc == 0)
+		rc = db_run(s->db, err,
+			    "UPDATE workstation SET state = 'replaced' WHERE name = ?1"
+			    " AND state IN ('enrolled', 'leaving') AND id <> ?2",
+			    "tt", n->name, n->id);
 	if (rc == 0 && sqlite3_changes(db_handle(s->db)) > 0)
 		rc = registry_eventf(s->db, err, "replaced", n->name,
 				     "%s enrolled with new keys; what it was before counts no more",
@@ -431,9 +437,10 @@ static int held_find(struct site *s, const char *prefix, struct held *ret, struc
 static int name_free(struct site *s, const char *name, struct err *err)
 {
 	int64_t n = 0;
-	int rc = db_int(s->db, err, &n,
-			"SELECT count(*) FROM workstation WHERE name = ?1 AND state = 'enrolled'",
-			"t", name);
+	int rc = db_int(
+	    s->db, err, &n,
+	    "SELECT count(*) FROM workstation WHERE name = ?1 AND state IN ('enrolled', 'leaving')",
+	    "t", name);
 
 	if (rc >= 0 && n > 0)
 		return err_set(
@@ -493,10 +500,15 @@ static int revoke_now(struct site *s, const char *name, struct err *err)
 {
 	int found = 0, rc;
 
-	rc = db_run(
-	    s->db, err,
-	    "UPDATE workstation SET state = 'revoked' WHERE name = ?1 AND state = 'enrolled'", "t",
-	    name);
+	rc = db_run(s->db, err,
+		    "DELETE FROM activation WHERE id IN (SELECT id FROM workstation WHERE name = ?1"
+		    " AND state IN ('enrolled', 'leaving'))",
+		    "t", name);
+	if (rc == 0)
+		rc = db_run(s->db, err,
+			    "UPDATE workstation SET state = 'revoked' WHERE name = ?1"
+			    " AND state IN ('enrolled', 'leaving')",
+			    "t", name);
 	if (rc == 0) {
 		found = sqlite3_changes(db_handle(s->db));
 		rc =

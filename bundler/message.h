@@ -12,6 +12,8 @@
 #define MESSAGE_DAYS_MAX 3650 /* ten years */
 /* Days that a message stays on a workstation after it was read or answered there. */
 #define MESSAGE_DAYS_READ 7
+/* Copies in one private channel, the newest ones: half of what a workstation takes. */
+#define MESSAGES_CARRIED 500
 /* What workstations said, that is kept of each: an outsider decides how much they say. */
 #define MESSAGES_IN_KEPT 200
 /* Refusals on their way to one workstation: it decides how often it asks. */

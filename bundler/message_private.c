@@ -122,6 +122,8 @@ int message_carried(struct site *s, const char *id, uint64_t epoch, uint64_t gen
 {
 	return db_run(s->db, err,
 		      "UPDATE message_to SET epoch = ?2, generation = ?3"
-		      " WHERE id = ?1 AND gone = 0 AND generation = 0",
-		      "tii", id, (int64_t)epoch, (int64_t)generation);
+		      " WHERE id = ?1 AND gone = 0 AND generation = 0 AND copy IN (SELECT t.copy"
+		      " FROM message_to t JOIN message m ON m.id = t.message WHERE t.id = ?1"
+		      " AND t.gone = 0 ORDER BY m.at DESC, t.copy LIMIT ?4)",
+		      "tiii", id, (int64_t)epoch, (int64_t)generation, (int64_t)MESSAGES_CARRIED);
 }

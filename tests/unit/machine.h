@@ -55,6 +55,24 @@ static inline struct request machine_request(struct site *s, const struct machin
 	return r;
 }
 
+/** machine_activation(s, m, code, account): a request to make the user of ${code} active there. */
+static inline struct request machine_activation(struct site *s, const struct machine *m,
+						const char *code, const char *account)
+{
+	struct request r = {
+	    .site = s->id, .kind = "activate", .sequence = 2, .written = SERVER_NOW};
+	struct key_public sign = key_public_of(m->sign);
+	struct activation in;
+	struct err err = {0};
+
+	memcpy(r.workstation, m->id, sizeof(r.workstation));
+	must(activation_parse(code, &in, &err));
+	activation_id(r.activation, in.secret);
+	snprintf(r.account, sizeof(r.account), "%s", account);
+	r.proof = activation_proof(in.secret, &s->id, &sign, account);
+	return r;
+}
+
 /** inbox_put(id, sequence, sealed, extension, path): a file as the workstation would post it. */
 static inline void inbox_put(const char *id, uint64_t sequence, struct bytes sealed,
 			     const char *extension, char path[DEPOT_NAME])
