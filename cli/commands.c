@@ -30,6 +30,24 @@ static const struct option_row invite_options[] = {
 static const struct option_row approve_options[] = {
     {"name", 0, "NAME", "the name it gets (default: what it calls itself)", false},
 };
+static const struct option_row code_options[] = {
+    {"uses", 0, "N", "good for so many workstations (default: 1)", false},
+    {"days", 0, "N", "good for so many days (default: 14)", false},
+};
+static const struct option_row message_options[] = {
+    {"subject", 0, "TEXT", "one line", false},
+    {"text", 0, "LINE", "a further line", true},
+    {"file", 0, "FILE", "further lines, from a file", false},
+    {"days", 0, "N", "withdrawn by itself after so many days (default: 30)", false},
+};
+static const struct option_row command_options[] = {
+    {"subject", 0, "TEXT", "what the people there are shown", false},
+    {"days", 0, "N", "good for so many days (default: 30)", false},
+};
+static const struct option_row messages_options[] = {
+    {"more", 0, NULL, "each in full", false},
+    {"max", 0, "N", "at most so many (default: 50)", false},
+};
 static const struct option_row publish_options[] = {
     {"dry-run", 'n', NULL, "say what would be published, and change nothing", false},
     {"exclude", 0, "GLOB", "leave out for this run what matches", true},
@@ -116,6 +134,29 @@ const struct command commands[] = {
     {"workstation revoke", SIDE_SERVER, "NAME",
      "believe a workstation no longer, and seal nothing more to it", NO_OPTIONS, 1, 1,
      cmd_workstation_revoke},
+    {"user code", SIDE_SERVER, "EMAIL [--uses N] [--days N]",
+     "print a code that makes a user active on a workstation", OPTIONS(code_options), 1, 1,
+     cmd_user_code},
+    {"user codes", SIDE_SERVER, "[EMAIL]",
+     "activation codes, newest first, and what became of them", NO_OPTIONS, 0, 1, cmd_user_codes},
+    {"user revoke-code", SIDE_SERVER, "CODE",
+     "an activation code is good no more; CODE is its id, or the code", NO_OPTIONS, 1, 1,
+     cmd_user_revoke_code},
+    {"user deactivate", SIDE_SERVER, "EMAIL WORKSTATION",
+     "take a user's keys away on one workstation, until they are reactivated there", NO_OPTIONS, 2,
+     2, cmd_user_deactivate},
+    {"user reactivate", SIDE_SERVER, "EMAIL WORKSTATION", "undo that", NO_OPTIONS, 2, 2,
+     cmd_user_reactivate},
+    {"message send", SIDE_SERVER, "WHO --subject TEXT [--text LINE]... [--file FILE]",
+     "write to a workstation, a user, group:NAME or all", OPTIONS(message_options), 1, 1,
+     cmd_message_send},
+    {"message command", SIDE_SERVER, "WHO report|drift|hook [NAME]",
+     "have something done on workstations", OPTIONS(command_options), 2, 3, cmd_message_command},
+    {"message withdraw", SIDE_SERVER, "ID", "take a message out of the private channels again",
+     NO_OPTIONS, 1, 1, cmd_message_withdraw},
+    {"messages", SIDE_SERVER, "[ID | --more]",
+     "messages in both directions, newest first, and what became of them",
+     OPTIONS(messages_options), 0, 1, cmd_messages},
     {"publish", SIDE_SERVER, "[CHANNEL...] [--dry-run]", "post what changed",
      OPTIONS(publish_options), 0, ARGS_MAX, cmd_publish},
     {"collect", SIDE_SERVER, "", "read receipts and requests", NO_OPTIONS, 0, 0, cmd_collect},
