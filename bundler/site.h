@@ -120,9 +120,10 @@ struct site {
 	size_t keys;
 	struct site_policy *policy;
 	size_t policies;
-	struct db *db;   /* owned: the registry */
-	int lock;        /* owned; -1 while reading only */
-	struct say *say; /* borrowed */
+	struct db *db;       /* owned: the registry */
+	int lock;            /* owned; -1 while reading only */
+	struct say *say;     /* borrowed */
+	struct key_ask *ask; /* borrowed: who knows the passphrase of the key store; NULL: nobody */
 };
 
 enum site_flags { SITE_LOCK = 1 << 0 /* one publish, collect or edit at a time: RC_BUSY */ };

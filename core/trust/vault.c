@@ -172,18 +172,43 @@ int vault_make_file(int dirfd, const char *name, struct vault_lock *ret_lock, st
 	return 0;
 }
 
+static int master_read(int dirfd, const char *name, struct vault *v, struct err *err)
+{
+	size_t n = 0;
+	int rc = key_file_bytes(dirfd, name, v->b, sizeof(v->b), &n, err);
+
+	if (rc == RC_LIMIT || (rc == 0 && n != sizeof(v->b)))
+		return err_set(err, RC_MALFORMED, "it is not a master key, which has %zu bytes",
+			       sizeof(v->b));
+	return rc;
+}
+
+int vault_take_file(int dirfd, const char *name, struct vault_lock *ret_lock, struct vault **ret,
+		    struct err *err)
+{
+	OWNED(vault_freep) struct vault *v = NULL;
+	struct vault_lock lock = {.kind = VAULT_FILE};
+	int rc = master_new(&v, err);
+
+	if (rc == 0)
+		rc = master_read(dirfd, name, v, err);
+	if (rc == 0)
+		rc = proof_make(v, &lock, err);
+	if (rc < 0)
+		return rc;
+	*ret_lock = lock;
+	*ret = TAKE(v);
+	return 0;
+}
+
 int vault_open_file(int dirfd, const char *name, const struct vault_lock *lock, struct vault **ret,
 		    struct err *err)
 {
 	OWNED(vault_freep) struct vault *v = NULL;
-	size_t n = 0;
 	int rc = master_new(&v, err);
 
 	if (rc == 0)
-		rc = key_file_bytes(dirfd, name, v->b, sizeof(v->b), &n, err);
-	if (rc == RC_LIMIT || (rc == 0 && n != sizeof(v->b)))
-		rc = err_set(err, RC_MALFORMED, "it is not a master key, which has %zu bytes",
-			     sizeof(v->b));
+		rc = master_read(dirfd, name, v, err);
 	if (rc == 0)
 		rc = proof_check(v, lock, "it is not the master key of this key store", err);
 	if (rc < 0)

@@ -44,10 +44,13 @@ struct vault_lock {
 
 /**
  * vault_make_file(dirfd, name, ret_lock, ret, err): a new master key, 32 random bytes, in a new
- * file 0400.  RC_CONFLICT when there is one. vault_make_passphrase(ask, ret_lock, ret, err): out of
- * a new passphrase; RC_POLICY: too short.
+ * file 0400.  RC_CONFLICT when there is one.  vault_take_file: the file that an interrupted run
+ * made. vault_make_passphrase(ask, ret_lock, ret, err): out of a new passphrase; RC_POLICY: too
+ * short.
  */
 int vault_make_file(int dirfd, const char *name, struct vault_lock *ret_lock, struct vault **ret,
+		    struct err *err);
+int vault_take_file(int dirfd, const char *name, struct vault_lock *ret_lock, struct vault **ret,
 		    struct err *err);
 int vault_make_passphrase(struct key_ask *ask, struct vault_lock *ret_lock, struct vault **ret,
 			  struct err *err);
