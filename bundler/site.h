@@ -210,8 +210,13 @@ int site_workstation_write(struct site *s, const struct site_workstation *w, str
 int site_group_write(struct site *s, const struct site_group *g, struct err *err);
 int site_licence_write(struct site *s, const struct site_licence *l, struct err *err);
 int site_key_write(struct site *s, const struct site_key *k, struct err *err);
-/** site_users_write(s, list, n, err): several at once; each e-mail address once. */
-int site_users_write(struct site *s, const struct site_user *list, size_t n, struct err *err);
+/** site_users_write(s, list, n, flags, err): several at once; each e-mail address once. */
+enum site_write_flags { SITE_WRITE_DRY_RUN = 1 << 0 /* check all, change nothing */ };
+int site_users_write(struct site *s, const struct site_user *list, size_t n,
+		     enum site_write_flags flags, struct err *err);
+/** site_user_check(s, u, err): one user by itself, in the site as it is: fields that can be read
+ * back, and names that lead somewhere. */
+int site_user_check(const struct site *s, const struct site_user *u, struct err *err);
 /** site_policy_write(s, name, text, err): of a policy, the whole text of its document. */
 int site_policy_write(struct site *s, const char *name, struct bytes text, struct err *err);
 /**

@@ -296,16 +296,17 @@ static int edit_write(const struct edit *e, struct err *err)
 	return dir_sync(fd, err);
 }
 
-static int edit_commit(struct edit *e, struct err *err)
+static int edit_commit(struct edit *e, enum site_write_flags flags, struct err *err)
 {
+	bool dry = (flags & SITE_WRITE_DRY_RUN) != 0;
 	int rc = edit_in_place(e, err);
 
 	if (rc < 0)
 		return rc;
 	rc = edit_judge(e, err);
-	if (rc == 0)
+	if (rc == 0 && !dry)
 		rc = edit_write(e, err);
-	if (rc < 0)
+	if (rc < 0 || dry)
 		edit_undo(e);
 	else
 		edit_keep(e);
@@ -313,14 +314,14 @@ static int edit_commit(struct edit *e, struct err *err)
 }
 
 static int elements_write(struct site *s, const struct site_kind *kind, const void *list, size_t n,
-			  struct err *err)
+			  enum site_write_flags flags, struct err *err)
 {
 	OWNED(edit_clear) struct edit e = {0};
 	int rc = edit_begin(s, kind, n, &e, err);
 
 	if (rc == 0)
 		rc = edit_elements(&e, list, err);
-	return rc < 0 ? rc : edit_commit(&e, err);
+	return rc < 0 ? rc : edit_commit(&e, flags, err);
 }
 
 static int element_remove(struct site *s, const struct site_kind *kind, const char *name,
@@ -342,37 +343,52 @@ static int element_remove(struct site *s, const struct site_kind *kind, const ch
 			       name, (const char *)list.p, n == 1 ? "that" : "those");
 	rc = edit_begin(s, kind, 0, &e, err);
 	e.removed = name;
-	return rc < 0 ? rc : edit_commit(&e, err);
+	return rc < 0 ? rc : edit_commit(&e, 0, err);
 }
 
 int site_channel_write(struct site *s, const struct site_channel *c, struct err *err)
 {
-	return elements_write(s, &site_channel_kind, c, 1, err);
+	return elements_write(s, &site_channel_kind, c, 1, 0, err);
 }
 
 int site_workstation_write(struct site *s, const struct site_workstation *w, struct err *err)
 {
-	return elements_write(s, &site_workstation_kind, w, 1, err);
+	return elements_write(s, &site_workstation_kind, w, 1, 0, err);
 }
 
 int site_group_write(struct site *s, const struct site_group *g, struct err *err)
 {
-	return elements_write(s, &site_group_kind, g, 1, err);
+	return elements_write(s, &site_group_kind, g, 1, 0, err);
 }
 
 int site_licence_write(struct site *s, const struct site_licence *l, struct err *err)
 {
-	return elements_write(s, &site_licence_kind, l, 1, err);
+	return elements_write(s, &site_licence_kind, l, 1, 0, err);
 }
 
 int site_key_write(struct site *s, const struct site_key *k, struct err *err)
 {
-	return elements_write(s, &site_key_kind, k, 1, err);
+	return elements_write(s, &site_key_kind, k, 1, 0, err);
 }
 
-int site_users_write(struct site *s, const struct site_user *list, size_t n, struct err *err)
+int site_users_write(struct site *s, const struct site_user *list, size_t n,
+		     enum site_write_flags flags, struct err *err)
 {
-	return elements_write(s, &site_user_kind, list, n, err);
+	return elements_write(s, &site_user_kind, list, n, flags, err);
+}
+
+int site_user_check(const struct site *s, const struct site_user *u, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct site_user read = {.email = ""};
+	int rc = site_user_kind.name_check(u->email, RC_USAGE, err);
+
+	if (rc == 0)
+		rc = element_encode(&site_user_kind, u, (struct bytes){NULL, 0}, &text, err);
+	if (rc == 0)
+		rc = site_document_decode(&site_user_kind, bytes_in(&text), u->email, &read, err);
+	site_user_kind.clear(&read);
+	return rc < 0 ? rc : site_element_references(s, &site_user_kind, u, err);
 }
 
 int site_policy_write(struct site *s, const char *name, struct bytes text, struct err *err)
@@ -386,7 +402,7 @@ int site_policy_write(struct site *s, const char *name, struct bytes text, struc
 		rc = buf_add(&e.text[0], text.p, text.n, err);
 	if (rc == 0)
 		rc = element_read_back(&e, 0, name, err);
-	return rc < 0 ? rc : edit_commit(&e, err);
+	return rc < 0 ? rc : edit_commit(&e, 0, err);
 }
 
 int site_channel_remove(struct site *s, const char *name, struct err *err)

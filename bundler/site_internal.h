@@ -92,6 +92,10 @@ int site_workstation_name_check(const char *name, int rc, struct err *err);
  * other?  ${why} gets a sentence then. */
 bool site_targets_meet(const struct site *s, const struct site_channel *a,
 		       const struct site_channel *b, char why[ERR_TEXT_MAX]);
+/** site_element_references(s, kind, element, err): RC_POLICY when a name in this element, which
+ * need not be in the site, leads nowhere. */
+int site_element_references(const struct site *s, const struct site_kind *kind, const void *element,
+			    struct err *err);
 /** site_referrers(s, kind, name, ret, ret_n, err): the documents that lead to this one, as a list
  * for people, appended; and how many. */
 int site_referrers(const struct site *s, const struct site_kind *kind, const char *name,

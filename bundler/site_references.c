@@ -110,23 +110,27 @@ static int name_check(const struct faults *l, const struct reference *r, const c
 			to != NULL ? to : name + 6, err);
 }
 
-static int field_check(const struct faults *l, const struct reference *r, struct err *err)
+static int element_check(const struct faults *l, const struct reference *r, const char *element,
+			 struct err *err)
 {
 	const char *word[1];
+	const char *const *name;
+	size_t n;
 	int rc = 0;
 
-	for (size_t i = 0; i < site_count(l->s, r->from); i++) {
-		const char *element = site_element(l->s, r->from, i);
-		const char *const *name;
-		size_t n;
+	names_of(r, element, word, &name, &n);
+	for (size_t k = 0; k < n && rc == 0; k++)
+		rc = name_check(l, r, element, name[k], err);
+	return rc;
+}
 
-		names_of(r, element, word, &name, &n);
-		for (size_t k = 0; k < n && rc == 0; k++)
-			rc = name_check(l, r, element, name[k], err);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+static int field_check(const struct faults *l, const struct reference *r, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < site_count(l->s, r->from); i++)
+		rc = element_check(l, r, site_element(l->s, r->from, i), err);
+	return rc;
 }
 
 static int baseline_check(const struct faults *l, struct err *err)
@@ -236,6 +240,19 @@ static int first_fault(void *arg, const struct site_fault *f, struct err *err)
 int site_references_check(const struct site *s, struct err *err)
 {
 	return site_faults(s, first_fault, NULL, err);
+}
+
+int site_element_references(const struct site *s, const struct site_kind *kind, const void *element,
+			    struct err *err)
+{
+	struct faults l = {.s = s, .each = first_fault};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(references); i++) {
+		if (references[i].from == kind)
+			rc = element_check(&l, &references[i], element, err);
+	}
+	return rc;
 }
 
 /* Files in a list that a person reads: the first few, then how many more. */

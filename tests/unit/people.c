@@ -354,11 +354,11 @@ Test(people, several_users_are_written_together_or_not_at_all)
 	documents();
 	s = server_open(0);
 	cr_assert_eq(scratch_run(dir, "cp -a site before"), 0);
-	cr_assert_eq(site_users_write(s, u, 3, &err), RC_POLICY, "bob, zoe and eve have 2 seats");
+	cr_assert_eq(site_users_write(s, u, 3, 0, &err), RC_POLICY, "bob, zoe and eve have 2 seats");
 	cr_assert_not_null(strstr(err.text, "2 seats and 3 users"), "%s", err.text);
 	cr_assert_eq(scratch_run(dir, "diff -r site before"), 0);
 	u[2].licence[0] = '\0';
-	must(site_users_write(s, u, 3, &err));
+	must(site_users_write(s, u, 3, 0, &err));
 	cr_assert_eq(s->users, 6);
 	cr_assert_str_eq(site_user(s, "zoe@x.org")->licence, "cad");
 	cr_assert_str_eq(site_user(s, "ann@x.org")->group, "sales");
@@ -367,7 +367,7 @@ Test(people, several_users_are_written_together_or_not_at_all)
 	cr_assert_eq(s->users, 6);
 	cr_assert_str_eq(site_user(s, "ann@x.org")->licence, "");
 	snprintf(u[1].email, sizeof(u[1].email), "zoe@x.org");
-	cr_assert_eq(site_users_write(s, u, 3, &err), RC_USAGE, "one twice");
+	cr_assert_eq(site_users_write(s, u, 3, 0, &err), RC_USAGE, "one twice");
 }
 
 Test(people, faults_that_were_there_before_can_be_mended_one_at_a_time)
@@ -384,8 +384,8 @@ Test(people, faults_that_were_there_before_can_be_mended_one_at_a_time)
 	document("users/gus@x.org", "licence: cad\n");
 	s = server_open(0);
 	must(site_key_write(s, &k, &err));
-	cr_assert_eq(site_users_write(s, &more, 1, &err), RC_POLICY, "worse than it was");
-	must(site_users_write(s, &release, 1, &err));
+	cr_assert_eq(site_users_write(s, &more, 1, 0, &err), RC_POLICY, "worse than it was");
+	must(site_users_write(s, &release, 1, 0, &err));
 	cr_assert_eq(site_references_check(s, &err), RC_POLICY);
 }
 
