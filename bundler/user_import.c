@@ -6,7 +6,7 @@
 #include "core/base/own.h"
 #include "core/format/csv.h"
 
-#define BLANKS    " \t\r\n"
+#define BLANKS " \t\r\n"
 
 enum column { EMAIL, NAME, GROUP, LICENCE, EXTRA, WITHHELD, STATE, COLUMNS };
 static const char *const column_names[COLUMNS] = {

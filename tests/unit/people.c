@@ -354,7 +354,8 @@ Test(people, several_users_are_written_together_or_not_at_all)
 	documents();
 	s = server_open(0);
 	cr_assert_eq(scratch_run(dir, "cp -a site before"), 0);
-	cr_assert_eq(site_users_write(s, u, 3, 0, &err), RC_POLICY, "bob, zoe and eve have 2 seats");
+	cr_assert_eq(site_users_write(s, u, 3, 0, &err), RC_POLICY,
+		     "bob, zoe and eve have 2 seats");
 	cr_assert_not_null(strstr(err.text, "2 seats and 3 users"), "%s", err.text);
 	cr_assert_eq(scratch_run(dir, "diff -r site before"), 0);
 	u[2].licence[0] = '\0';
