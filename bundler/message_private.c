@@ -101,12 +101,12 @@ int message_each(struct site *s, const char *id,
 
 	rc = db_query(
 	    s->db,
-	    "SELECT t.copy, t.email, m.at, m.kind, m.subject, m.text, m.command,"
+	    "SELECT * FROM (SELECT t.copy, t.email, m.at, m.kind, m.subject, m.text, m.command,"
 	    " m.argument, m.activation FROM message_to t JOIN message m ON m.id = t.message"
-	    " WHERE t.id = ?1 AND t.gone = 0 ORDER BY t.copy",
+	    " WHERE t.id = ?1 AND t.gone = 0 ORDER BY m.at DESC, t.copy LIMIT ?2) ORDER BY 1",
 	    &st, err);
 	if (rc == 0)
-		rc = db_bind(st, err, "t", id);
+		rc = db_bind(st, err, "ti", id, (int64_t)MESSAGES_CARRIED);
 	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
 		OWNED(message_clear) struct message m = {.text = NULL};
 
