@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "bundler/carried.h"
 #include "bundler/consignment.h"
 #include "bundler/keystore.h"
 #include "bundler/publish.h"
@@ -138,8 +139,9 @@ static const char exchange_schema_sql[] =
 int registry_open(const char *path, struct db **ret, struct err *err)
 {
 	const char *const migrations[] = {
-	    registry_schema_sql, index_schema_sql,       store_schema_sql,    publish_schema_sql,
-	    exchange_schema_sql, consignment_schema_sql, document_schema_sql, keystore_schema_sql};
+	    registry_schema_sql, index_schema_sql,    store_schema_sql,
+	    publish_schema_sql,  exchange_schema_sql, consignment_schema_sql,
+	    document_schema_sql, keystore_schema_sql, carried_schema_sql};
 
 	if (db_open(path, REGISTRY_APPLICATION_ID, migrations, (int)ARRAY_LEN(migrations), ret,
 		    err) < 0)

@@ -1,36 +1,36 @@
 /*
- * Status: one honest colour for every workstation, from verified receipts only.  The rules are one
- * table (colour_rules in status.c), first match wins, in its order of precedence.
+ * Status: one honest colour for every workstation and user, from verified receipts only.  The rules
+ * are one table (status_rules.c), first match wins, in its order of precedence.
  */
 #ifndef SATCHEL_BUNDLER_STATUS_H
 #define SATCHEL_BUNDLER_STATUS_H
 
 #include "bundler/site.h"
-
-enum colour {
-	COLOUR_GREY,
-	COLOUR_BLUE,
-	COLOUR_RED,
-	COLOUR_ORANGE,
-	COLOUR_GREEN,
-	COLOUR_PURPLE,
-	COLOURS
-};
-extern const char *const colour_names[COLOURS];
+#include "bundler/status_rules.h"
 
 struct status_channel {
 	char name[CHANNEL_NAME];
 	uint64_t held, wanted; /* generations */
 	bool tree_equal;
 };
+/* What the newest receipt says of a user. */
+struct status_handed {
+	char email[EMAIL_NAME];
+	char account[ACCOUNT_NAME];
+	char result[16]; /* "handed-out", "failed", "withheld"; "": it does not speak of the user */
+	char reason[512];
+};
 struct status_workstation {
-	char name[128];
+	char name[WORKSTATION_NAME];
 	char id[WORKSTATION_ID + 1]; /* "" before it enrolled */
 	enum colour colour;
-	char reason[512];               /* why it is not green; "" when it is */
-	char also[512];                 /* further reasons, "; " between them */
+	char reason[REASON_TEXT];       /* why it is not green; "" when it is */
+	char also[REASON_TEXT];         /* further reasons, "; " between them */
+	const struct reasons *reasons;  /* all of them; valid during the call */
 	struct status_channel *channel; /* owned by the callback's caller; valid during the call */
 	size_t channels;
+	const struct status_handed *user; /* likewise */
+	size_t users;
 	int64_t heard;    /* seconds since 1970, 0: never */
 	uint64_t receipt; /* sequence */
 	char version[32];
@@ -40,13 +40,38 @@ int status_workstations(struct site *s,
 			int (*each)(void *arg, const struct status_workstation *w, struct err *err),
 			void *arg, struct err *err);
 
+/* Where a user is, was, or is to be active. */
+struct status_place {
+	const char *name, *id; /* of the workstation */
+	const char *account;   /* there, as the workstation says; "": it said nothing */
+	const char *state; /* "active"; "pending": not confirmed yet; "failed"; "leaving": to give
+			      up what it may still hold; "gone": it has; "lost": it was revoked or
+			      replaced, so nobody can say */
+	bool to_be;        /* they are to be active there */
+	uint64_t held, wanted; /* generations of its private channel */
+	int64_t heard;
+};
+struct status_user {
+	const char *email, *name, *group, *licence; /* "" for none; valid during the call */
+	enum colour colour;
+	char reason[REASON_TEXT]; /* why they are not green; "" when they are */
+	char also[REASON_TEXT];
+	const struct reasons *reasons;
+	bool deleted; /* listed until every workstation has given up what was theirs */
+	struct status_place *place; /* owned by the callback's caller */
+	size_t places, active;      /* active: those that they are to be active on */
+};
+/** status_users(s, each, arg, err): ascending by e-mail address. */
+int status_users(struct site *s,
+		 int (*each)(void *arg, const struct status_user *u, struct err *err), void *arg,
+		 struct err *err);
+
 struct status_site {
 	char name[256];
 	struct digest id;
 	uint64_t trust, beat;
 	int64_t beat_issued, beat_expires;
-	uint64_t channels, workstations, held_requests, events, unposted;
-	uint64_t by_colour[COLOURS];
+	uint64_t channels, held_requests, events, unposted;
 };
 int status_site(struct site *s, struct status_site *ret, struct err *err);
 /** status_events(s, max, each, arg, err): newest first. */

@@ -1,8 +1,8 @@
 /*
- * Three lists in ascending order of name are walked side by side: the documents, what is enrolled
- * (with its private channel and its newest receipt, one row each), and the open invitations; and
- * the channels of the receipts beside the second one.  So the cost is that of reading each row
- * once.
+ * Workstations.  Three lists in ascending order of name are walked side by side: the documents,
+ * what is enrolled (with its private channel and its newest receipt, one row each), and the open
+ * invitations; and beside the second one the channels and the users of the receipts.  So the cost
+ * is that of reading each row once.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,21 +11,27 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-/* The newest machine of a name; one that was revoked is shown as long as nobody took its place. */
+#define IS_MEMBER(w) w ".state IN ('enrolled', 'leaving')"
+#define IS_FORMER(w) w ".state IN ('decommissioned', 'revoked')"
+
+/* The newest machine of a name; one that has ended is shown as long as nobody took its place. */
 static const char enrolled_sql[] =
-    "SELECT w.name, w.id, w.state, w.enrolled, w.inputs,"
-    " p.epoch, p.generation, p.tree, o.posted,"
-    " r.sequence, r.recorded, r.private_epoch, r.private_generation, r.private_tree, r.version"
+    "SELECT w.name, w.id, w.state, w.enrolled, r.sequence, r.version, r.policy, " PRIVATE_COLUMNS
     " FROM workstation w LEFT JOIN private p ON p.id = w.id"
     " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = w.id"
-    " WHERE w.state = 'enrolled' OR (w.state = 'revoked' AND NOT EXISTS (SELECT 1 FROM workstation"
-    " x WHERE x.name = w.name AND x.id <> w.id AND (x.state = 'enrolled' OR"
-    " (x.state = 'revoked' AND (x.enrolled, x.id) > (w.enrolled, w.id)))))"
-    " ORDER BY w.name";
+    " WHERE " IS_MEMBER("w") " OR (" IS_FORMER(
+	"w") " AND NOT EXISTS (SELECT 1 FROM workstation"
+	     " x WHERE x.name = w.name AND x.id <> w.id AND (" IS_MEMBER(
+		 "x") " OR"
+		      " (" IS_FORMER("x") " AND (x.enrolled, x.id) > (w.enrolled, w.id)))))"
+					  " ORDER BY w.name";
 static const char held_sql[] =
     "SELECT w.name, c.channel, c.epoch, c.generation, c.tree, c.result, c.reason, c.deviations,"
     " c.drift FROM workstation w JOIN receipt_channel c ON c.id = w.id"
     " WHERE w.state = 'enrolled' ORDER BY w.name, c.channel";
+static const char handed_sql[] =
+    "SELECT w.name, u.email, u.account, u.result, u.reason FROM workstation w"
+    " JOIN receipt_user u ON u.id = w.id WHERE w.state = 'enrolled' ORDER BY w.name, u.email";
 static const char invited_sql[] = "SELECT name, max(expires) FROM invitation"
 				  " WHERE used_by IS NULL AND expires > ?1 GROUP BY name"
 				  " ORDER BY name";
@@ -33,23 +39,20 @@ static const char wanted_sql[] = "SELECT g.epoch, g.generation, g.tree, o.posted
 				 " LEFT JOIN outbox o ON o.path = g.path WHERE g.channel = ?1"
 				 " ORDER BY g.epoch DESC, g.generation DESC LIMIT 1";
 
-/* A statement with a row in hand, or at its end. */
-struct cursor {
-	sqlite3_stmt *st; /* owned */
-	const char *name; /* of the row in hand, NULL at the end; valid until the next step */
-};
-
 struct reading {
 	struct site *s;
 	int64_t now;
-	int64_t beat_posted; /* when the newest beat that is out was posted */
-	struct subscriptions subs;
+	int64_t beat_posted;
+	struct changed changed;
 	struct wanted *latest; /* owned; parallel to s->channel */
-	struct cursor enrolled, held, invited;
+	struct rows enrolled, held, handed, invited;
 	size_t document; /* next of s->workstation */
 	/* Scratch of the workstation in hand, owned. */
 	struct held *helds;
 	size_t helds_n, helds_cap;
+	struct status_handed *handeds;
+	size_t handeds_n, handeds_cap;
+	struct reasons reasons;
 	const struct site_channel **channel;
 	const struct wanted **wanted;
 	struct status_channel *out;
@@ -59,39 +62,15 @@ static void reading_clear(struct reading *r)
 {
 	db_done(&r->enrolled.st);
 	db_done(&r->held.st);
+	db_done(&r->handed.st);
 	db_done(&r->invited.st);
-	subscriptions_clear(&r->subs);
+	changed_clear(&r->changed);
 	free(r->latest);
 	free(r->helds);
+	free(r->handeds);
 	free(r->channel);
 	free(r->wanted);
 	free(r->out);
-}
-
-static int cursor_step(struct reading *r, struct cursor *c, struct err *err)
-{
-	int rc = db_step(r->s->db, c->st, err);
-
-	if (rc >= 0)
-		c->name = rc == 1 ? db_text(c->st, 0) : NULL;
-	return rc < 0 ? rc : 0;
-}
-
-static int cursor_open(struct reading *r, struct cursor *c, const char *sql, struct err *err)
-{
-	int rc = db_query(r->s->db, sql, &c->st, err);
-
-	if (rc == 0 && sql == invited_sql)
-		rc = db_bind(c->st, err, "i", r->now);
-	return rc < 0 ? rc : cursor_step(r, c, err);
-}
-
-/*
- * posted(r, at): a document can be found only by a beat that was posted after it.
- */
-static int64_t posted(const struct reading *r, int64_t at)
-{
-	return r->beat_posted >= at ? at : 0;
 }
 
 static int latest_load(struct reading *r, size_t i, struct err *err)
@@ -109,7 +88,7 @@ static int latest_load(struct reading *r, size_t i, struct err *err)
 		return rc;
 	w->epoch = (uint64_t)db_i64(st, 0);
 	w->generation = (uint64_t)db_i64(st, 1);
-	w->posted = posted(r, db_i64(st, 3));
+	w->posted = status_posted(r->beat_posted, db_i64(st, 3));
 	if (!db_digest(st, 2, &w->tree))
 		return err_set(err, RC_STATE, "the registry is damaged: generations of channel %s",
 			       r->s->channel[i].name);
@@ -127,20 +106,19 @@ static int reading_open(struct reading *r, struct err *err)
 	r->out = calloc(n + 1, sizeof(*r->out));
 	if (r->latest == NULL || r->channel == NULL || r->wanted == NULL || r->out == NULL)
 		return err_memory(err);
-	rc = subscriptions_make(r->s, &r->subs, err);
+	rc = changed_load(r->s, &r->changed, err);
 	if (rc == 0)
-		rc = db_int(r->s->db, err, &r->beat_posted,
-			    "SELECT ifnull(max(o.posted), 0) FROM beat b"
-			    " JOIN outbox o ON o.path = b.path",
-			    "");
+		rc = status_beat_posted(r->s, &r->beat_posted, err);
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		rc = latest_load(r, i, err);
 	if (rc >= 0)
-		rc = cursor_open(r, &r->enrolled, enrolled_sql, err);
+		rc = rows_open(r->s->db, &r->enrolled, enrolled_sql, r->now, err);
 	if (rc == 0)
-		rc = cursor_open(r, &r->held, held_sql, err);
+		rc = rows_open(r->s->db, &r->held, held_sql, r->now, err);
 	if (rc == 0)
-		rc = cursor_open(r, &r->invited, invited_sql, err);
+		rc = rows_open(r->s->db, &r->handed, handed_sql, r->now, err);
+	if (rc == 0)
+		rc = rows_open(r->s->db, &r->invited, invited_sql, r->now, err);
 	return rc;
 }
 
@@ -162,25 +140,13 @@ static bool next_name(const struct reading *r, char dst[WORKSTATION_NAME])
 	return true;
 }
 
-static bool cursor_at(const struct cursor *c, const char *name)
-{
-	return c->name != NULL && strcmp(c->name, name) == 0;
-}
-
 static int held_add(struct reading *r, struct err *err)
 {
 	sqlite3_stmt *st = r->held.st;
 	struct held *h;
 
-	if (r->helds_n == r->helds_cap) {
-		size_t cap = r->helds_cap == 0 ? 16 : r->helds_cap * 2;
-		struct held *more = reallocarray(r->helds, cap, sizeof(*more));
-
-		if (more == NULL)
-			return err_memory(err);
-		r->helds = more;
-		r->helds_cap = cap;
-	}
+	if (rows_room(&r->helds, r->helds_n, &r->helds_cap, sizeof(*h), err) < 0)
+		return RC_MEMORY;
 	h = &r->helds[r->helds_n++];
 	memset(h, 0, sizeof(*h));
 	snprintf(h->name, sizeof(h->name), "%s", db_text(st, 1));
@@ -201,40 +167,60 @@ static int helds_read(struct reading *r, struct standing *in, struct err *err)
 	int rc = 0;
 
 	r->helds_n = 0;
-	while (rc == 0 && cursor_at(&r->held, in->name)) {
+	while (rc == 0 && rows_at(&r->held, in->name)) {
 		rc = held_add(r, err);
 		if (rc == 0)
-			rc = cursor_step(r, &r->held, err);
+			rc = rows_step(r->s->db, &r->held, err);
 	}
 	in->held = r->helds;
 	in->helds = r->helds_n;
 	return rc;
 }
 
+static int handed_add(struct reading *r, struct err *err)
+{
+	sqlite3_stmt *st = r->handed.st;
+	struct status_handed *h;
+
+	if (rows_room(&r->handeds, r->handeds_n, &r->handeds_cap, sizeof(*h), err) < 0)
+		return RC_MEMORY;
+	h = &r->handeds[r->handeds_n++];
+	snprintf(h->email, sizeof(h->email), "%s", db_text(st, 1));
+	snprintf(h->account, sizeof(h->account), "%s", db_text(st, 2));
+	snprintf(h->result, sizeof(h->result), "%s", db_text(st, 3));
+	snprintf(h->reason, sizeof(h->reason), "%s", db_text(st, 4));
+	return 0;
+}
+
+static int handeds_read(struct reading *r, struct standing *in, struct err *err)
+{
+	int rc = 0;
+
+	r->handeds_n = 0;
+	while (rc == 0 && rows_at(&r->handed, in->name)) {
+		rc = handed_add(r, err);
+		if (rc == 0)
+			rc = rows_step(r->s->db, &r->handed, err);
+	}
+	in->handed = r->handeds;
+	in->handeds = r->handeds_n;
+	return rc;
+}
+
 static int enrolled_read(struct reading *r, struct standing *in, struct err *err)
 {
 	sqlite3_stmt *st = r->enrolled.st;
-	struct wanted *p = &in->private_wanted;
-	struct site_workstation spare;
-	struct digest had, now;
 
 	snprintf(in->id, sizeof(in->id), "%s", db_text(st, 1));
-	in->revoked = strcmp(db_text(st, 2), "revoked") == 0;
+	in->state = standing_state(db_text(st, 2));
 	in->enrolled = db_i64(st, 3);
-	now = subscriptions_inputs(&r->subs, site_workstation_or(r->s, in->name, &spare), in->id);
-	in->compiled = db_digest(st, 4, &had) && digest_equal(&had, &now);
-	p->epoch = (uint64_t)db_i64(st, 5);
-	p->generation = (uint64_t)db_i64(st, 6);
-	p->posted = posted(r, db_i64(st, 8));
-	in->receipt = (uint64_t)db_i64(st, 9);
-	in->heard = db_i64(st, 10);
-	in->private_epoch = (uint64_t)db_i64(st, 11);
-	in->private_generation = (uint64_t)db_i64(st, 12);
-	snprintf(in->version, sizeof(in->version), "%s", db_text(st, 14));
-	if ((p->generation > 0 && !db_digest(st, 7, &p->tree)) ||
-	    (in->receipt > 0 && !db_digest(st, 13, &in->private_tree)))
+	in->receipt = (uint64_t)db_i64(st, 4);
+	snprintf(in->version, sizeof(in->version), "%s", db_text(st, 5));
+	in->private.compiled = !changed_has(&r->changed, in->id);
+	if ((db_bytes(st, 6).n > 0 && !db_digest(st, 6, &in->policy)) ||
+	    !private_standing_read(st, 7, r->beat_posted, &in->private, &in->heard))
 		return err_set(err, RC_STATE, "the registry is damaged: workstation %s", in->name);
-	return helds_read(r, in, err);
+	return 0;
 }
 
 static void subscribed_read(struct reading *r, struct standing *in)
@@ -260,14 +246,18 @@ static int standing_read(struct reading *r, struct standing *in, struct err *err
 	if (r->document < r->s->workstations &&
 	    strcmp(r->s->workstation[r->document].name, in->name) == 0)
 		r->document++;
-	if (cursor_at(&r->enrolled, in->name)) {
+	if (rows_at(&r->enrolled, in->name)) {
 		rc = enrolled_read(r, in, err);
 		if (rc == 0)
-			rc = cursor_step(r, &r->enrolled, err);
+			rc = helds_read(r, in, err);
+		if (rc == 0)
+			rc = handeds_read(r, in, err);
+		if (rc == 0)
+			rc = rows_step(r->s->db, &r->enrolled, err);
 	}
-	if (rc == 0 && cursor_at(&r->invited, in->name)) {
+	if (rc == 0 && rows_at(&r->invited, in->name)) {
 		in->invited = db_i64(r->invited.st, 1);
-		rc = cursor_step(r, &r->invited, err);
+		rc = rows_step(r->s->db, &r->invited, err);
 	}
 	subscribed_read(r, in);
 	return rc;
@@ -289,7 +279,8 @@ int status_workstations(struct site *s,
 		rc = standing_read(&r, &in, err);
 		if (rc < 0)
 			return rc;
-		status_judge(&in, r.now, (int64_t)s->silent_hours * 3600, &w);
+		status_judge_workstation(&in, r.now, (int64_t)s->silent_hours * 3600, &r.reasons,
+					 &w);
 		rc = each(arg, &w, err);
 	}
 	return rc;

@@ -7,15 +7,6 @@
 #include "bundler/status.h"
 #include "core/base/own.h"
 
-static int count_one(void *arg, const struct status_workstation *w, struct err *err)
-{
-	struct status_site *ret = arg;
-
-	ret->workstations++;
-	ret->by_colour[w->colour]++;
-	return 0;
-}
-
 static int beat_read(struct site *s, struct status_site *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
@@ -64,8 +55,6 @@ int status_site(struct site *s, struct status_site *ret, struct err *err)
 	rc = beat_read(s, &all, err);
 	if (rc == 0)
 		rc = counts_read(s, &all, err);
-	if (rc == 0)
-		rc = status_workstations(s, count_one, &all, err);
 	if (rc == 0)
 		*ret = all;
 	return rc;

@@ -85,6 +85,8 @@ const char *nearest(const char *word, const char *const *names, size_t n);
 void help_program(FILE *out);
 void help_command(FILE *out, const struct command *c);
 bool help_group(FILE *out, const char *word);
+/** help_colours(out): the rules of colours, in their order of precedence. */
+void help_colours(FILE *out);
 
 /** cli_on_server(cli, ret, err): for commands of either side: true on a server. RC_USAGE when the
  * machine is neither. */
@@ -122,6 +124,8 @@ COMMAND(collect);
 COMMAND(sync);
 COMMAND(watch);
 COMMAND(status);
+COMMAND(status_workstations);
+COMMAND(status_users);
 COMMAND(events);
 COMMAND(trust_show);
 COMMAND(trust_rotate);

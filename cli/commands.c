@@ -64,7 +64,11 @@ static const struct option_row watch_options[] = {
     {"status", 0, NULL, "say what the watcher did last and does next, and end", false},
 };
 static const struct option_row status_options[] = {
-    {"exit-code", 0, NULL, "end with 8 unless every workstation is green", false},
+    {"exit-code", 0, NULL, "end with 8 unless all are green or purple", false},
+};
+static const struct option_row colour_options[] = {
+    {"colour", 0, "COLOUR", "only those of this colour", true},
+    {"exit-code", 0, NULL, "end with 8 unless all that are listed are green or purple", false},
 };
 static const struct option_row events_options[] = {
     {"max", 0, "N", "at most so many (default: 50)", false},
@@ -213,6 +217,12 @@ const struct command commands[] = {
      NO_OPTIONS, 0, 0, cmd_doctor},
     {"carry", SIDE_EITHER, "FROM TO [--for WHO]... [--max-file SIZE] [--prune] [--dry-run]",
      "merge two depots in both directions", OPTIONS(carry_options), 2, 2, cmd_carry},
+    {"status workstations", SIDE_SERVER, "[NAME...] [--colour COLOUR]",
+     "the colour of every workstation; of those that are named, also what can be done",
+     OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_workstations},
+    {"status users", SIDE_SERVER, "[EMAIL...] [--colour COLOUR]",
+     "the colour of every user; of those that are named, also what can be done",
+     OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_users},
     {"inspect", SIDE_EITHER, "FILE... [--changes]",
      "say in words what a file of a depot is and would do", OPTIONS(inspect_options), 1, ARGS_MAX,
      cmd_inspect},

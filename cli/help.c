@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "bundler/status_rules.h"
 #include "cli/cli.h"
 #include "core/base/own.h"
 
@@ -65,4 +66,22 @@ bool help_group(FILE *out, const char *word)
 			any = true;
 		}
 	return any;
+}
+
+void help_colours(FILE *out)
+{
+	static const char *const titles[] = {"Workstations:", "Users:"};
+
+	fputs("The first that applies gives the colour; the others are listed behind it.\n", out);
+	for (size_t i = 0; i < RULES; i++) {
+		const struct rule_row *r = &rule_rows[i];
+
+		if (i == 0 || r->subject != rule_rows[i - 1].subject)
+			fprintf(out, "\n%s\n", titles[r->subject]);
+		fprintf(out, "  %-8s%s\n", colour_names[r->colour], r->meaning);
+	}
+	fputs(
+	    "\nsatchel status workstations NAME and satchel status users EMAIL say what can be done "
+	    "about it.\n",
+	    out);
 }

@@ -129,6 +129,10 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct err *err)
 	if (strcmp(argv[0], "help") == 0) {
 		argc--;
 		argv++;
+		if (argc == 1 && strcmp(argv[0], "colours") == 0) {
+			help_colours(stdout);
+			return 0;
+		}
 		c = find_command(argc, argv, &words);
 		if (c == NULL || words < argc)
 			return help_group(stdout, argv[0]) ? 0 : unknown_command(argc, argv, err);

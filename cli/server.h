@@ -11,7 +11,6 @@ int server_open(struct cli *cli, enum site_flags flags, struct site **ret, struc
 int server_no_channel(struct site *s, const char *name, struct err *err);
 int server_publish(struct cli *cli, struct site *s, const struct args *args, struct err *err);
 int server_collect(struct cli *cli, struct site *s, struct err *err);
-int server_status(struct cli *cli, const struct args *args, struct err *err);
 
 /** server_consignments(cli, s, j, err): what is on the way and not confirmed: a line each, or the
  * member `consignments` of ${j}. */

@@ -211,6 +211,23 @@ int table_cell(struct table *t, struct err *err, const char *fmt, ...)
 	return rc;
 }
 
+int table_rows(struct table *t, const struct table *from, size_t max, struct err *err)
+{
+	const char *cell = (const char *)from->cells.p;
+	size_t rows = from->columns > 0 ? from->count / from->columns : 0, n = 0;
+	int rc;
+
+	if (rows > max)
+		rows = max;
+	for (size_t i = 0; i < rows * from->columns; i++)
+		n += strlen(cell + n) + 1;
+	rc = buf_add(&t->cells, cell, n, err);
+	if (rc < 0)
+		return rc;
+	t->count += rows * from->columns;
+	return (int)rows;
+}
+
 /* Columns that a text takes: UTF-8 continuation bytes take none. */
 static size_t text_width(const char *s)
 {

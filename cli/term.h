@@ -55,6 +55,9 @@ struct table {
 void table_init(struct table *t, size_t columns, int colour_column);
 int table_cell(struct table *t, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/** table_rows(t, from, max, err): append the first rows of a table with as many columns; returns
+ * how many they were. */
+int table_rows(struct table *t, const struct table *from, size_t max, struct err *err);
 void table_print(struct table *t, const struct term *term, FILE *out);
 void table_clear(struct table *t);
 

@@ -1,0 +1,242 @@
+/*
+ * Users.  Two lists in ascending order of e-mail address are walked side by side: the documents,
+ * and the activations with what is known of their workstations, one row each.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "bundler/status_internal.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+#define DIFFERS 400 /* bytes of the names of keys that a reason has room for */
+
+static const char places_sql[] =
+    "SELECT a.email, a.id, a.state, w.name, w.state, w.enrolled, u.account, u.result, u.reason,"
+    " c.gone, c.epoch, c.generation, " PRIVATE_COLUMNS
+    " FROM activation a LEFT JOIN workstation w ON w.id = a.id LEFT JOIN private p ON p.id = a.id"
+    " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = a.id"
+    " LEFT JOIN receipt_user u ON u.id = a.id AND u.email = a.email"
+    " LEFT JOIN carried c ON c.id = a.id AND c.email = a.email ORDER BY a.email, a.id";
+
+struct user_reading {
+	struct site *s;
+	int64_t now, beat_posted;
+	struct changed changed;
+	struct people *people;
+	struct rows places;
+	size_t document; /* next of s->user */
+	/* Scratch of the user in hand, owned. */
+	struct place *place;
+	size_t place_n, place_cap;
+	struct status_place *out;
+	size_t out_cap;
+	struct reasons reasons;
+	char differs[DIFFERS];
+	char why[PEOPLE_WHY];
+};
+
+static void user_reading_clear(struct user_reading *r)
+{
+	db_done(&r->places.st);
+	changed_clear(&r->changed);
+	people_freep(&r->people);
+	free(r->place);
+	free(r->out);
+}
+
+static int place_add(struct user_reading *r, bool entitled, struct err *err)
+{
+	sqlite3_stmt *st = r->places.st;
+	struct place *p;
+
+	if (rows_room(&r->place, r->place_n, &r->place_cap, sizeof(*p), err) < 0)
+		return RC_MEMORY;
+	p = &r->place[r->place_n++];
+	memset(p, 0, sizeof(*p));
+	snprintf(p->id, sizeof(p->id), "%s", db_text(st, 1));
+	p->wanted = entitled && strcmp(db_text(st, 2), "active") == 0;
+	snprintf(p->name, sizeof(p->name), "%s", db_text(st, 3));
+	p->state = standing_state(db_text(st, 4));
+	p->enrolled = db_i64(st, 5);
+	snprintf(p->handed.account, sizeof(p->handed.account), "%s", db_text(st, 6));
+	snprintf(p->handed.result, sizeof(p->handed.result), "%s", db_text(st, 7));
+	snprintf(p->handed.reason, sizeof(p->handed.reason), "%s", db_text(st, 8));
+	p->carried = sqlite3_column_type(st, 9) != SQLITE_NULL && db_i64(st, 9) == 0;
+	p->epoch = (uint64_t)db_i64(st, 10);
+	p->generation = (uint64_t)db_i64(st, 11);
+	p->private.compiled = !changed_has(&r->changed, p->id);
+	if (!private_standing_read(st, 12, r->beat_posted, &p->private, &p->heard))
+		return err_set(err, RC_STATE, "the registry is damaged: workstation %s", p->name);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c != 0 ? c : strcmp(x->id, y->id);
+}
+
+static int places_read(struct user_reading *r, const char *email, bool entitled, struct err *err)
+{
+	size_t cap = r->out_cap;
+	int rc = 0;
+
+	r->place_n = 0;
+	while (rc == 0 && rows_at(&r->places, email)) {
+		rc = place_add(r, entitled, err);
+		if (rc == 0)
+			rc = rows_step(r->s->db, &r->places, err);
+	}
+	if (rc < 0)
+		return rc;
+	if (r->place_n > 1)
+		qsort(r->place, r->place_n, sizeof(*r->place), by_name);
+	if (r->place_cap > cap) {
+		struct status_place *more = reallocarray(r->out, r->place_cap, sizeof(*more));
+
+		if (more == NULL)
+			return err_memory(err);
+		r->out = more;
+		r->out_cap = r->place_cap;
+	}
+	return 0;
+}
+
+/* names_add(dst, word, k, other): the keys of ${k} that ${other} has not. */
+static void names_add(char dst[DIFFERS], const char *word, const struct people_keys *k,
+		      const struct people_keys *other)
+{
+	size_t used = strlen(dst), at = 0;
+
+	for (size_t i = 0; i < k->n && used < DIFFERS; i++) {
+		while (at < other->n && strcmp(other->key[at]->name, k->key[i]->name) < 0)
+			at++;
+		if (at < other->n && other->key[at] == k->key[i])
+			continue;
+		used += (size_t)snprintf(dst + used, DIFFERS - used, "%s%s%s", used > 0 ? ", " : "",
+					 word, k->key[i]->name);
+		word = "";
+	}
+}
+
+/* differs_read(...): who has no group has nobody to differ from. */
+static int differs_read(struct user_reading *r, const struct site_user *u, struct err *err)
+{
+	const struct site_group *g = site_group(r->s, u->group);
+	OWNED(people_keys_clear) struct people_keys has = {0}, group = {0};
+	int rc;
+
+	r->differs[0] = '\0';
+	if (g == NULL || (u->extras == 0 && u->withhelds == 0))
+		return 0;
+	rc = people_keys(r->people, u, &has, err);
+	if (rc == 0 && has.differs)
+		rc = people_group_keys(r->people, g, &group, err);
+	if (rc == 0 && has.differs) {
+		names_add(r->differs, "also ", &has, &group);
+		names_add(r->differs, "not ", &group, &has);
+	}
+	return rc;
+}
+
+/* unlicensed_rule(...): which of the rules it is that people_licensed has put into words. */
+static enum rule unlicensed_rule(const struct user_reading *r, const struct site_user *u)
+{
+	const struct site_licence *l = site_licence(r->s, u->licence);
+
+	if (l == NULL)
+		return RULE_U_UNLICENSED;
+	if (l->suspended)
+		return RULE_U_LICENCE_SUSPENDED;
+	return r->now < l->from ? RULE_U_LICENCE_EARLY : RULE_U_LICENCE_EXPIRED;
+}
+
+static int document_read(struct user_reading *r, const struct site_user *u,
+			 struct user_standing *in, struct err *err)
+{
+	in->deleted = false;
+	in->email = u->email;
+	in->name = u->name != NULL ? u->name : "";
+	in->group = u->group;
+	in->licence = u->licence;
+	in->suspended = u->suspended;
+	if (!people_licensed(r->s, u, r->now, r->why)) {
+		in->unlicensed = r->why;
+		in->unlicensed_by = unlicensed_rule(r, u);
+	}
+	in->differs = r->differs;
+	return differs_read(r, u, err);
+}
+
+/* next_email(r, ret): its document, or NULL when only activations know the address; false at the
+ * end. */
+static bool next_email(struct user_reading *r, char dst[EMAIL_NAME], const struct site_user **ret)
+{
+	const struct site_user *u = r->document < r->s->users ? &r->s->user[r->document] : NULL;
+
+	if (u == NULL && r->places.name == NULL)
+		return false;
+	if (u != NULL && (r->places.name == NULL || strcmp(u->email, r->places.name) <= 0)) {
+		snprintf(dst, EMAIL_NAME, "%s", u->email);
+		r->document++;
+		*ret = u;
+		return true;
+	}
+	snprintf(dst, EMAIL_NAME, "%s", r->places.name);
+	*ret = NULL;
+	return true;
+}
+
+/* user_read(r, in, email, u, err): all that is known of the user in hand; steps past them. */
+static int user_read(struct user_reading *r, struct user_standing *in, const char *email,
+		     const struct site_user *u, struct err *err)
+{
+	int rc = 0;
+
+	*in = (struct user_standing){.email = email,
+				     .name = "",
+				     .group = "",
+				     .licence = "",
+				     .unlicensed = "",
+				     .differs = "",
+				     .deleted = true};
+	if (u != NULL)
+		rc = document_read(r, u, in, err);
+	if (rc == 0)
+		rc = places_read(r, email, u != NULL && !u->suspended && in->unlicensed[0] == '\0',
+				 err);
+	in->place = r->place;
+	in->places = r->place_n;
+	return rc;
+}
+
+int status_users(struct site *s,
+		 int (*each)(void *arg, const struct status_user *u, struct err *err), void *arg,
+		 struct err *err)
+{
+	OWNED(user_reading_clear) struct user_reading r = {.s = s, .now = clock_now()};
+	const struct site_user *document;
+	char email[EMAIL_NAME];
+	int rc = changed_load(s, &r.changed, err);
+
+	if (rc == 0)
+		rc = status_beat_posted(s, &r.beat_posted, err);
+	if (rc == 0)
+		rc = people_new(s, &r.people, err);
+	if (rc == 0)
+		rc = rows_open(s->db, &r.places, places_sql, r.now, err);
+	while (rc == 0 && next_email(&r, email, &document)) {
+		struct user_standing in;
+		struct status_user u = {0};
+
+		rc = user_read(&r, &in, email, document, err);
+		u.place = r.out;
+		if (rc == 0 &&
+		    status_judge_user(&in, r.now, (int64_t)s->silent_hours * 3600, &r.reasons, &u))
+			rc = each(arg, &u, err);
+	}
+	return rc;
+}

@@ -1,0 +1,159 @@
+/*
+ * status users: who has what they are to have, as their workstations confirm.
+ */
+#include <string.h>
+
+#include "cli/server.h"
+#include "cli/status.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+static void user_json(struct json *j, const struct status_user *u)
+{
+	json_open(j, NULL, '{');
+	json_text(j, "email", u->email);
+	json_text(j, "name", u->name);
+	json_text(j, "group", u->group);
+	json_text(j, "licence", u->licence);
+	json_bool(j, "deleted", u->deleted);
+	json_text(j, "colour", colour_names[u->colour]);
+	json_text(j, "reason", u->reason);
+	json_text(j, "also", u->also);
+	reasons_json(j, u->reasons, u->email);
+	json_open(j, "workstations", '[');
+	for (size_t i = 0; i < u->places; i++) {
+		const struct status_place *p = &u->place[i];
+
+		json_open(j, NULL, '{');
+		json_text(j, "name", p->name);
+		json_text(j, "id", p->id);
+		json_text(j, "account", p->account);
+		json_text(j, "state", p->state);
+		json_u64(j, "held", p->held);
+		json_u64(j, "wanted", p->wanted);
+		json_time(j, "heard", p->heard);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	json_close(j, '}');
+}
+
+static const char *or_none(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
+static void place_text(const struct roll *l, const struct status_place *p)
+{
+	char heard[TEXT_SIZE];
+
+	age_text(heard, p->heard, l->now);
+	printf("  at        %s%s%s: %s, holds %llu, wanted %llu, heard from %s\n", or_none(p->name),
+	       p->account[0] != '\0' ? " as " : "", p->account, p->state,
+	       (unsigned long long)p->held, (unsigned long long)p->wanted, heard);
+}
+
+static void user_full(struct roll *l, const struct status_user *u)
+{
+	char word[64], name[1100];
+
+	colour_word(l->cli->term, colour_names[u->colour], word, sizeof(word));
+	err_escape(name, sizeof(name), u->name);
+	printf("user %s\n  name      %s\n  group     %s\n  licence   %s\n  colour    %s\n",
+	       u->email, u->deleted ? "(deleted)" : or_none(name), or_none(u->group),
+	       or_none(u->licence), word);
+	reasons_text(u->reasons, u->email);
+	for (size_t i = 0; i < u->places; i++)
+		place_text(l, &u->place[i]);
+}
+
+/* Where they are to be active; of more than there is room for, how many. */
+static void active_text(char *dst, size_t size, const struct status_user *u)
+{
+	size_t used = 0;
+
+	snprintf(dst, size, "-");
+	if (u->active > 3) {
+		snprintf(dst, size, "%zu", u->active);
+		return;
+	}
+	for (size_t i = 0; i < u->places && used < size; i++) {
+		if (u->place[i].to_be)
+			used += (size_t)snprintf(dst + used, size - used, "%s%s",
+						 used > 0 ? ", " : "", u->place[i].name);
+	}
+}
+
+static int user_row(struct table *t, const struct status_user *u, struct err *err)
+{
+	char active[3 * WORKSTATION_NAME + 8];
+	int rc;
+
+	active_text(active, sizeof(active), u);
+	rc = table_cell(t, err, "%s", u->email);
+	if (rc == 0)
+		rc = table_cell(t, err, "%s", colour_names[u->colour]);
+	if (rc == 0)
+		rc = table_cell(t, err, "%s", or_none(u->group));
+	if (rc == 0)
+		rc = table_cell(t, err, "%s", active);
+	return rc < 0 ? rc
+		      : table_cell(t, err, "%s%s%s", u->reason, u->also[0] != '\0' ? "; " : "",
+				   u->also);
+}
+
+static int user_each(void *arg, const struct status_user *u, struct err *err)
+{
+	struct roll *l = arg;
+	struct table *t[2];
+	int rc = 0;
+
+	if (!roll_counts(l, u->email, u->colour))
+		return 0;
+	if (l->json != NULL) {
+		user_json(l->json, u);
+		return 0;
+	}
+	if (l->full) {
+		user_full(l, u);
+		return 0;
+	}
+	roll_tables(l, u->colour, t);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(t); i++)
+		rc = t[i] != NULL ? user_row(t[i], u, err) : 0;
+	return rc;
+}
+
+int users_list(struct roll *l, struct site *s, struct err *err)
+{
+	static const char *const heading[] = {"USER", "COLOUR", "GROUP", "WORKSTATIONS", "REASON"};
+	int rc = 0;
+
+	table_init(&l->table, ARRAY_LEN(heading), 1);
+	for (size_t i = 0; i < ARRAY_LEN(heading) && rc == 0; i++)
+		rc = table_cell(&l->table, err, "%s", heading[i]);
+	return rc < 0 ? rc : status_users(s, user_each, l, err);
+}
+
+int cmd_status_users(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	OWNED(roll_clear) struct roll l;
+	struct json j = {stdout, false};
+	int rc = roll_init(&l, cli, args, cli->json ? &j : NULL, err);
+
+	if (rc == 0)
+		rc = server_open(cli, 0, &s, err);
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		json_open(&j, NULL, '[');
+	rc = users_list(&l, s, err);
+	if (cli->json) {
+		json_close(&j, ']');
+		putchar('\n');
+	}
+	if (rc == 0)
+		rc = roll_print(&l, "status users", err);
+	return rc < 0 ? rc : roll_end(&l, args, "user", err);
+}
