@@ -48,7 +48,10 @@ struct apply_bundle {
 	struct bytes blocks;
 	uint64_t payload_offset; /* in the file */
 	struct content_key *key; /* sealed bundles; else NULL */
+	uint32_t part_blocks;    /* it lies there in parts of so many blocks; 0: whole */
 };
+/* Parts of one bundle that are read directly: 240 GB of 4 GB each.  Carry joins any number. */
+#define APPLY_PARTS 60u
 int apply_bundle(struct station *s, const struct apply_bundle *b, const struct apply_target *target,
 		 enum apply_flags flags, struct apply_preview *ret, struct err *err);
 

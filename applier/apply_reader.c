@@ -1,7 +1,7 @@
 /*
- * The reader: a process that holds the bundle's descriptor, the content key of this one bundle and
- * the end of a pipe, and nothing else.  It verifies, decrypts and decompresses, and writes
- * what comes out into the pipe:
+ * The reader: a process that holds the bundle's descriptor (or those of its parts), the content key
+ * of this one bundle and the end of a pipe, and nothing else.  It verifies, decrypts and
+ * decompresses, and writes what comes out into the pipe:
  *
  *   the list of changes, exactly as many bytes as the manifest says
  *   for each member: LE 32-bit length of its name, LE 64-bit size, the name, the content
@@ -15,7 +15,7 @@
 
 #include "applier/apply_internal.h"
 #include "core/base/own.h"
-#include "core/format/payload.h"
+#include "core/format/bundle.h"
 #include "core/os/confine.h"
 #include "core/os/durable.h"
 
@@ -25,7 +25,9 @@
 
 struct job {
 	const struct apply_bundle *b;
-	int bundlefd, pipefd;
+	int file[APPLY_PARTS]; /* the bundle, or its parts; owned */
+	size_t files;
+	int pipefd;
 	uint8_t *out; /* OUT_BYTES */
 	size_t used;
 };
@@ -54,8 +56,13 @@ static int out_add(struct job *j, const void *p, size_t n, struct err *err)
 static int on_block(void *arg, uint64_t i, uint8_t *dst, size_t n, struct err *err)
 {
 	struct job *j = arg;
+	uint32_t each = j->b->part_blocks;
+	size_t file = each == 0 ? 0 : (size_t)(i / each);
 
-	return fd_pread(j->bundlefd, dst, n, j->b->payload_offset + i * BLOCK_BYTES, err);
+	if (file >= j->files)
+		return err_set(err, RC_INTERNAL, "the bundle has fewer parts");
+	return fd_pread(j->file[file], dst, n,
+			j->b->payload_offset + (each == 0 ? i : i % each) * BLOCK_BYTES, err);
 }
 
 static int on_piece(void *arg, struct bytes piece, struct err *err)
@@ -104,17 +111,57 @@ static int reader_main(void *arg, int fd)
 	return 0;
 }
 
+static void job_close(struct job *j)
+{
+	for (size_t i = 0; i < j->files; i++)
+		fd_closep(&j->file[i]);
+}
+
+static int file_add(struct job *j, const char *path, struct err *err)
+{
+	int fd = depot_fd(j->b->depot, path, err);
+
+	if (fd < 0)
+		return fd;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	j->file[j->files++] = fd;
+	return 0;
+}
+
+static int files_open(struct job *j, struct err *err)
+{
+	const struct apply_bundle *b = j->b;
+	uint64_t blocks = bundle_blocks(b->manifest->payload);
+	int rc = 0;
+
+	if (b->part_blocks == 0)
+		return file_add(j, b->path, err);
+	for (uint64_t at = 0; rc == 0 && at < blocks; at += b->part_blocks) {
+		char path[DEPOT_NAME];
+
+		if (j->files == APPLY_PARTS)
+			return err_set(err, RC_LIMIT,
+				       "the bundle lies in more than %u parts; satchel carry "
+				       "joins them",
+				       APPLY_PARTS);
+		name_part(path, b->path, (uint32_t)j->files + 1, b->part_blocks);
+		rc = file_add(j, path, err);
+	}
+	return rc;
+}
+
 int reader_start(const struct apply_bundle *b, struct reader *ret, struct err *err)
 {
-	struct job job = {.b = b, .bundlefd = -1, .pipefd = -1};
-	OWNED(fd_closep) int bundle = depot_fd(b->depot, b->path, err);
+	OWNED(job_close) struct job job = {.b = b, .pipefd = -1};
+	int keep[APPLY_PARTS + 1], rc;
 	OWNED(fd_closep) int in = -1;
 	OWNED(fd_closep) int out = -1;
 	OWNED(freep) uint8_t *buffer = NULL;
 	int ends[2];
 
-	if (bundle < 0)
-		return bundle;
+	rc = files_open(&job, err);
+	if (rc < 0)
+		return rc;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, RC_IO, "cannot make a pipe");
 	in = ends[0];
@@ -125,11 +172,10 @@ int reader_start(const struct apply_bundle *b, struct reader *ret, struct err *e
 	buffer = malloc(OUT_BYTES);
 	if (buffer == NULL)
 		return err_memory(err);
-	posix_fadvise(bundle, 0, 0, POSIX_FADV_SEQUENTIAL);
-	job.bundlefd = bundle;
-	job.pipefd = out;
+	memcpy(keep, job.file, job.files * sizeof(*keep));
+	keep[job.files] = job.pipefd = out;
 	job.out = buffer;
-	if (child_start(reader_main, &job, (const int[]){bundle, out}, 2, &ret->child, err) < 0)
+	if (child_start(reader_main, &job, keep, job.files + 1, &ret->child, err) < 0)
 		return err_prefix(err, "cannot start the reader");
 	ret->pipe = TAKE_FD(in);
 	return 0;

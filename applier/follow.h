@@ -53,12 +53,13 @@ struct follow_bundle {
 	struct manifest manifest;
 	struct buf prefix;       /* owned */
 	struct bytes blocks;     /* in it */
-	uint64_t payload_offset; /* in the file */
+	uint64_t payload_offset; /* in the file, or in each part */
+	uint32_t part_blocks;    /* it lies there in parts of so many blocks; 0: whole */
 };
 void follow_bundle_clear(struct follow_bundle *b);
 
-/** follow_channel_bundle(f, head, i, ret, err): the i-th bundle of a head.  RC_INCOMPLETE when it
- * is not here whole (its size, not yet its blocks). */
+/** follow_channel_bundle(f, head, i, ret, err): the i-th bundle of a head, whole or in parts that
+ * are all here.  RC_INCOMPLETE when it is not (its size, not yet its blocks). */
 int follow_channel_bundle(struct follow *f, const struct head *head, size_t i,
 			  struct follow_bundle *ret, struct err *err);
 /** follow_private_bundle(f, row, ret, err): of our own private channel, as the shard names it. */

@@ -8,13 +8,6 @@
 
 #define TAR_RECORD 512
 
-/* What is known of a bundle before it is read. */
-struct expected {
-	const char *what;              /* for messages */
-	const struct digest *identity; /* of the manifest; NULL: by hand, nothing names it */
-	const struct digest *prefix;   /* of the prefix; NULL: the name's half of it */
-};
-
 void follow_bundle_clear(struct follow_bundle *b)
 {
 	buf_clear(&b->prefix);
@@ -117,13 +110,14 @@ static bool prefix_fits(const char *path, const struct expected *x, const struct
 
 	if (x->prefix != NULL)
 		return digest_equal(&digest, x->prefix);
-	if (name_parse(path, &name) != NAME_BUNDLE && name.kind != NAME_PRIVATE)
+	if (name_parse(path, &name) != NAME_BUNDLE && name.kind != NAME_PRIVATE &&
+	    name.kind != NAME_PART)
 		return true; /* by hand, under any name */
 	digest_name(text, &digest);
 	return strcmp(text, name.digest) == 0;
 }
 
-static int bundle_read(struct depot *d, const char *path, const struct trust *t,
+int bundle_prefix_read(struct depot *d, const char *path, const struct trust *t,
 		       const struct expected *x, struct follow_bundle *b, struct err *err)
 {
 	size_t doc = 0, size = 0;
@@ -148,9 +142,17 @@ static int bundle_read(struct depot *d, const char *path, const struct trust *t,
 		rc = torn(x, d, err);
 	if (rc == 0)
 		rc = bundle_prefix_check(bytes_in(&b->prefix), doc, &b->manifest, &b->blocks, err);
+	b->payload_offset = b->prefix.n;
+	return rc;
+}
+
+static int bundle_read(struct depot *d, const char *path, const struct trust *t,
+		       const struct expected *x, struct follow_bundle *b, struct err *err)
+{
+	int rc = bundle_prefix_read(d, path, t, x, b, err);
+
 	if (rc < 0)
 		return rc;
-	b->payload_offset = b->prefix.n;
 	rc = size_check(d, path, x, b, err);
 	return rc < 0 ? rc : tail_check(d, path, x, b, err);
 }
@@ -192,6 +194,14 @@ int follow_channel_bundle(struct follow *f, const struct head *head, size_t i,
 		 row->generation, head->channel);
 	name_bundle(path, head->channel, head->epoch, row->base, row->generation, &row->prefix);
 	rc = bundle_take(f->depot, path, &f->s->trust, &x, &b, err);
+	if (rc == RC_INCOMPLETE) {
+		struct err parts = {0};
+		int found = follow_parts(f, path, &x, &b, &parts);
+
+		if (found < 0)
+			*err = parts;
+		rc = found == 0 ? rc : found;
+	}
 	if (rc < 0)
 		return rc;
 	if (m->private_channel || strcmp(m->channel, head->channel) != 0 ||

@@ -45,6 +45,21 @@ struct search search_begin(void);
 /** search_try(s): may one more document be read? */
 bool search_try(struct search *s);
 
+/* What is known of a bundle before it is read. */
+struct expected {
+	const char *what;              /* for messages */
+	const struct digest *identity; /* of the manifest; NULL: by hand, nothing names it */
+	const struct digest *prefix;   /* of the prefix; NULL: the name's half of it */
+};
+/** bundle_prefix_read(d, path, t, x, b, err): the prefix of the file ${path}, a bundle or a part of
+ * one, into ${b}; what follows it is not looked at. */
+int bundle_prefix_read(struct depot *d, const char *path, const struct trust *t,
+		       const struct expected *x, struct follow_bundle *b, struct err *err);
+/** follow_parts(f, path, x, ret, err): the bundle ${path} when only parts of it are here.  1 when
+ * all of one cut are; 0: there is none; RC_INCOMPLETE says which are missing. */
+int follow_parts(struct follow *f, const char *path, const struct expected *x,
+		 struct follow_bundle *ret, struct err *err);
+
 /** follow_fatal(rc): would going on with the next file of this depot be of no use? */
 bool follow_fatal(int rc);
 

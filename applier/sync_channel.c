@@ -108,8 +108,8 @@ static int bundle_try(struct job *j, struct follow *f, size_t i, struct apply_pr
 		rc = err_set(err, RC_MALFORMED,
 			     "the channel is sealed, which this satchel cannot open: update it");
 	if (rc == 0) {
-		struct apply_bundle bundle = {f->depot, b.path,           &b.manifest,
-					      b.blocks, b.payload_offset, NULL};
+		struct apply_bundle bundle = {f->depot,         b.path, &b.manifest,  b.blocks,
+					      b.payload_offset, NULL,   b.part_blocks};
 
 		rc = apply_bundle(j->y->s, &bundle, &j->target,
 				  j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0, ret, err);

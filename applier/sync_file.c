@@ -143,8 +143,8 @@ static int file_apply(struct by_hand *h, struct err *err)
 {
 	const struct manifest *m = &h->b.manifest;
 	bool dry = h->y->flags & SYNC_DRY_RUN;
-	struct apply_bundle bundle = {h->depot,    h->b.path,           m,
-				      h->b.blocks, h->b.payload_offset, NULL};
+	struct apply_bundle bundle = {
+	    h->depot, h->b.path, m, h->b.blocks, h->b.payload_offset, NULL, h->b.part_blocks};
 	int rc = apply_held(h->y->s, h->o.tree, &h->epoch, &h->generation, &h->tree, err);
 
 	if (rc < 0)

@@ -105,8 +105,8 @@ static int private_try(struct sync *y, struct follow *f, const struct shard_work
 	if (rc == 0)
 		rc = content_key_open(y->seal, &b.manifest, &key, err);
 	if (rc == 0) {
-		struct apply_bundle bundle = {f->depot, b.path,           &b.manifest,
-					      b.blocks, b.payload_offset, key};
+		struct apply_bundle bundle = {
+		    f->depot, b.path, &b.manifest, b.blocks, b.payload_offset, key, 0};
 
 		rc =
 		    apply_bundle(y->s, &bundle, &target,

@@ -1,7 +1,9 @@
 /*
  * Carry between depots: by anybody, with or without a site at hand.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bundler/consignment.h"
 #include "cli/cli.h"
@@ -55,6 +57,14 @@ static void result_text(const struct carry *c, const struct carry_result *r)
 	way_text(&r->from, c->from, dry);
 	if (!r->verified)
 		puts("no trust chain is at hand: nothing but digests could be checked");
+	if (r->volumes_missing > 0) {
+		char missing[sizeof(r->missing)];
+
+		err_escape(missing, sizeof(missing), r->missing);
+		printf("volume %llu of %llu; not all of %s %s has been carried here yet\n",
+		       (unsigned long long)r->volume, (unsigned long long)r->volumes,
+		       plural(r->volumes_missing, "volume", "volumes"), missing);
+	}
 	if (r->stale > r->to.pruned)
 		printf("%llu older %s left where %s\n",
 		       (unsigned long long)(r->stale - r->to.pruned),
@@ -91,6 +101,9 @@ static void result_json(const struct carry *c, const struct carry_result *r)
 	json_u64(&j, "refused", r->refused);
 	json_u64(&j, "incomplete", r->incomplete);
 	json_u64(&j, "parts_missing", r->parts_missing);
+	json_u64(&j, "volume", r->volume);
+	json_u64(&j, "volumes", r->volumes);
+	json_text(&j, "volumes_missing", r->missing);
 	json_close(&j, '}');
 	putchar('\n');
 }
@@ -124,28 +137,122 @@ static int site_at_hand(struct cli *cli, bool needed, struct site **ret, struct 
 	return 0;
 }
 
+static void print(struct cli *cli, const struct carry *c, const struct carry_result *r)
+{
+	term_line_end(cli->term);
+	if (digest_is_zero(&r->site))
+		return;
+	if (cli->json)
+		result_json(c, r);
+	else
+		result_text(c, r);
+}
+
+/* What a run is about. */
+struct carrying {
+	struct cli *cli;
+	struct carry c;
+	struct site *site; /* owned; NULL: none at hand */
+	char *who[ARGS_MAX];
+	size_t who_n;
+};
+
+static void carrying_clear(struct carrying *x)
+{
+	site_freep(&x->site);
+}
+
+static int carry_one(struct carrying *x, struct err *err)
+{
+	struct carry_result r = {.beat = 0};
+	int rc = x->site != NULL ? site_carry(x->site, &x->c, x->who, x->who_n, &r, err)
+				 : carry(&x->c, &r, err);
+
+	print(x->cli, &x->c, &r);
+	return rc;
+}
+
+static int volume_ask(struct carrying *x, size_t n, size_t of, struct err *err)
+{
+	char line[16];
+
+	term_line_end(x->cli->term);
+	fprintf(stderr, "put volume %zu of %zu at %s and press Enter ", n, of, x->c.to);
+	fflush(stderr);
+	return fgets(line, sizeof(line), stdin) != NULL
+		   ? 0
+		   : err_set(err, RC_AGAIN, "volumes %zu to %zu were not written", n, of);
+}
+
+static int directory_make(const char *path, struct err *err)
+{
+	return mkdir(path, 0777) == 0 || errno == EEXIST
+		   ? 0
+		   : err_sys(err, RC_IO, "cannot make the directory %s", path);
+}
+
+/* Into TO one after another, or into a directory for each. */
+static int volumes_write_all(struct carrying *x, const struct carry_set *set, bool ask,
+			     struct err *err)
+{
+	const char *to = x->c.to;
+	size_t of = carry_set_volumes(set);
+	int rc = ask || (x->c.flags & CARRY_DRY_RUN) ? 0 : directory_make(to, err);
+
+	for (size_t n = 1; rc == 0 && n <= of; n++) {
+		struct carry_result r = {.beat = 0};
+		OWNED(buf_clear) struct buf path = BUF_INIT;
+
+		rc = ask ? volume_ask(x, n, of, err)
+			 : buf_printf(&path, err, "%s/volume-%03zu", to, n);
+		if (rc < 0)
+			return rc;
+		x->c.to = ask ? to : (const char *)path.p;
+		rc = carry_volume(&x->c, set, n, &r, err);
+		print(x->cli, &x->c, &r);
+		x->c.to = to;
+	}
+	return rc;
+}
+
+static int carry_volumes(struct carrying *x, uint64_t size, bool ask, struct err *err)
+{
+	OWNED(carry_set_freep) struct carry_set *set = NULL;
+	OWNED(selection_clear) struct selection sel = {0};
+	int rc = 0;
+
+	if (x->who_n > 0)
+		rc = selection_make(x->site, x->who, x->who_n, &sel, err);
+	if (x->who_n > 0) {
+		x->c.wants = selection_wants;
+		x->c.arg = &sel;
+	}
+	if (rc == 0)
+		rc = carry_set_make(&x->c, size, &set, err);
+	return rc < 0 ? rc : volumes_write_all(x, set, ask, err);
+}
+
 int cmd_carry(struct cli *cli, const struct args *args, struct err *err)
 {
-	struct carry c = {
-	    .from = args->rest[0], .to = args->rest[1], .flags = CARRY_CREATE, .say = cli->say};
-	struct carry_result r;
-	OWNED(site_freep) struct site *s = NULL;
-	char *who[ARGS_MAX];
-	size_t n = args_list(args, "for", who);
-	int rc = options_read(args, &c, err);
+	OWNED(carrying_clear)
+	struct carrying x = {.cli = cli,
+			     .c = {.from = args->rest[0],
+				   .to = args->rest[1],
+				   .flags = CARRY_CREATE,
+				   .say = cli->say}};
+	const char *size = args_text(args, "volume-size", NULL);
+	uint64_t volume = 0;
+	int rc = options_read(args, &x.c, err);
 
+	x.who_n = args_list(args, "for", x.who);
+	if (rc == 0 && size != NULL)
+		rc = size_parse("volume-size", size, CARRY_VOLUME_LEAST, &volume, err);
+	if (rc == 0 && args_has(args, "ask") && size == NULL)
+		rc = err_set(err, RC_USAGE, "--ask goes with --volume-size");
 	if (rc == 0)
-		rc = site_at_hand(cli, n > 0, &s, err);
+		rc = site_at_hand(cli, x.who_n > 0, &x.site, err);
 	if (rc < 0)
 		return rc;
-	memset(&r, 0, sizeof(r));
-	rc = s != NULL ? site_carry(s, &c, who, n, &r, err) : carry(&c, &r, err);
-	term_line_end(cli->term);
-	if (digest_is_zero(&r.site))
-		return rc;
-	if (cli->json)
-		result_json(&c, &r);
-	else
-		result_text(&c, &r);
-	return rc;
+	return size == NULL ? carry_one(&x, err)
+			    : carry_volumes(&x, volume, args_has(args, "ask"), err);
 }

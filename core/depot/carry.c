@@ -197,12 +197,13 @@ static int verdict(struct run *r, int rc, struct err *err)
 	*err = *first;
 	if (first == &r->odd) {
 		err->rc = RC_UNTRUSTED;
-		return err_prefix(err, "%" PRIu64 " files are not this site's and were not carried",
-				  r->result->refused);
+		return err_prefix(err, "%" PRIu64 " %s this site's and not carried",
+				  r->result->refused,
+				  r->result->refused == 1 ? "file is not" : "files are not");
 	}
 	if (first == &r->lacking)
-		return err_prefix(err, "%" PRIu64 " files are not whole and were left",
-				  r->result->incomplete);
+		return err_prefix(err, "%" PRIu64 " %s not at hand whole", r->result->incomplete,
+				  r->result->incomplete == 1 ? "file is" : "files are");
 	return err->rc;
 }
 
@@ -225,6 +226,20 @@ static int both_ways(struct run *r, struct err *err)
 	return rc;
 }
 
+int carry_begin(struct run *r, struct err *err)
+{
+	int rc = r->c->to != NULL
+		     ? depots_open(r, err)
+		     : depot_open(r->c->from, 0, r->c->silence_s, &r->depot[AT_FROM], err);
+
+	if (rc == 0)
+		rc = site_find(r, err);
+	for (enum at at = 0; rc == 0 && at < ATS; at++)
+		if (r->depot[at] != NULL)
+			rc = carry_volume_is(r->depot[at], &r->volume[at], err);
+	return rc < 0 ? rc : carry_plan(r, err);
+}
+
 int carry(const struct carry *c, struct carry_result *ret, struct err *err)
 {
 	OWNED(run_clear) struct run r = {.c = c, .result = ret};
@@ -234,15 +249,10 @@ int carry(const struct carry *c, struct carry_result *ret, struct err *err)
 	if (err == NULL)
 		err = &own;
 	memset(ret, 0, sizeof(*ret));
-	rc = depots_open(&r, err);
-	if (rc == 0)
-		rc = site_find(&r, err);
-	for (enum at at = 0; rc == 0 && at < ATS; at++)
-		if (r.depot[at] != NULL)
-			rc = carry_volume_is(r.depot[at], &r.volume[at], err);
-	if (rc == 0)
-		rc = carry_plan(&r, err);
+	rc = carry_begin(&r, err);
 	if (rc == 0)
 		rc = both_ways(&r, err);
+	if (rc == 0 && r.volume[AT_FROM] && r.depot[AT_TO] != NULL)
+		rc = carry_volumes_missing(&r, err);
 	return verdict(&r, rc, err);
 }

@@ -15,6 +15,7 @@ enum carry_flags {
 	CARRY_PRUNE = 1 << 1,   /* remove from TO what no beat that is kept leads to */
 	CARRY_CHECK = 1 << 2,   /* read also what both sides have with the same size */
 	CARRY_CREATE = 1 << 3,  /* make the directory TO (not its parents) when it is absent */
+	CARRY_VOLUME = 1 << 4,  /* TO is one volume that is being made (carry_volume) */
 };
 
 /** What may lie in TO: false leaves a file where it is.  Not asked about the marker, the trust
@@ -51,6 +52,9 @@ struct carry_result {
 	uint64_t refused;          /* left where they are: not signed by the site */
 	uint64_t incomplete;       /* not whole in any of the two */
 	uint64_t parts_missing;    /* bundles of which only some parts are at hand */
+	uint64_t volume, volumes;  /* FROM is this one of so many; 0: it is none */
+	uint64_t volumes_missing;  /* of these, that TO has not got everything of yet */
+	char missing[128];         /* their numbers: "2, 5" */
 };
 
 /**
@@ -63,5 +67,22 @@ struct carry_result {
  * Forks: only while the process has one thread.
  */
 int carry(const struct carry *c, struct carry_result *ret, struct err *err);
+
+/**
+ * Several volumes, because one stick or disc is too small: each is a depot by itself, with marker,
+ * trust, beats, shards and heads, and its share of the bundles, cut into parts where one would not
+ * fit.  They may be carried from in any order; what is written into a volume later is only what
+ * belongs into an inbox.
+ * carry_set_make(c, size, ret, err): which file goes where; c->to is not looked at.
+ * carry_volume(c, set, n, ret, err): write volume ${n}, from 1, into the directory c->to.
+ */
+struct carry_set; /* owned */
+int carry_set_make(const struct carry *c, uint64_t size, struct carry_set **ret, struct err *err);
+void carry_set_freep(struct carry_set **set);
+size_t carry_set_volumes(const struct carry_set *set);
+int carry_volume(const struct carry *c, const struct carry_set *set, size_t n,
+		 struct carry_result *ret, struct err *err);
+/* The least size of a volume. */
+#define CARRY_VOLUME_LEAST (8u << 20)
 
 #endif

@@ -152,9 +152,30 @@ enum verdict verdict_inbox(const struct run *r, const struct name *n);
 const struct known_channel *known_newest(const struct known *k, const char *channel);
 void known_clear(struct known *k);
 
-/* carry_volume.c */
+/* carry_volume.c, carry_listing.c */
+/* The listing of a volume: what of the bundles lies on which of them.  It is signed by nobody, and
+ * only says what to ask for. */
+#define VOLUMES_MAX 9999u
+struct volumes {
+	uint32_t volume, of;
+	struct volumes_row {
+		uint32_t volume;
+		char path[DEPOT_NAME];
+	} * row; /* owned */
+	size_t rows;
+};
+void volumes_clear(struct volumes *v);
+/** volumes_parse(in, ret, err): RC_MALFORMED.  volumes_write: the reverse; rows beyond
+ * LIMIT_DOCUMENT are left out. */
+int volumes_parse(struct bytes in, struct volumes *ret, struct err *err);
+int volumes_write(const struct volumes *v, struct buf *ret, struct err *err);
+
 /** carry_volume_is(d, ret, err): is the depot one volume of several? */
 int carry_volume_is(struct depot *d, bool *ret, struct err *err);
+/** carry_volumes_missing(r, err): after a carry from a volume: what has still to come. */
+int carry_volumes_missing(struct run *r, struct err *err);
+/** carry_begin(r, err): open, find the site, plan. */
+int carry_begin(struct run *r, struct err *err);
 
 /* carry_plan.c */
 int carry_plan(struct run *r, struct err *err);
@@ -193,6 +214,8 @@ uint32_t part_blocks(uint64_t max, size_t prefix);
 /* carry_way.c */
 /** carry_progress(r, n): ${n} bytes more are written. */
 void carry_progress(struct run *r, size_t n);
+/** carry_allocated(size): bytes that a file takes. */
+uint64_t carry_allocated(uint64_t size);
 /** carry_way(r, to, err): one direction. */
 int carry_way(struct run *r, enum at to, struct err *err);
 

@@ -60,16 +60,16 @@ int carry_move(struct run *r, enum move_how how, enum at to, const char *path, e
 }
 
 /* Trust and inbox go everywhere; the rest of TO is the caller's choice, and a volume takes back
- * nothing but the inbox. */
+ * nothing but what belongs into an inbox. */
 static bool wanted(const struct run *r, enum at to, const char *path, const struct name *name)
 {
-	bool inbox = name->kind == NAME_RECEIPT || name->kind == NAME_REQUEST;
+	bool making = to == AT_TO && (r->c->flags & CARRY_VOLUME);
 
-	if (inbox)
-		return true;
-	if (to == AT_FROM)
-		return !r->volume[AT_FROM];
-	return name->kind == NAME_TRUST || r->c->wants == NULL ||
+	if (name->kind == NAME_RECEIPT || name->kind == NAME_REQUEST)
+		return !making || r->c->wants(r->c->arg, path, name);
+	if (r->volume[to] && !making)
+		return false;
+	return to == AT_FROM || name->kind == NAME_TRUST || r->c->wants == NULL ||
 	       r->c->wants(r->c->arg, path, name);
 }
 

@@ -24,6 +24,11 @@ static const uint8_t order[] = {
     [NAME_PART] = 4,  [NAME_HEAD] = 5,    [NAME_SHARD] = 6,   [NAME_BEAT] = 7,
 };
 
+uint64_t carry_allocated(uint64_t size)
+{
+	return (size + ALLOCATION - 1) / ALLOCATION * ALLOCATION;
+}
+
 struct way {
 	struct run *r;
 	enum at to;
@@ -76,7 +81,7 @@ static int space_check(struct way *w, struct err *err)
 		const struct move *m = &w->r->move[i];
 
 		if (m->to == w->to && m->how == MOVE_COPY)
-			needed += (m->size + ALLOCATION - 1) / ALLOCATION * ALLOCATION;
+			needed += carry_allocated(m->size);
 	}
 	if (needed == 0)
 		return 0;

@@ -15,7 +15,7 @@
 #include "core/base/own.h"
 #include "core/os/child_internal.h"
 
-#define KEEP_MAX 16
+#define KEEP_MAX 64
 /* How long a killed child may take to vanish before it is left to the kernel. */
 #define REAP_MS 500
 /* Exit status of a child that could not be set up. */

@@ -27,7 +27,7 @@ struct child {
  * Fork; the child closes every descriptor but its end and ${keep}[] (0-2 become /dev/null, so that
  * an abandoned child holds no pipeline or terminal open), resets signals, leaves the terminal's
  * process group, dies with its parent (PR_SET_PDEATHSIG), and exits with main(arg, fd).  ${keep}
- * has at most 16 descriptors.  Fork only while the process has one thread.
+ * has at most 64 descriptors.  Fork only while the process has one thread.
  */
 int child_start(int (*main)(void *arg, int fd), void *arg, const int *keep, size_t keep_n,
 		struct child *ret, struct err *err);
