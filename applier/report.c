@@ -3,7 +3,9 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "applier/handout.h"
 #include "applier/outbox.h"
+#include "applier/policy.h"
 #include "applier/station_internal.h"
 #include "applier/sync_internal.h"
 #include "core/base/clock.h"
@@ -48,6 +50,18 @@ static int channel_add(void *arg, const struct station_channel *c, struct err *e
 	return 0;
 }
 
+static int user_add(void *arg, const struct receipt_user *u, struct err *err)
+{
+	struct receipt *r = arg;
+	struct receipt_user *grown = reallocarray(r->user, r->users + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		return err_memory(err);
+	r->user = grown;
+	r->user[r->users++] = *u;
+	return 0;
+}
+
 static int event_add(void *arg, const struct receipt_event *e, struct err *err)
 {
 	struct receipt *r = arg;
@@ -62,6 +76,7 @@ static int event_add(void *arg, const struct receipt_event *e, struct err *err)
 
 static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 {
+	OWNED(station_policy_clear) struct station_policy policy = {0};
 	int rc;
 
 	r->site = s->site;
@@ -70,6 +85,10 @@ static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 	snprintf(r->version, sizeof(r->version), "%s", SATCHEL_VERSION);
 	r->formats = 1;
 	rc = station_channels(s, channel_add, r, err);
+	if (rc == 0)
+		rc = handout_users(s, user_add, r, err);
+	if (rc == 0 && station_policy(s, &policy, NULL) == 0) /* told already when it cannot be */
+		r->policy = policy.digest;
 	return rc < 0 ? rc : station_events(s, false, event_add, r, err);
 }
 

@@ -48,6 +48,7 @@ struct station *station_free(struct station *s)
 	free(s->config);
 	free(s->state);
 	free(s->root);
+	free(s->handout);
 	free(s);
 	return NULL;
 }
@@ -74,7 +75,9 @@ static int paths_set(struct station *s, const char *dir, enum station_flags flag
 		s->config = strdup("/etc/satchel/workstation.yaml");
 		s->state = strdup("/var/lib/satchel");
 		*ret_root = strdup("/");
-		if (s->config == NULL || s->state == NULL || *ret_root == NULL)
+		s->handout = strdup("/var/lib/satchel-handout");
+		if (s->config == NULL || s->state == NULL || *ret_root == NULL ||
+		    s->handout == NULL)
 			return err_memory(err);
 		return flags & STATION_CREATE ? directory_make("/etc/satchel", 0755, err) : 0;
 	}
@@ -83,7 +86,8 @@ static int paths_set(struct station *s, const char *dir, enum station_flags flag
 	if (realpath(dir, top) == NULL)
 		return err_sys(err, RC_STATE, "cannot find the workstation's directory %s", dir);
 	if (asprintf(&s->config, "%s/workstation.yaml", top) < 0 ||
-	    asprintf(&s->state, "%s/state", top) < 0 || asprintf(ret_root, "%s/root", top) < 0)
+	    asprintf(&s->state, "%s/state", top) < 0 || asprintf(ret_root, "%s/root", top) < 0 ||
+	    asprintf(&s->handout, "%s/handout", top) < 0)
 		return err_memory(err);
 	return 0;
 }

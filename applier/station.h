@@ -35,15 +35,18 @@ struct station {
 	int statefd;  /* owned */
 	char **depot; /* owned; paths */
 	size_t depots;
-	char *root;   /* owned; prefix of every target, "/" by default */
-	char **allow; /* owned; absolute directories below root in which channels may write */
+	char *root;    /* owned; prefix of every target, "/" by default */
+	char *handout; /* owned; where people on this machine find their keys and policies */
+	char **allow;  /* owned; absolute directories below root in which channels may write */
 	size_t allows;
-	enum local_answer local;    /* what happens to local changes */
-	bool sticks;                /* are media that are plugged in looked at? */
-	bool owners, special_modes; /* does the owner of this machine let channels set them? */
-	struct db *db;              /* owned */
-	int lock;                   /* owned; -1 while reading only */
-	struct say *say;            /* borrowed */
+	enum local_answer local_owner; /* what happens to local changes, by the owner's word */
+	enum local_answer local;       /* and in force: what a policy chose of those allowed */
+	unsigned local_allowed;        /* bit (1 << enum local_answer) */
+	bool sticks;                   /* are media that are plugged in looked at? */
+	bool owners, special_modes;    /* does the owner of this machine let channels set them? */
+	struct db *db;                 /* owned */
+	int lock;                      /* owned; -1 while reading only */
+	struct say *say;               /* borrowed */
 
 	/* Membership; all zero before enrolment. */
 	bool enrolled; /* a request was made; the server's answer is the private channel */
@@ -55,6 +58,7 @@ struct station {
 	/* The newest beat accepted: the floor under every other. */
 	uint64_t beat_epoch, beat;         /* 0: none yet */
 	int64_t beat_issued, beat_expires; /* 0 when it cannot be verified any more */
+	int64_t beat_arrived;              /* by this machine's clock, not before it was issued */
 };
 
 enum station_flags { STATION_LOCK = 1 << 0, STATION_CREATE = 1 << 1 };

@@ -31,6 +31,8 @@ static const char config_text[] =
     "# What becomes of files that somebody changed on this machine:\n"
     "# replace (a copy is kept), keep, or fail (nothing is applied until they are gone).\n"
     "local-changes: replace\n"
+    "# A policy of the server's may choose another of these:\n"
+    "# local-changes-allowed: [replace, keep]\n"
     "\n"
     "# May channels set owners, and set-id and sticky bits?  Only where both sides say so.\n"
     "owners: false\n"
@@ -133,14 +135,42 @@ bool station_within(const char *path, const char *dir)
 	return dir[1] == '\0' || path_below(path + 1, dir + 1);
 }
 
-static int config_fields(struct station *s, const struct node *root, struct err *err)
+static enum local_answer local_of(const char *text)
 {
 	static const char *const answers[] = {"replace", "keep", "fail"};
-	const char *answer = node_text(node_get(root, "local-changes"), "replace");
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(answers) - 1 && strcmp(text, answers[i]) != 0)
+		i++;
+	return (enum local_answer)i;
+}
+
+/* The owner's own answer is always among those that a policy may choose. */
+static void local_set(struct station *s, const struct node *root)
+{
+	const struct node *allowed = node_get(root, "local-changes-allowed");
+
+	s->local = s->local_owner = local_of(node_text(node_get(root, "local-changes"), "replace"));
+	s->local_allowed = 1u << s->local;
+	for (size_t i = 0; i < node_count(allowed); i++)
+		s->local_allowed |= 1u << local_of(node_text(node_at(allowed, i), ""));
+}
+
+static int handout_set(struct station *s, const struct node *n)
+{
+	if (n == NULL)
+		return 0;
+	free(s->handout);
+	s->handout = strdup(node_text(n, ""));
+	return s->handout == NULL ? -1 : 0;
+}
+
+static int config_fields(struct station *s, const struct node *root, struct err *err)
+{
 	int rc;
 
 	s->root = strdup(node_text(node_get(root, "root"), "/"));
-	if (s->root == NULL)
+	if (s->root == NULL || handout_set(s, node_get(root, "hand-out")) < 0)
 		return err_memory(err);
 	rc = list_read(node_get(root, "depots"), &s->depot, &s->depots, err);
 	if (rc == 0)
@@ -152,9 +182,7 @@ static int config_fields(struct station *s, const struct node *root, struct err 
 			return err_set(err, RC_MALFORMED, "%s:%u: allow: %s is not below root: %s",
 				       s->config, node_line(node_at(node_get(root, "allow"), i)),
 				       s->allow[i], s->root);
-	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
-		if (strcmp(answer, answers[i]) == 0)
-			s->local = (enum local_answer)i;
+	local_set(s, root);
 	s->owners = node_bool(node_get(root, "owners"), false);
 	s->sticks = node_bool(node_get(root, "sticks"), true);
 	s->special_modes = node_bool(node_get(root, "special-modes"), false);
@@ -314,10 +342,11 @@ static int target_apart(const struct station *s, const char *target, struct err 
 	if (full == NULL)
 		return err_memory(err);
 	if (station_within(full, s->state) || station_within(s->state, full) ||
+	    station_within(full, s->handout) || station_within(s->handout, full) ||
 	    station_within(s->config, full))
 		return err_set(err, RC_POLICY,
-			       "the channel wants to write in %s, where satchel's own state or "
-			       "configuration lies",
+			       "the channel wants to write in %s, where satchel's own state, "
+			       "configuration or hand-out lies",
 			       full);
 	return 0;
 }

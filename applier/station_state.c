@@ -98,7 +98,13 @@ int station_beat_keep(struct station *s, const struct beat *b, const struct dige
 			"INSERT OR REPLACE INTO beat (one, epoch, sequence, identity, document) "
 			"VALUES (1, ?, ?, ?, ?)",
 			"iidb", (int64_t)b->epoch, (int64_t)b->sequence, identity, raw);
+	uint8_t arrived[8];
 
+	s->beat_arrived = clock_now() < b->issued ? b->issued : clock_now();
+	put_u64(arrived, (uint64_t)s->beat_arrived);
+	if (rc == 0)
+		rc = station_fact_put(s, "beat-arrived", (struct bytes){arrived, sizeof(arrived)},
+				      err);
 	if (rc < 0)
 		return rc;
 	s->beat_epoch = b->epoch;
@@ -139,6 +145,7 @@ int station_beat_current(struct station *s, struct beat *ret, struct digest *ret
 int station_beat_load(struct station *s, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
+	OWNED(buf_clear) struct buf arrived = BUF_INIT;
 	struct digest identity;
 	struct beat beat;
 	int rc = db_query(s->db, "SELECT epoch, sequence, document FROM beat", &st, err);
@@ -151,9 +158,12 @@ int station_beat_load(struct station *s, struct err *err)
 	s->beat = (uint64_t)db_i64(st, 1);
 	if (!beat_verify(s, db_bytes(st, 2), &beat, &identity))
 		return 0;
-	s->beat_issued = beat.issued;
+	s->beat_issued = s->beat_arrived = beat.issued;
 	s->beat_expires = beat.expires;
-	return 0;
+	rc = station_fact_get(s, "beat-arrived", &arrived, err);
+	if (rc == 1 && arrived.n == 8)
+		s->beat_arrived = (int64_t)get_u64(arrived.p);
+	return rc < 0 ? rc : 0;
 }
 
 int64_t station_now(const struct station *s)

@@ -11,9 +11,6 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-/* A clock this much behind the site's newest word is told: less is how clocks are. */
-#define CLOCK_DOUBT 300
-
 /* Of several things that went wrong in one run, the worst gives the exit class: what can wait
  * counts least, what makes everything else doubtful counts most. */
 static int severity(int rc)
@@ -194,38 +191,6 @@ static int depots_errors(struct sync *y, struct err *err)
 	return 0;
 }
 
-/* Sequence decides order, time only staleness; the floor for now is the newest beat's issue. */
-static int freshness_check(struct sync *y, struct err *err)
-{
-	struct station *s = y->s;
-	char day[CLOCK_TEXT + 1];
-	struct err bad = {0};
-
-	if (y->beat.sequence == 0)
-		return 0;
-	if (clock_now() < y->beat.issued - CLOCK_DOUBT) {
-		clock_format(day, y->beat.issued);
-		err_set(&bad, RC_EXPIRED,
-			"this machine's clock is behind: the site's newest word (beat %" PRIu64
-			") was issued at %s",
-			y->beat.sequence, day);
-		say_warning(s->say, "%s", bad.text);
-		if (!(y->flags & SYNC_DRY_RUN) && station_event(s, "clock", bad.text, err) < 0)
-			return err->rc;
-	}
-	if (station_now(s) < y->beat.expires)
-		return 0;
-	clock_format(day, y->beat.expires);
-	err_set(&bad, RC_EXPIRED,
-		"nothing newer than beat %" PRIu64
-		" has arrived, and that was good until %s: what the depots offer may be old",
-		y->beat.sequence, day);
-	say_warning(s->say, "%s", bad.text);
-	if (y->worst.rc == 0)
-		y->worst = bad;
-	return y->flags & SYNC_DRY_RUN ? 0 : station_event(s, "stale", bad.text, err);
-}
-
 static int beat_take(struct sync *y, struct err *err)
 {
 	struct digest identity;
@@ -300,7 +265,7 @@ int sync_follow(struct sync *y, struct err *err)
 	if (rc == 0)
 		rc = beat_take(y, err);
 	if (rc == 1)
-		rc = freshness_check(y, err);
+		rc = sync_freshness(y, err);
 	return rc;
 }
 
@@ -402,6 +367,8 @@ static int sync_apply(struct sync *y, struct err *err)
 	if (rc <= 0)
 		return rc;
 	rc = outbox_drop(y->s, OUTBOX_REQUEST, err); /* answered */
+	if (rc == 0)                                 /* it may have brought another one */
+		rc = sync_policy_load(y, err);
 	if (rc < 0)
 		return rc;
 	if (sync_policy_read(y->s, &policy, &bad) < 0)
@@ -447,6 +414,7 @@ int sync_end(struct sync *y, int rc, struct err *err)
 		free(y->shard[i]);
 	}
 	key_free(y->seal);
+	station_policy_clear(&y->policy);
 	free(y);
 	return rc;
 }
@@ -496,11 +464,15 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 	int rc = dry ? 0 : sync_recover(y, err);
 
 	if (rc == 0)
+		rc = sync_policy_load(y, err);
+	if (rc == 0)
 		rc = sync_open(y, only, err);
 	if (rc == 0)
 		rc = sync_follow(y, err);
 	if (rc == 0 && y->beat.sequence > 0 && y->depots > 0)
 		rc = sync_apply(y, err);
+	if (rc == 0 && y->beat.sequence > 0 && y->depots > 0 && !dry)
+		rc = sync_beat_followed(y, err);
 	if (rc < 0)
 		return rc;
 	if (y->beat.sequence > 0 && !dry)

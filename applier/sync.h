@@ -14,7 +14,10 @@ struct sync_channel {
 	char reason[512];
 	struct apply_preview preview; /* of what was or would be applied */
 };
-enum sync_flags { SYNC_DRY_RUN = 1 << 0 };
+enum sync_flags {
+	SYNC_DRY_RUN = 1 << 0,
+	SYNC_NOW = 1 << 1, /* a person says so: outside of the windows of the policy as well */
+};
 
 /**
  * sync_station(s, only_depot, flags, each, arg, err):
@@ -23,9 +26,10 @@ enum sync_flags { SYNC_DRY_RUN = 1 << 0 };
  * came out; the private channel, first, has no name.  Channels do not stop each other.
  * SYNC_DRY_RUN changes nothing but what is known of the site: trust and beat that verify are kept.
  * Returns the worst code of the run.  Of those that need explaining: RC_AGAIN: no depot at hand, or
- * not approved yet; RC_EXPIRED: all is done, but nothing newer than a beat past its time has
- * arrived; RC_REPLAY: the named depot is behind, and nothing was applied; RC_IO, RC_SPACE: also
- * when no depot could take the receipt, which stays queued.
+ * not approved yet, or outside of the windows of the policy; RC_EXPIRED: nothing newer than a beat
+ * past its time has arrived, and all is done, or nothing when the policy says refuse; RC_REPLAY:
+ * the named depot is behind, and nothing was applied; RC_IO, RC_SPACE: also when no depot could
+ * take the receipt, which stays queued.
  */
 int sync_station(struct station *s, const char *only_depot, enum sync_flags flags,
 		 void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);

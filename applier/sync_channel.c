@@ -320,6 +320,9 @@ static int job_lost(struct job *j, struct err *err)
 			       " was applied there: mount what belongs there, or remove the empty "
 			       "directory to have everything applied again",
 			       j->place.path, j->generation);
+	rc = sync_waits(j->y, err);
+	if (rc < 0)
+		return rc;
 	say_warning(j->y->s->say, "%s is gone: channel %s is applied again from nothing",
 		    j->place.path, j->sub->name);
 	if (j->y->flags & SYNC_DRY_RUN)
@@ -345,7 +348,9 @@ static int job_run(struct job *j, const char *path, struct err *err)
 		return 0;
 	if (!sync_later(j->row->epoch, j->row->generation, j->epoch, j->generation))
 		return held_check(j, err);
-	rc = head_find(j, err);
+	rc = sync_waits(j->y, err);
+	if (rc == 0)
+		rc = head_find(j, err);
 	return rc < 0 ? rc : job_walk(j, err);
 }
 

@@ -155,6 +155,9 @@ static int file_apply(struct by_hand *h, struct err *err)
 	rc = order_check(h, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
+	rc = m->private_channel ? sync_refused(h->y, err) : sync_waits(h->y, err);
+	if (rc < 0)
+		return rc;
 	rc = m->private_channel ? private_prepare(h, err) : channel_prepare(h, err);
 	if (rc < 0)
 		return rc;
@@ -196,6 +199,10 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	struct err bad = {0};
 	int rc = dry ? 0 : sync_recover(y, err);
 
+	if (rc == 0)
+		rc = sync_policy_load(y, err);
+	if (rc == 0)
+		rc = sync_standing(y, err);
 	if (rc < 0)
 		return rc;
 	if (file_open(&h, path, &bad) < 0) {

@@ -5,6 +5,7 @@
 #define SATCHEL_APPLIER_SYNC_INTERNAL_H
 
 #include "applier/follow.h"
+#include "applier/policy.h"
 #include "applier/private.h"
 #include "applier/sync.h"
 
@@ -21,11 +22,28 @@ struct sync {
 		bool tried;
 		struct err err; /* why it is not here */
 		struct shard shard;
-	} * shard[256];          /* owned; as they are asked for */
-	struct err worst;        /* of the run */
+	} * shard[256];               /* owned; as they are asked for */
+	struct err worst;             /* of the run */
+	struct station_policy policy; /* owned */
+	bool refusing;           /* by policy: only a beat that is newer than the one held counts */
 	bool applied;            /* anything */
 	struct key_secret *seal; /* owned; when it was needed */
 };
+
+/** sync_policy_load(y, err): the policy in force, from what is held; one that cannot be read is
+ * told, and satchel does what it does by itself. */
+int sync_policy_load(struct sync *y, struct err *err);
+/** sync_freshness(y, err): may the newest beat be believed, by clock and policy?  Told when not. */
+int sync_freshness(struct sync *y, struct err *err);
+/** sync_standing(y, err): without a look at any depot: does the policy refuse everything now? */
+int sync_standing(struct sync *y, struct err *err);
+/** sync_beat_followed(y, err): a run has done what the newest beat says. */
+int sync_beat_followed(struct sync *y, struct err *err);
+/** sync_refused(y, err): RC_EXPIRED while nothing may be applied. */
+int sync_refused(const struct sync *y, struct err *err);
+/** sync_waits(y, err): the same for channels, which have windows as well: RC_AGAIN outside of them.
+ */
+int sync_waits(const struct sync *y, struct err *err);
 
 /* What the private channel says. */
 struct sync_policy {

@@ -3,29 +3,94 @@
  * channel: it is looked at in every run, with or without a depot at hand, because what was handed
  * out may have been changed, and time passes.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "applier/activate.h"
+#include "applier/handout.h"
+#include "applier/hook.h"
 #include "applier/station_internal.h"
 #include "applier/sync_internal.h"
 #include "core/base/own.h"
 
-static int people_load(struct station *s, struct people *ret, struct err *err)
-{
-	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
-	int rc = private_open(s, &t, err);
+/* Which hook is told of what.  What it was told last is remembered by its digest: a run that was
+ * killed before it had told it is made good by the next one. */
+static const struct told {
+	const char *hook, *fact;
+} told_policy = {"policy-changed", "told-policy"}, told_keys = {"keys-changed", "told-keys"};
 
-	return rc < 0 ? rc : people_read(&t, ret, err);
+static int fact_digest(struct station *s, const char *fact, struct digest *ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf was = BUF_INIT;
+	int rc = station_fact_get(s, fact, &was, err);
+
+	memset(ret, 0, sizeof(*ret));
+	if (rc == 1 && was.n == DIGEST_BYTES)
+		memcpy(ret->b, was.p, DIGEST_BYTES);
+	return rc < 0 ? rc : 0;
+}
+
+static int hook_tell(struct sync *y, const struct told *t, const struct digest *now,
+		     struct err *err)
+{
+	struct hook h = {.name = t->hook, .seconds = HOOK_SECONDS};
+	struct err bad = {0};
+	struct digest was;
+	int rc = fact_digest(y->s, t->fact, &was, err);
+
+	if (rc < 0 || digest_equal(&was, now))
+		return rc;
+	/* First, so that a hook which brings the machine down is not run again and again. */
+	rc = station_fact_put(y->s, t->fact, (struct bytes){now->b, DIGEST_BYTES}, err);
+	if (rc < 0)
+		return rc;
+	if (hook_run(y->s, &h, NULL, &bad) >= 0)
+		return 0;
+	say_warning(y->s->say, "%s", bad.text);
+	return station_event(y->s, "hook", bad.text, err);
+}
+
+static int people_handout(struct sync *y, struct private_tree *t, const struct people *people,
+			  struct err *err)
+{
+	const struct policy_settings *p = &y->policy.effective.policy.settings;
+	enum handout_flags flags = policy_disabled(y->s, p) ? HANDOUT_WITHHOLD : 0;
+	struct handout_counts counts = {0};
+	struct err bad = {0};
+	int rc = handout(y->s, t, people, flags, &counts, &bad);
+
+	if (rc < 0) {
+		err_prefix(&bad, "handing out");
+		return sync_event(y, &bad, err);
+	}
+	if (counts.withheld > 0)
+		say_warning(y->s->say,
+			    "the server has been silent for longer than its policy allows: "
+			    "keys are withheld until something newer arrives");
+	rc = hook_tell(y, &told_policy, &counts.policy, err);
+	return rc < 0 ? rc : hook_tell(y, &told_keys, &counts.keys, err);
+}
+
+static int people_do(struct sync *y, struct private_tree *t, const struct people *people,
+		     struct err *err)
+{
+	int rc = activations_answered(y->s, people, err);
+
+	return rc < 0 ? rc : people_handout(y, t, people, err);
 }
 
 int sync_people(struct sync *y, struct err *err)
 {
+	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
 	OWNED(people_clear) struct people people = {0};
 	struct err bad = {0};
 	uint64_t generation;
 	int rc = private_held(y->s, &generation, err);
 
-	if (rc < 0 || generation == 0 || (y->flags & SYNC_DRY_RUN))
+	if (rc < 0 || generation == 0)
 		return rc;
-	if (people_load(y->s, &people, &bad) < 0)
-		return sync_event(y, &bad, err);
-	return activations_answered(y->s, &people, err);
+	rc = private_open(y->s, &t, &bad);
+	if (rc == 0)
+		rc = people_read(&t, &people, &bad);
+	return rc < 0 ? sync_event(y, &bad, err) : people_do(y, &t, &people, err);
 }

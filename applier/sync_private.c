@@ -120,10 +120,13 @@ static void private_apply(struct sync *y, const struct shard_workstation *row,
 {
 	int64_t began = clock_monotonic_ms();
 	struct err bad = {0};
-	int rc = err_set(&bad, RC_AGAIN, "no depot is at hand");
+	int rc = sync_refused(y, &bad);
 
-	for (size_t i = 0; rc < 0 && i < y->depots; i++)
-		rc = private_try(y, &y->depot[i], row, o, &bad);
+	if (rc == 0) {
+		rc = err_set(&bad, RC_AGAIN, "no depot is at hand");
+		for (size_t i = 0; rc < 0 && i < y->depots; i++)
+			rc = private_try(y, &y->depot[i], row, o, &bad);
+	}
 	o->milliseconds = (uint64_t)(clock_monotonic_ms() - began);
 	o->out.rc = rc;
 	if (rc < 0) {

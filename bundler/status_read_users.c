@@ -1,6 +1,6 @@
 /*
  * Users.  Two lists in ascending order of e-mail address are walked side by side: the documents,
- * and where they ever were to be active, with what is known of these workstations, one row each.
+ * and the activations with what is known of their workstations, one row each.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,16 +11,13 @@
 
 #define DIFFERS 400 /* bytes of the names of keys that a reason has room for */
 
-/* An activation that was ended has no row any more, and is known by what was carried. */
 static const char places_sql[] =
-    "SELECT k.email, k.id, a.state, w.name, w.state, w.enrolled, u.account, u.result, u.reason,"
+    "SELECT a.email, a.id, a.state, w.name, w.state, w.enrolled, u.account, u.result, u.reason,"
     " c.gone, c.epoch, c.generation, " PRIVATE_COLUMNS
-    " FROM (SELECT email, id FROM activation UNION SELECT email, id FROM carried ORDER BY 1, 2) k"
-    " LEFT JOIN activation a ON a.id = k.id AND a.email = k.email"
-    " LEFT JOIN workstation w ON w.id = k.id LEFT JOIN private p ON p.id = k.id"
-    " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = k.id"
-    " LEFT JOIN receipt_user u ON u.id = k.id AND u.email = k.email"
-    " LEFT JOIN carried c ON c.id = k.id AND c.email = k.email ORDER BY k.email, k.id";
+    " FROM activation a LEFT JOIN workstation w ON w.id = a.id LEFT JOIN private p ON p.id = a.id"
+    " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = a.id"
+    " LEFT JOIN receipt_user u ON u.id = a.id AND u.email = a.email"
+    " LEFT JOIN carried c ON c.id = a.id AND c.email = a.email ORDER BY a.email, a.id";
 
 struct user_reading {
 	struct site *s;

@@ -91,6 +91,7 @@ static const struct option_row activate_options[] = {
 };
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "say what would be done, and change nothing", false},
+    {"now", 0, NULL, "outside of the windows of the policy as well", false},
 };
 static const struct option_row inspect_options[] = {
     {"changes", 'c', NULL, "list every change of a bundle", false},
@@ -203,8 +204,8 @@ const struct command commands[] = {
     {"activate", SIDE_STATION, "CODE [--account NAME]",
      "make a user active on this workstation, with an activation code", OPTIONS(activate_options),
      1, 1, cmd_activate},
-    {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run]", "verify and apply what is newer",
-     OPTIONS(apply_options), 0, 1, cmd_apply},
+    {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run] [--now]",
+     "verify and apply what is newer", OPTIONS(apply_options), 0, 1, cmd_apply},
     {"drift", SIDE_STATION, "", "what differs on disk from what was applied", NO_OPTIONS, 0, 0,
      cmd_drift},
     {"sync", SIDE_EITHER, "[--knock WORKSTATION...]",
@@ -224,8 +225,6 @@ const struct command commands[] = {
     {"status workstations", SIDE_SERVER, "[NAME...] [--colour COLOUR]",
      "the colour of every workstation; of those that are named, also what can be done",
      OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_workstations},
-    {"status site", SIDE_SERVER, "", "how far behind every group and depot is",
-     OPTIONS(status_options), 0, 0, cmd_status_site},
     {"status users", SIDE_SERVER, "[EMAIL...] [--colour COLOUR]",
      "the colour of every user; of those that are named, also what can be done",
      OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_users},

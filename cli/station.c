@@ -166,7 +166,9 @@ int station_apply(struct cli *cli, const char *what, enum sync_flags flags, stru
 int cmd_apply(struct cli *cli, const struct args *args, struct err *err)
 {
 	return station_apply(cli, args->rest_n > 0 ? args->rest[0] : NULL,
-			     args_has(args, "dry-run") ? SYNC_DRY_RUN : 0, err);
+			     (args_has(args, "dry-run") ? SYNC_DRY_RUN : 0) |
+				 (args_has(args, "now") ? SYNC_NOW : 0),
+			     err);
 }
 
 struct held_print {

@@ -179,7 +179,7 @@ static inline void tree_publish(struct fixture *f, const struct tree_files *t)
 	cr_assert_eq(private_publish(s, &psign, &pseal, file, t->n + 1, &f->err), 0, "%s",
 		     f->err.text);
 	cr_assert_eq(db_begin(s->db, &f->err), 0);
-	cr_assert_eq(publish_beat(s, &f->err), 0, "%s", f->err.text);
+	cr_assert_eq(publish_beat(s, 0, &f->err), 0, "%s", f->err.text);
 	cr_assert_eq(db_commit(s->db, &f->err), 0);
 	cr_assert_eq(publish_post(s, &f->err), 0, "%s", f->err.text);
 	site_free(s);

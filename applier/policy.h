@@ -1,0 +1,40 @@
+/*
+ * The policy in force on this workstation: what the server says in the private channel, as far as
+ * the owner of the machine and what satchel knows of time let it.
+ */
+#ifndef SATCHEL_APPLIER_POLICY_H
+#define SATCHEL_APPLIER_POLICY_H
+
+#include "applier/station.h"
+#include "core/format/policy.h"
+
+struct station_policy {
+	struct effective effective; /* its settings are in force; origins of what policies say */
+	struct digest digest;       /* of policy.yaml; zero: the server says nothing */
+	enum local_answer local;    /* to local changes: as the policy chose, when the owner allows
+				       that, else the owner's */
+	bool local_refused;         /* it chose what the owner does not allow */
+};
+
+/**
+ * station_policy(s, ret, err):
+ * Read it from the private channel; what nobody says is what satchel does by itself, also before
+ * there is a private channel.  Errors: RC_STATE (the private channel was changed on this machine),
+ * RC_MALFORMED.  ${ret} is the caller's (station_policy_clear), and on failure what satchel does by
+ * itself, so that whoever must go on can.
+ */
+int station_policy(struct station *s, struct station_policy *ret, struct err *err);
+void station_policy_clear(struct station_policy *p);
+
+/** policy_expires(s, p): until when the newest beat may be believed: its own word, or earlier when
+ * nothing newer has arrived for stale-hours.  0: there is none. */
+int64_t policy_expires(const struct station *s, const struct policy_settings *p);
+
+/** policy_disabled(s, p): has the server been silent for disable-hours? */
+bool policy_disabled(const struct station *s, const struct policy_settings *p);
+
+/** policy_open(p, ret, err): may channels be applied now, by the local clock?  RC_AGAIN names the
+ * windows. */
+int policy_open(const struct policy_settings *p, struct err *err);
+
+#endif
