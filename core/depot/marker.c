@@ -38,5 +38,14 @@ int marker_post(struct depot *d, const struct digest *site, struct err *err)
 	yaml_u64(w, "format", 1);
 	yaml_digest(w, "site", site);
 	rc = yaml_writer_end(w, &text, err);
-	return rc < 0 ? rc : depot_post(d, MARKER, bytes_in(&text), err);
+	/* In pieces, because that removes what a writer that was killed has left. */
+	if (rc == 0)
+		rc = depot_stream_begin(d, MARKER, text.n, true, err);
+	if (rc == 0)
+		rc = depot_stream_more(d, bytes_in(&text), err);
+	if (rc == 0)
+		rc = depot_stream_commit(d, err);
+	if (rc < 0)
+		depot_stream_abort(d);
+	return rc;
 }
