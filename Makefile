@@ -36,8 +36,8 @@ CLI_OBJ	:= $(CLI_SRC:%.c=$(B)/%.o)
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 C_FILES	:= $(wildcard core/*/*.[ch] bundler/*.[ch] applier/*.[ch] watcher/*.[ch] cli/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests .ci 2>/dev/null)
-# Under the sanitizers, all but those that a sanitizer only makes slow: large trees, strace.
-E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed tests/e2e/82-carry-yanked tests/e2e/70-package
+# Under the sanitizers, all but those that a sanitizer only makes slow: large trees, strace, other people's programs.
+E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed $(wildcard tests/e2e/6[0-9]-*) tests/e2e/70-package tests/e2e/82-carry-yanked
 E2E_ASAN := $(filter-out $(E2E_LARGE),$(wildcard tests/e2e/[0-9]*))
 E2E	:= $(E2E_ASAN) $(E2E_LARGE)
 JOBS	?= $(shell nproc)

@@ -695,7 +695,7 @@ int plan_space(struct apply *a, struct err *err)
 		return err->rc;
 	v->space_free = space_free(&fs);
 	/* File systems that make inodes as they need them say that there are none. */
-	v->inodes_free = fs.f_files == 0 ? UINT64_MAX : fs.f_favail;
+	v->inodes_free = inodes_free(&fs);
 	if ((a->flags & APPLY_DRY_RUN) != 0)
 		return 0;
 	size_text(needs, v->space_needed);

@@ -204,6 +204,9 @@ static int post_there(struct post *p, struct err *err)
 		return THERE_TORN;
 	source_rewind(&p->source, PHASE_CHECK);
 	rc = durable_compare(p->dir, p->name, source_next, &p->source, err);
+	/* A share may remember a name for a while that somebody has removed. */
+	if (rc == RC_IO && (errno == ENOENT || errno == ESTALE))
+		return THERE_TORN;
 	return rc < 0 ? rc : rc == 1 ? THERE_SAME : THERE_TORN;
 }
 

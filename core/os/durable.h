@@ -91,6 +91,9 @@ int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err);
  * 9p: there is no limit that we could see) or that have more. */
 struct statvfs;
 uint64_t space_free(const struct statvfs *v);
+/** inodes_free(v): files that can be made; UINT64_MAX where none are counted (btrfs, FAT) or what
+ * is said means nothing (rclone: a thousand million, of which none is free). */
+uint64_t inodes_free(const struct statvfs *v);
 /** fd_close(fd, err): close and report; ${*fd} becomes -1. */
 int fd_close(int *fd, struct err *err);
 

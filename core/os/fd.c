@@ -175,6 +175,9 @@ int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err)
 	return rc;
 }
 
+/* What every mount of rclone says that it has. */
+#define RCLONE_FILES 1000000000ull
+
 uint64_t space_free(const struct statvfs *v)
 {
 	uint64_t bytes;
@@ -183,6 +186,13 @@ uint64_t space_free(const struct statvfs *v)
 	    __builtin_mul_overflow((uint64_t)v->f_bavail, (uint64_t)v->f_frsize, &bytes))
 		return UINT64_MAX;
 	return bytes;
+}
+
+uint64_t inodes_free(const struct statvfs *v)
+{
+	if (v->f_files == 0 || (v->f_files == RCLONE_FILES && v->f_ffree == 0))
+		return UINT64_MAX;
+	return v->f_favail;
 }
 
 int fd_close(int *fd, struct err *err)

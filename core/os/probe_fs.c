@@ -62,11 +62,9 @@ int probe_fs(int fd, struct probe_fs *ret, struct err *err)
 	fs.bytes_free = space_free(&v);
 	if (v.f_blocks > 0 && fs.bytes_free != UINT64_MAX)
 		fs.bytes = (uint64_t)v.f_blocks * v.f_frsize;
-	/* btrfs, FAT and most of FUSE count none. */
-	if (v.f_files > 0) {
+	fs.inodes_free = inodes_free(&v);
+	if (fs.inodes_free != UINT64_MAX)
 		fs.inodes = v.f_files;
-		fs.inodes_free = v.f_favail;
-	}
 	*ret = fs;
 	return 0;
 }
@@ -132,6 +130,9 @@ int probe_write(int dirfd, int64_t *ret_time, struct err *err)
 		rc = file_sync(d.fd, err);
 	if (rc == 0 && fstat(d.fd, &st) < 0)
 		rc = err_sys(err, RC_IO, "cannot look at what was written");
+	/* Some file systems send a file when it is closed, and say only then that they may not. */
+	if (rc == 0)
+		rc = fd_close(&d.fd, err);
 	durable_abort(&d);
 	if (rc == 0 && ret_time != NULL)
 		*ret_time = st.st_mtime;

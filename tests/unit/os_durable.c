@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -411,4 +412,26 @@ Test(durable, close_reports_once_and_forgets)
 	fd = 987;
 	cr_assert_eq(fd_close(&fd, &err), RC_IO);
 	cr_assert_eq(fd, -1);
+}
+
+Test(durable, believes_only_file_systems_that_count_their_inodes)
+{
+	static const struct {
+		fsblkcnt_t files, spare;
+		uint64_t want;
+	} cases[] = {
+	    {1000, 10, 10},
+	    {1000, 0, 0},
+	    {0, 0, UINT64_MAX},          /* btrfs, FAT */
+	    {1000000000, 0, UINT64_MAX}, /* rclone, whatever lies behind it */
+	    {1000000000, 5, 5},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct statvfs v = {.f_files = cases[i].files,
+				    .f_ffree = cases[i].spare,
+				    .f_favail = cases[i].spare};
+
+		cr_assert_eq(inodes_free(&v), cases[i].want, "case %zu", i);
+	}
 }
