@@ -85,6 +85,8 @@ struct sender {
 	struct key_public sign;
 	int64_t last;       /* sequence of the newest receipt, 0: none */
 	int64_t last_event; /* number of the newest event recorded */
+	int64_t
+	    confirmed; /* of the receipt that the newest confirmation code stands for, 0: none */
 };
 /** record_sender(s, id, ret, err): 1 when a workstation with this id was ever enrolled. */
 int record_sender(struct site *s, const char *id, struct sender *ret, struct err *err);

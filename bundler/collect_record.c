@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bundler/collect_internal.h"
+#include "bundler/confirm.h"
 #include "bundler/message.h"
 #include "bundler/registry.h"
 #include "core/base/own.h"
@@ -32,7 +33,8 @@ int record_sender(struct site *s, const char *id, struct sender *ret, struct err
 	rc = db_query(
 	    s->db,
 	    "SELECT w.name, w.state, w.sign, ifnull(r.sequence, 0),"
-	    " ifnull(r.last_event, 0), w.sign_number FROM workstation w LEFT JOIN receipt r ON r.id = w.id"
+	    " ifnull(r.last_event, 0), w.sign_number, ifnull(c.sequence, 0) FROM workstation w"
+	    " LEFT JOIN receipt r ON r.id = w.id LEFT JOIN confirmation c ON c.id = w.id"
 	    " WHERE w.id = ?1",
 	    &st, err);
 	if (rc == 0)
@@ -50,6 +52,7 @@ int record_sender(struct site *s, const char *id, struct sender *ret, struct err
 	memcpy(ret->sign.b, sign.p, KEY_PUBLIC_BYTES);
 	ret->last = db_i64(st, 3);
 	ret->last_event = db_i64(st, 4);
+	ret->confirmed = db_i64(st, 6);
 	return 1;
 }
 
@@ -194,19 +197,45 @@ static int events_put(struct collect *c, const struct sender *from, const struct
 	return rc;
 }
 
+/* state_put(...): what it holds now, all of it. */
+static int state_put(struct collect *c, const struct receipt *r, int64_t last_event,
+		     struct err *err)
+{
+	int rc = receipt_put(c, r, last_event, err);
+
+	if (rc == 0)
+		rc = channels_put(c, r, err);
+	if (rc == 0)
+		rc = users_put(c, r, err);
+	return rc < 0 ? rc
+		      : confirm_past_prune(c->s, r->workstation, r->private_epoch,
+					   r->private_generation, err);
+}
+
+/* late_put(...): a confirmation code of later has said what it holds; what else the receipt says is
+ * news all the same. */
+static int late_put(struct collect *c, const struct receipt *r, int64_t last_event, struct err *err)
+{
+	return db_run(c->s->db, err,
+		      "UPDATE receipt SET sequence = ?2, written = ?3, beat_epoch = ?4, beat = ?5,"
+		      " trust = ?6, free_bytes = ?7, version = ?8, formats = ?9, last_event = ?10,"
+		      " next_check = ?11 WHERE id = ?1",
+		      "tiiiiiitiii", r->workstation, (int64_t)r->sequence, r->written,
+		      (int64_t)r->beat_epoch, (int64_t)r->beat, (int64_t)r->trust,
+		      (int64_t)r->free_bytes, r->version, (int64_t)r->formats, last_event,
+		      r->next_check);
+}
+
 static int receipt_record(struct collect *c, const struct sender *from, const struct receipt *r,
 			  const struct name *name, const struct digest *identity, struct err *err)
 {
+	bool late = (int64_t)r->sequence < from->confirmed;
 	int64_t last_event = from->last_event;
 	int rc;
 
 	rc = events_put(c, from, r, &last_event, err);
 	if (rc == 0)
-		rc = receipt_put(c, r, last_event, err);
-	if (rc == 0)
-		rc = channels_put(c, r, err);
-	if (rc == 0)
-		rc = users_put(c, r, err);
+		rc = late ? late_put(c, r, last_event, err) : state_put(c, r, last_event, err);
 	if (rc == 0)
 		rc = seen_add(c, r, name, identity, err);
 	if (rc == 0)

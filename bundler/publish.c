@@ -14,7 +14,6 @@ const char publish_schema_sql[] =
     " generation INTEGER NOT NULL, tree BLOB NOT NULL, created INTEGER NOT NULL,"
     " entries INTEGER NOT NULL, head BLOB, path TEXT, beat INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(channel, epoch, generation)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX generation_beat ON generation(beat);"
     /* prefix_digest: of prefix; manifest: its identity; pieces: LE 64-bit offset and length in the
      * pack, three times */
     "CREATE TABLE bundle(channel TEXT NOT NULL, epoch INTEGER NOT NULL, base INTEGER NOT NULL,"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "bundler/confirm.h"
 #include "bundler/pack_internal.h"
 #include "bundler/publish_internal.h"
 #include "core/base/clock.h"
@@ -250,6 +251,10 @@ static int generation_commit(struct private_bundle *b, struct bytes file, struct
 
 	name_private(b->path, b->id, b->m.epoch, b->m.generation, &b->prefix_digest);
 	rc = publish_document(b->s, b->path, file, err);
+	if (rc < 0)
+		return rc;
+	rc = confirm_past_add(b->s, b->id, b->m.epoch, b->m.generation, &b->m.tree, b->file,
+			      b->files, err);
 	if (rc < 0)
 		return rc;
 	return db_run(b->s->db, err,

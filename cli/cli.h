@@ -119,6 +119,7 @@ COMMAND(message_send);
 COMMAND(message_command);
 COMMAND(message_withdraw);
 COMMAND(messages);
+COMMAND(confirm);
 COMMAND(publish);
 COMMAND(collect);
 COMMAND(sync);

@@ -165,6 +165,8 @@ const struct command commands[] = {
     {"messages", SIDE_SERVER, "[ID | --more]",
      "messages in both directions, newest first, and what became of them",
      OPTIONS(messages_options), 0, 1, cmd_messages},
+    {"confirm", SIDE_SERVER, "CODE", "a confirmation code counts as the receipt that it stands for",
+     NO_OPTIONS, 1, 4, cmd_confirm},
     {"publish", SIDE_SERVER, "[CHANNEL...] [--dry-run]", "post what changed",
      OPTIONS(publish_options), 0, ARGS_MAX, cmd_publish},
     {"collect", SIDE_SERVER, "", "read receipts and requests", NO_OPTIONS, 0, 0, cmd_collect},
