@@ -16,8 +16,9 @@
 
 /* The newest machine of a name; one that has ended is shown as long as nobody took its place. */
 static const char enrolled_sql[] =
-    "SELECT w.name, w.id, w.state, w.enrolled, r.sequence, r.version, r.policy, " PRIVATE_COLUMNS
-    " FROM workstation w LEFT JOIN private p ON p.id = w.id"
+    "SELECT w.name, w.id, w.state, w.enrolled, max(ifnull(r.sequence, 0), ifnull(k.sequence, 0)),"
+    " r.version, r.policy, " PRIVATE_COLUMNS
+    " FROM workstation w LEFT JOIN private p ON p.id = w.id LEFT JOIN confirmation k ON k.id = w.id"
     " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = w.id"
     " WHERE " IS_MEMBER("w") " OR (" IS_FORMER(
 	"w") " AND NOT EXISTS (SELECT 1 FROM workstation"

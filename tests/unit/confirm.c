@@ -5,6 +5,7 @@
 #include "bundler/confirm.h"
 #include "bundler/enrolment.h"
 #include "bundler/publish.h"
+#include "bundler/status.h"
 #include "bundler/trustops.h"
 #include "core/format/confirm.h"
 #include "tests/unit/machine.h"
@@ -173,6 +174,22 @@ static int64_t tries(struct site *s)
 	return server_number(s, "SELECT count(*) FROM confirm_try");
 }
 
+static int colour_take(void *arg, const struct status_workstation *w, struct err *err)
+{
+	if (strcmp(w->name, "kiosk") == 0)
+		*(enum colour *)arg = w->colour;
+	return 0;
+}
+
+static enum colour colour(struct site *s)
+{
+	enum colour c = COLOUR_GREY;
+	struct err err = {0};
+
+	must(status_workstations(s, colour_take, &c, &err));
+	return c;
+}
+
 Test(confirm, counts_as_the_receipt_of_exactly_what_is_held)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
@@ -184,7 +201,9 @@ Test(confirm, counts_as_the_receipt_of_exactly_what_is_held)
 	publish(s);
 	applied(s, &m, &h);
 	clock_set(SERVER_NOW + 50);
+	cr_assert_eq(colour(s), COLOUR_BLUE);
 	cr_assert_eq(told(s, &m, &h, 3), 0);
+	cr_assert_eq(colour(s), COLOUR_GREEN);
 	cr_assert_eq(held(s, "office"), 1);
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt"), 1);
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM receipt r JOIN private p ON p.id = r.id"
@@ -283,6 +302,7 @@ Test(confirm, takes_a_code_of_what_was_published_before_for_just_that)
 	cr_assert_eq(told(s, &m, &mixed, 1), RC_UNTRUSTED, "what no beat ever led to together");
 	cr_assert_eq(told(s, &m, &first, 1), 0);
 	cr_assert_eq(held(s, "office"), 1, "as it is, not as it should be");
+	cr_assert_eq(colour(s), COLOUR_ORANGE);
 	cr_assert_eq(told(s, &m, &second, 2), 0);
 	cr_assert_eq(held(s, "office"), 2);
 	cr_assert_eq(held(s, "tools"), 1);
