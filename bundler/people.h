@@ -71,7 +71,11 @@ uint64_t people_seats_free(const struct people *p, const struct site_licence *l)
 /** people_members(p, g): users whose own group it is. */
 uint64_t people_members(const struct people *p, const struct site_group *g);
 
-/** people_day(dst, seconds): "2026-12-31". */
+/** people_day(dst, seconds): "2026-12-31".  people_day_read(text, ret, err): its first second;
+ * RC_USAGE. */
 void people_day(char dst[11], int64_t seconds);
+int people_day_read(const char *text, int64_t *ret, struct err *err);
+/* From the first second of a day to its last one. */
+#define PEOPLE_DAY_LAST 86399
 
 #endif

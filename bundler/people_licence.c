@@ -19,6 +19,16 @@ void people_day(char dst[11], int64_t seconds)
 	dst[10] = '\0';
 }
 
+int people_day_read(const char *text, int64_t *ret, struct err *err)
+{
+	char whole[CLOCK_TEXT + 1];
+
+	snprintf(whole, sizeof(whole), "%.10sT00:00:00Z", text);
+	if (strlen(text) != 10 || clock_parse(whole, ret, NULL) < 0)
+		return err_set(err, RC_USAGE, "\"%s\" is no day: 2026-12-31 is one", text);
+	return 0;
+}
+
 /* no(why, fmt, ...): false, with the reason. */
 static bool __attribute__((format(printf, 2, 3))) no(char why[PEOPLE_WHY], const char *fmt, ...)
 {

@@ -86,6 +86,7 @@ const struct node *node_at(const struct node *n, size_t i);
 const char *node_key(const struct node *map, size_t i);
 bool node_is_map(const struct node *n);
 bool node_is_list(const struct node *n);
+bool node_is_text(const struct node *n); /* not a number, a truth value, or what looks like one */
 /** node_equal(a, b): the same value; entries of maps in any order.  NULL equals NULL alone. */
 bool node_equal(const struct node *a, const struct node *b);
 /**

@@ -68,6 +68,11 @@ bool node_is_list(const struct node *n)
 	return n != NULL && n->kind == NODE_LIST;
 }
 
+bool node_is_text(const struct node *n)
+{
+	return n != NULL && n->kind == NODE_TEXT;
+}
+
 /* Keys are unique, so maps of one length are equal when each entry of one is in the other. */
 bool node_equal(const struct node *a, const struct node *b)
 {
