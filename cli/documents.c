@@ -100,8 +100,8 @@ int document_none(const char *noun, const char *name, const void *list, size_t n
 
 int document_there(const char *noun, const char *name, struct err *err)
 {
-	return err_set(err, RC_CONFLICT, "there is a %s %s already; satchel %s set changes it", noun,
-		       name, noun);
+	return err_set(err, RC_CONFLICT, "there is a %s %s already; satchel %s set changes it",
+		       noun, name, noun);
 }
 
 int words_text(char *const *list, size_t n, struct buf *ret, struct err *err)

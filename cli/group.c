@@ -169,8 +169,7 @@ static void group_given(const struct site *s, const struct people *p, const stru
 	const struct site_group *outer[PEOPLE_DEPTH];
 	size_t n = people_outer(p, g, outer);
 
-	printf("group %s, %llu %s of its own\n", g->name,
-	       (unsigned long long)people_members(p, g),
+	printf("group %s, %llu %s of its own\n", g->name, (unsigned long long)people_members(p, g),
 	       plural(people_members(p, g), "user", "users"));
 	for (size_t i = 0; i + 1 < n; i++)
 		line("inside", "%s", outer[i]->name);

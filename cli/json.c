@@ -60,6 +60,12 @@ void json_i64(struct json *j, const char *key, int64_t value)
 	fprintf(j->out, "%lld", (long long)value);
 }
 
+void json_raw(struct json *j, const char *key, const char *value)
+{
+	json_key(j, key);
+	fputs(value, j->out);
+}
+
 void json_bool(struct json *j, const char *key, bool value)
 {
 	json_key(j, key);

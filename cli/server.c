@@ -87,9 +87,14 @@ int cmd_invite(struct cli *cli, const struct args *args, struct err *err)
 	if (rc == 0)
 		rc = server_open(cli, SITE_LOCK, &s, err);
 	if (rc == 0 && n > 0) {
-		struct site_workstation w = {.label = labels, .labels = n};
+		const struct site_workstation *old = site_workstation(s, args->rest[0]);
+		struct site_workstation w = {.labels = 0};
 
+		if (old != NULL)
+			w = *old;
 		snprintf(w.name, sizeof(w.name), "%s", args->rest[0]);
+		w.label = labels;
+		w.labels = n;
 		rc = site_workstation_write(s, &w, err);
 	}
 	if (rc == 0)

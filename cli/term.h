@@ -75,6 +75,7 @@ void json_text(struct json *j, const char *key, const char *value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-void json_time(struct json *j, const char *key, int64_t seconds); /* null for 0 */
+void json_raw(struct json *j, const char *key, const char *value); /* JSON already */
+void json_time(struct json *j, const char *key, int64_t seconds);  /* null for 0 */
 
 #endif

@@ -129,6 +129,8 @@ int policy_each(const struct policy *p,
 /** policy_item_text(p, it, ret, err): append what it says, as JSON (which is YAML as well). */
 int policy_item_text(const struct policy *p, const struct policy_item *it, struct buf *ret,
 		     struct err *err);
+/** policy_node_json(n, ret, err): the same of any value of a document. */
+int policy_node_json(const struct node *n, struct buf *ret, struct err *err);
 /** policy_value_at(root, path): of "values.proxy.host"; NULL when there is none, or a map. */
 const struct policy_value *policy_value_at(const struct policy *p, const char *path);
 

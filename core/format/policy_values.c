@@ -443,7 +443,7 @@ static int text_json(const char *text, struct buf *ret, struct err *err)
 	return rc < 0 ? rc : buf_text(ret, "\"", err);
 }
 
-static int node_json(const struct node *n, struct buf *ret, struct err *err)
+int policy_node_json(const struct node *n, struct buf *ret, struct err *err)
 {
 	bool map = n->kind == NODE_MAP;
 	int rc;
@@ -460,7 +460,7 @@ static int node_json(const struct node *n, struct buf *ret, struct err *err)
 		if (rc == 0 && map)
 			rc = buf_text(ret, ": ", err);
 		if (rc == 0)
-			rc = node_json(n->child[i], ret, err);
+			rc = policy_node_json(n->child[i], ret, err);
 	}
 	return rc < 0 ? rc : buf_text(ret, map ? "}" : "]", err);
 }
@@ -468,6 +468,6 @@ static int node_json(const struct node *n, struct buf *ret, struct err *err)
 int policy_item_text(const struct policy *p, const struct policy_item *it, struct buf *ret,
 		     struct err *err)
 {
-	return it->value != NULL ? node_json(it->value->leaf, ret, err)
+	return it->value != NULL ? policy_node_json(it->value->leaf, ret, err)
 				 : policy_setting_text(&p->settings, it->setting, ret, err);
 }
