@@ -16,8 +16,8 @@
 #define RECEIPT_EVERY 86400
 /* Our own receipts that stay in a depot. */
 #define RECEIPTS_KEPT 8
-/* What signature and seal add to a receipt, generously. */
-#define RECEIPT_WRAP 1024
+/* Bytes of events in a receipt; the rest is for channels and users. */
+#define RECEIPT_SAYS (44u << 10)
 
 static int channel_add(void *arg, const struct station_channel *c, struct err *err)
 {
@@ -74,6 +74,39 @@ static int event_add(void *arg, const struct receipt_event *e, struct err *err)
 	return 0;
 }
 
+/* Bytes that an event takes, generously. */
+static size_t event_bytes(const struct receipt_event *e)
+{
+	return 200 + 2 * strlen(e->text);
+}
+
+static bool event_said(const struct receipt_event *e)
+{
+	return e->about[0] != '\0' || strcmp(e->kind, "report") == 0;
+}
+
+/*
+ * What people said goes along in every receipt until it is acknowledged: there is room for all of
+ * it (SAID_WAITING).  Of what satchel noticed by itself the oldest gives way.
+ */
+static void events_choose(struct receipt *r)
+{
+	size_t sum = 0, kept = 0;
+
+	for (size_t i = 0; i < r->events; i++)
+		sum += event_bytes(&r->event[i]);
+	for (size_t i = 0; i < r->events; i++) {
+		if (sum > RECEIPT_SAYS && !event_said(&r->event[i])) {
+			sum -= event_bytes(&r->event[i]);
+			continue;
+		}
+		if (kept != i)
+			r->event[kept] = r->event[i];
+		kept++;
+	}
+	r->events = kept;
+}
+
 static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 {
 	OWNED(station_policy_clear) struct station_policy policy = {0};
@@ -89,32 +122,26 @@ static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 		rc = handout_users(s, user_add, r, err);
 	if (rc == 0 && station_policy(s, &policy, NULL) == 0) /* told already when it cannot be */
 		r->policy = policy.digest;
-	return rc < 0 ? rc : station_events(s, false, event_add, r, err);
+	if (rc == 0)
+		rc = station_events(s, false, event_add, r, err);
+	if (rc == 0)
+		events_choose(r);
+	return rc;
 }
 
-/* The oldest events go first, then what the reasons say; what is held always fits. */
+/* What does not fit is left out by the encoder, the oldest events first.  Which were written is
+ * read back: what was left out is not acknowledged with the rest. */
 static int receipt_text(struct receipt *r, struct buf *ret, struct err *err)
 {
-	size_t all = r->events;
-	int rc;
+	OWNED(receipt_clear) struct receipt again = {0};
+	int rc = receipt_encode(r, ret, err);
 
-	for (;;) {
-		buf_reset(ret);
-		rc = receipt_encode(r, ret, err);
-		if (rc < 0 || ret->n + RECEIPT_WRAP <= LIMIT_RECEIPT)
-			break;
-		if (r->events > 0) {
-			size_t keep = r->events / 2;
-
-			memmove(r->event, r->event + r->events - keep, keep * sizeof(*r->event));
-			r->events = keep;
-			continue;
-		}
-		if (r->channels == 0 || all == SIZE_MAX)
-			break;
-		all = SIZE_MAX;
-		for (size_t i = 0; i < r->channels; i++)
-			r->channel[i].reason[0] = '\0';
+	if (rc == 0)
+		rc = receipt_decode(bytes_in(ret), &again, err);
+	if (rc == 0 && again.events < r->events) {
+		memmove(r->event, r->event + (r->events - again.events),
+			again.events * sizeof(*r->event));
+		r->events = again.events;
 	}
 	return rc;
 }
@@ -189,6 +216,21 @@ static int receipt_times(struct station *s, struct receipt *r, int64_t now, stru
 	return rc;
 }
 
+/* An event counts as told when the first of an unbroken row of receipts that carried it is
+ * acknowledged. */
+static int events_carried(struct station *s, const struct receipt *r, struct err *err)
+{
+	int rc = db_run(s->db, err, "UPDATE event SET receipt = -receipt WHERE done = 0", "");
+
+	for (size_t i = 0; rc == 0 && i < r->events; i++)
+		rc = db_run(s->db, err,
+			    "UPDATE event SET receipt = iif(receipt < 0, -receipt, ?) "
+			    "WHERE number = ?",
+			    "ii", (int64_t)r->sequence, (int64_t)r->event[i].number);
+	return rc < 0 ? rc
+		      : db_run(s->db, err, "UPDATE event SET receipt = 0 WHERE receipt < 0", "");
+}
+
 /* Number, content, events carried and outbox change together or not at all. */
 static int receipt_put(struct station *s, struct receipt *r, const struct digest *content,
 		       const struct key_secret *sign, struct err *err)
@@ -207,12 +249,7 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 	put_u64(fact + DIGEST_BYTES, (uint64_t)now);
 	if (rc == 0)
 		rc = station_fact_put(s, "receipt", (struct bytes){fact, sizeof(fact)}, err);
-	if (rc == 0 && r->events > 0)
-		rc = db_run(s->db, err,
-			    "UPDATE event SET receipt = ? WHERE receipt = 0 AND done = 0 AND "
-			    "number >= ?",
-			    "ii", (int64_t)r->sequence, (int64_t)r->event[0].number);
-	return rc;
+	return rc < 0 ? rc : events_carried(s, r, err);
 }
 
 static int receipt_commit(struct station *s, struct receipt *r, const struct digest *content,

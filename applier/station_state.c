@@ -225,7 +225,7 @@ int station_event(struct station *s, const char *kind, const char *text, struct 
 	err_escape(clean, sizeof(clean), text);
 	rc = db_int(s->db, err, &number,
 		    "UPDATE event SET last = ?1 WHERE kind = ?2 AND text = ?3 AND "
-		    "(done = 0 OR abs(?1 - last) < ?4) RETURNING number",
+		    "kept = 0 AND (done = 0 OR abs(?1 - last) < ?4) RETURNING number",
 		    "itti", now, kind, clean, (int64_t)EVENT_REPEAT);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
@@ -237,7 +237,8 @@ int station_event(struct station *s, const char *kind, const char *text, struct 
 			    "iitt", (int64_t)next, now, kind, clean);
 	if (rc == 0)
 		rc = db_run(s->db, err,
-			    "DELETE FROM event WHERE number NOT IN (SELECT number FROM event "
+			    "DELETE FROM event WHERE (kept = 0 OR done = 1) AND number NOT IN "
+			    "(SELECT number FROM event "
 			    "ORDER BY number DESC LIMIT " EVENTS_KEPT ")",
 			    "");
 	return rc;
@@ -248,10 +249,11 @@ int station_events(struct station *s, bool all,
 		   void *arg, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(s->db,
-			  "SELECT number, at, kind, text FROM event WHERE done = 0 OR ? "
-			  "ORDER BY number",
-			  &st, err);
+	int rc =
+	    db_query(s->db,
+		     "SELECT number, at, kind, text, about, user FROM event WHERE done = 0 OR ? "
+		     "ORDER BY number",
+		     &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "i", (int64_t)all);
@@ -260,6 +262,8 @@ int station_events(struct station *s, bool all,
 
 		snprintf(e.kind, sizeof(e.kind), "%s", db_text(st, 2));
 		snprintf(e.text, sizeof(e.text), "%s", db_text(st, 3));
+		snprintf(e.about, sizeof(e.about), "%s", db_text(st, 4));
+		snprintf(e.user, sizeof(e.user), "%s", db_text(st, 5));
 		rc = each(arg, &e, err);
 	}
 	return rc;

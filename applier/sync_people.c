@@ -9,6 +9,7 @@
 #include "applier/activate.h"
 #include "applier/handout.h"
 #include "applier/hook.h"
+#include "applier/messages.h"
 #include "applier/station_internal.h"
 #include "applier/sync_internal.h"
 #include "core/base/own.h"
@@ -74,9 +75,20 @@ static int people_handout(struct sync *y, struct private_tree *t, const struct p
 static int people_do(struct sync *y, struct private_tree *t, const struct people *people,
 		     struct err *err)
 {
+	size_t unread = 0;
 	int rc = activations_answered(y->s, people, err);
 
-	return rc < 0 ? rc : people_handout(y, t, people, err);
+	if (rc == 0)
+		rc = people_handout(y, t, people, err);
+	if (rc == 0)
+		rc = messages_sweep(y->s, people, err);
+	if (rc == 0)
+		rc = messages_commands(y->s, people, err);
+	if (rc == 0)
+		rc = messages_unread(y->s, people, &unread, err);
+	if (unread > 0)
+		say_info(y->s->say, "%zu unread: satchel messages", unread);
+	return rc;
 }
 
 int sync_people(struct sync *y, struct err *err)

@@ -151,6 +151,8 @@ COMMAND(key_remove);
 COMMAND(message_send);
 COMMAND(message_command);
 COMMAND(message_withdraw);
+COMMAND(message_answer);
+COMMAND(message_report);
 COMMAND(messages);
 COMMAND(confirm);
 COMMAND(publish);

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/server.h"
+#include "cli/station.h"
 #include "cli/term.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -349,7 +350,7 @@ static int list_heading(struct table *t, struct err *err)
 	return rc;
 }
 
-int cmd_messages(struct cli *cli, const struct args *args, struct err *err)
+static int server_messages(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	const char *which = args->rest_n > 0 ? args->rest[0] : NULL;
@@ -381,4 +382,14 @@ int cmd_messages(struct cli *cli, const struct args *args, struct err *err)
 	}
 	table_clear(&p.table);
 	return rc;
+}
+
+int cmd_messages(struct cli *cli, const struct args *args, struct err *err)
+{
+	bool server;
+	int rc = cli_on_server(cli, &server, err);
+
+	if (rc < 0)
+		return rc;
+	return server ? server_messages(cli, args, err) : station_messages(cli, args, err);
 }

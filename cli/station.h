@@ -7,6 +7,8 @@
 #include "applier/sync.h"
 #include "cli/cli.h"
 
+/** station_messages(cli, args, err): messages of this workstation, newest first. */
+int station_messages(struct cli *cli, const struct args *args, struct err *err);
 int station_status(struct cli *cli, struct err *err);
 /** station_apply(cli, what, flags, err): ${what} NULL: every depot; a directory: that depot; a
  * file: that bundle. */
