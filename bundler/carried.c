@@ -10,7 +10,8 @@
 const char carried_schema_sql[] =
     "CREATE TABLE carried(id TEXT NOT NULL, email TEXT NOT NULL, gone INTEGER NOT NULL,"
     " epoch INTEGER NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY(id, email)) STRICT,"
-    " WITHOUT ROWID;";
+    " WITHOUT ROWID;"
+    "CREATE INDEX carried_email ON carried(email, id);";
 
 static int by_text(const void *a, const void *b)
 {

@@ -66,6 +66,25 @@ int status_users(struct site *s,
 		 int (*each)(void *arg, const struct status_user *u, struct err *err), void *arg,
 		 struct err *err);
 
+/* How far behind a place is: a group (who is directly in it, and where they are active), or a depot
+ * (the home depot: everybody; one that was carried to: whom it is for). */
+struct status_line {
+	enum { STATUS_GROUP, STATUS_HOME, STATUS_DEPOT } kind;
+	char name[LIMIT_PATH +
+		  1];      /* "": who is in no group, and workstations that nobody is active on */
+	char parent[1024]; /* group: the one above; depot: for whom, "" for everybody */
+	uint64_t users[COLOURS], workstations[COLOURS];
+	uint64_t enrolled; /* of the workstations */
+	int64_t
+	    oldest; /* the oldest of their newest confirmations; 0: there is none of oldest_name */
+	char oldest_name[WORKSTATION_NAME]; /* "" when none is enrolled */
+	int64_t carried;                    /* depot: when it was carried to */
+};
+/** status_summary(s, each, arg, err): groups by name, who is in none, the home depot, others. */
+int status_summary(struct site *s,
+		   int (*each)(void *arg, const struct status_line *l, struct err *err), void *arg,
+		   struct err *err);
+
 struct status_site {
 	char name[256];
 	struct digest id;

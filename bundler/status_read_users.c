@@ -1,6 +1,7 @@
 /*
- * Users.  Two lists in ascending order of e-mail address are walked side by side: the documents,
- * and the activations with what is known of their workstations, one row each.
+ * Users.  Three lists in ascending order of e-mail address are walked side by side: the documents,
+ * the activations, and what private channels carried of those whose activation was ended; the
+ * latter two with what is known of the workstations, one row each.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,20 +12,30 @@
 
 #define DIFFERS 400 /* bytes of the names of keys that a reason has room for */
 
-static const char places_sql[] =
-    "SELECT a.email, a.id, a.state, w.name, w.state, w.enrolled, u.account, u.result, u.reason,"
-    " c.gone, c.epoch, c.generation, " PRIVATE_COLUMNS
-    " FROM activation a LEFT JOIN workstation w ON w.id = a.id LEFT JOIN private p ON p.id = a.id"
-    " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = a.id"
-    " LEFT JOIN receipt_user u ON u.id = a.id AND u.email = a.email"
-    " LEFT JOIN carried c ON c.id = a.id AND c.email = a.email ORDER BY a.email, a.id";
+/* Both in the order of an index, so nothing is sorted. */
+#define PLACE_COLUMNS                                                                  \
+	"w.name, w.state, w.enrolled, u.account, u.result, u.reason, c.gone, c.epoch," \
+	" c.generation, " PRIVATE_COLUMNS
+#define PLACE_JOINS                                                                  \
+	" LEFT JOIN workstation w ON w.id = k.id LEFT JOIN private p ON p.id = k.id" \
+	" LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = k.id"  \
+	" LEFT JOIN receipt_user u ON u.id = k.id AND u.email = k.email"
+
+static const char active_sql[] =
+    "SELECT k.email, k.id, k.state, " PLACE_COLUMNS " FROM activation k" PLACE_JOINS
+    " LEFT JOIN carried c ON c.id = k.id AND c.email = k.email ORDER BY k.email, k.id";
+/* An activation that was ended has no row any more, and is known by what was carried. */
+static const char ended_sql[] =
+    "SELECT k.email, k.id, 'ended', " PLACE_COLUMNS " FROM carried k" PLACE_JOINS
+    " JOIN carried c ON c.id = k.id AND c.email = k.email WHERE NOT EXISTS (SELECT 1"
+    " FROM activation a WHERE a.id = k.id AND a.email = k.email) ORDER BY k.email, k.id";
 
 struct user_reading {
 	struct site *s;
 	int64_t now, beat_posted;
 	struct changed changed;
 	struct people *people;
-	struct rows places;
+	struct rows active, ended;
 	size_t document; /* next of s->user */
 	/* Scratch of the user in hand, owned. */
 	struct place *place;
@@ -38,16 +49,16 @@ struct user_reading {
 
 static void user_reading_clear(struct user_reading *r)
 {
-	db_done(&r->places.st);
+	db_done(&r->active.st);
+	db_done(&r->ended.st);
 	changed_clear(&r->changed);
 	people_freep(&r->people);
 	free(r->place);
 	free(r->out);
 }
 
-static int place_add(struct user_reading *r, bool entitled, struct err *err)
+static int place_add(struct user_reading *r, sqlite3_stmt *st, bool entitled, struct err *err)
 {
-	sqlite3_stmt *st = r->places.st;
 	struct place *p;
 
 	if (rows_room(&r->place, r->place_n, &r->place_cap, sizeof(*p), err) < 0)
@@ -81,14 +92,17 @@ static int by_name(const void *a, const void *b)
 
 static int places_read(struct user_reading *r, const char *email, bool entitled, struct err *err)
 {
+	struct rows *const lists[] = {&r->active, &r->ended};
 	size_t cap = r->out_cap;
 	int rc = 0;
 
 	r->place_n = 0;
-	while (rc == 0 && rows_at(&r->places, email)) {
-		rc = place_add(r, entitled, err);
-		if (rc == 0)
-			rc = rows_step(r->s->db, &r->places, err);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		while (rc == 0 && rows_at(lists[i], email)) {
+			rc = place_add(r, lists[i]->st, entitled, err);
+			if (rc == 0)
+				rc = rows_step(r->s->db, lists[i], err);
+		}
 	}
 	if (rc < 0)
 		return rc;
@@ -171,22 +185,23 @@ static int document_read(struct user_reading *r, const struct site_user *u,
 	return differs_read(r, u, err);
 }
 
-/* next_email(r, ret): its document, or NULL when only activations know the address; false at the
- * end. */
+/* next_email(r, dst, ret): the least address that any of the lists has next, and its document; NULL
+ * when there is none any more.  False at the end. */
 static bool next_email(struct user_reading *r, char dst[EMAIL_NAME], const struct site_user **ret)
 {
 	const struct site_user *u = r->document < r->s->users ? &r->s->user[r->document] : NULL;
+	const char *const others[] = {r->active.name, r->ended.name};
+	const char *least = u != NULL ? u->email : NULL;
 
-	if (u == NULL && r->places.name == NULL)
-		return false;
-	if (u != NULL && (r->places.name == NULL || strcmp(u->email, r->places.name) <= 0)) {
-		snprintf(dst, EMAIL_NAME, "%s", u->email);
-		r->document++;
-		*ret = u;
-		return true;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (others[i] != NULL && (least == NULL || strcmp(others[i], least) < 0))
+			least = others[i];
 	}
-	snprintf(dst, EMAIL_NAME, "%s", r->places.name);
-	*ret = NULL;
+	if (least == NULL)
+		return false;
+	snprintf(dst, EMAIL_NAME, "%s", least);
+	*ret = u != NULL && strcmp(u->email, dst) == 0 ? u : NULL;
+	r->document += *ret != NULL;
 	return true;
 }
 
@@ -227,7 +242,9 @@ int status_users(struct site *s,
 	if (rc == 0)
 		rc = people_new(s, &r.people, err);
 	if (rc == 0)
-		rc = rows_open(s->db, &r.places, places_sql, r.now, err);
+		rc = rows_open(s->db, &r.active, active_sql, r.now, err);
+	if (rc == 0)
+		rc = rows_open(s->db, &r.ended, ended_sql, r.now, err);
 	while (rc == 0 && next_email(&r, email, &document)) {
 		struct user_standing in;
 		struct status_user u = {0};

@@ -162,6 +162,7 @@ COMMAND(watch);
 COMMAND(status);
 COMMAND(status_workstations);
 COMMAND(status_users);
+COMMAND(status_site);
 COMMAND(events);
 COMMAND(trust_show);
 COMMAND(trust_rotate);

@@ -345,6 +345,8 @@ const struct command commands[] = {
     {"status workstations", SIDE_SERVER, "[NAME...] [--colour COLOUR]",
      "the colour of every workstation; of those that are named, also what can be done",
      OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_workstations},
+    {"status site", SIDE_SERVER, "", "how far behind every group and depot is",
+     OPTIONS(status_options), 0, 0, cmd_status_site},
     {"status users", SIDE_SERVER, "[EMAIL...] [--colour COLOUR]",
      "the colour of every user; of those that are named, also what can be done",
      OPTIONS(colour_options), 0, ARGS_MAX, cmd_status_users},

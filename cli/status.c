@@ -95,7 +95,7 @@ static void counts_text(struct cli *cli, const char *what, const struct roll *l)
 {
 	char text[BY_COLOUR_TEXT];
 
-	by_colour_text(cli, text, sizeof(text), l->by_colour);
+	by_colour_text(cli->term, text, sizeof(text), l->by_colour);
 	printf("%s: %s\n", what, text);
 }
 

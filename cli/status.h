@@ -45,10 +45,11 @@ int roll_print(struct roll *l, const char *command, struct err *err);
  * --exit-code RC_CONFLICT unless all are green or purple.  ${what}: "user". */
 int roll_end(const struct roll *l, const struct args *args, const char *what, struct err *err);
 
-/** by_colour_json(j, key, n), by_colour_text(cli, dst, size, n): how many of each colour. */
+/** by_colour_json(j, key, n), by_colour_text(term, dst, size, n): how many of each colour; ${term}
+ * NULL: words alone. */
 #define BY_COLOUR_TEXT 512
 void by_colour_json(struct json *j, const char *key, const uint64_t n[COLOURS]);
-void by_colour_text(struct cli *cli, char *dst, size_t size, const uint64_t n[COLOURS]);
+void by_colour_text(const struct term *term, char *dst, size_t size, const uint64_t n[COLOURS]);
 
 /** site_json(j, g), site_text(g, now): the site by itself. */
 void site_json(struct json *j, const struct status_site *g);

@@ -142,7 +142,7 @@ void by_colour_json(struct json *j, const char *key, const uint64_t n[COLOURS])
 	json_close(j, '}');
 }
 
-void by_colour_text(struct cli *cli, char *dst, size_t size, const uint64_t n[COLOURS])
+void by_colour_text(const struct term *term, char *dst, size_t size, const uint64_t n[COLOURS])
 {
 	/* As a person asks: what is wrong, what is on its way, what is good. */
 	static const enum colour order[] = {COLOUR_RED,  COLOUR_ORANGE, COLOUR_BLUE,
@@ -155,7 +155,9 @@ void by_colour_text(struct cli *cli, char *dst, size_t size, const uint64_t n[CO
 
 		if (n[order[i]] == 0)
 			continue;
-		colour_word(cli->term, colour_names[order[i]], word, sizeof(word));
+		snprintf(word, sizeof(word), "%s", colour_names[order[i]]);
+		if (term != NULL)
+			colour_word(term, colour_names[order[i]], word, sizeof(word));
 		used += (size_t)snprintf(dst + used, size - used, "%s%" PRIu64 " %s",
 					 used > 0 ? ", " : "", n[order[i]], word);
 	}

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "bundler/carried.h"
 #include "bundler/collect.h"
 #include "bundler/enrolment.h"
 #include "bundler/registry.h"
@@ -205,6 +206,261 @@ Test(status, follows_a_change_from_red_over_orange_to_green)
 	cr_assert_eq(f.w[0].colour, COLOUR_GREEN, "%s", f.w[0].reason);
 }
 
+/* Users: documents, activations and receipts as others write them, row by row. */
+
+struct found_users {
+	struct status_user u[8];
+	char email[8][EMAIL_NAME];
+	struct status_place place[8][4];
+	size_t n;
+};
+
+static int find_user(void *arg, const struct status_user *got, struct err *err)
+{
+	struct found_users *f = arg;
+
+	cr_assert_lt(f->n, 8);
+	f->u[f->n] = *got;
+	snprintf(f->email[f->n], sizeof(f->email[0]), "%s", got->email);
+	for (size_t i = 0; i < got->places && i < 4; i++)
+		f->place[f->n][i] = got->place[i];
+	f->n++;
+	return 0;
+}
+
+static struct found_users users(struct site *s)
+{
+	struct found_users f = {.n = 0};
+	struct err err = {0};
+
+	must(status_users(s, find_user, &f, &err));
+	return f;
+}
+
+static void person(struct site *s, const char *email, const char *group, const char *licence)
+{
+	struct site_user u = {.email = ""};
+	struct err err = {0};
+
+	snprintf(u.email, sizeof(u.email), "%s", email);
+	snprintf(u.group, sizeof(u.group), "%s", group);
+	snprintf(u.licence, sizeof(u.licence), "%s", licence);
+	must(site_users_write(s, &u, 1, 0, &err));
+}
+
+static void activate(struct site *s, const struct machine *m, const char *email)
+{
+	struct err err = {0};
+
+	must(db_run(s->db, &err,
+		    "INSERT INTO activation(id, email, account, state, at, code)"
+		    " VALUES(?1, ?2, 'eva', 'active', 0, '')",
+		    "tt", m->id, email));
+}
+
+/* people(...): the documents of two groups, a key and a licence. */
+static void people(struct site *s)
+{
+	struct site_group g = {.name = "staff"}, inner = {.name = "desk", .parent = "staff"};
+	struct site_licence l = {.name = "office",
+				 .product = (char[]){"Office"},
+				 .seats = 9,
+				 .from = INT64_MIN,
+				 .to = INT64_MAX};
+	struct err err = {0};
+
+	must(site_licence_write(s, &l, &err));
+	must(site_group_write(s, &g, &err));
+	must(site_group_write(s, &inner, &err));
+}
+
+/* compiled(s): private channels made, posted and named by a beat, with these users on ${m}. */
+static void compiled(struct site *s, const struct machine *m, const char *const *email, size_t n)
+{
+	uint64_t number = 0;
+	int64_t generation_now;
+	struct err err = {0};
+
+	must(enrolment_compile(s, false, &number, &err));
+	must(db_exec(s->db, "UPDATE outbox SET posted = 1800000000 WHERE posted = 0", &err));
+	must(db_int(s->db, &err, &generation_now, "SELECT generation FROM private WHERE id = ?1",
+		    "t", m->id));
+	must(carried_record(s->db, m->id, 1, (uint64_t)generation_now, email, n, &err));
+}
+
+static void confirmed(struct site *s, const struct machine *m, uint64_t sequence,
+		      struct receipt_user *user, size_t n)
+{
+	struct receipt r = machine_receipt(s, m, sequence);
+	struct collect_counts counts;
+	char path[DEPOT_NAME];
+	int64_t number = 0;
+	struct err err = {0};
+
+	must(db_int(s->db, &err, &number, "SELECT generation FROM private WHERE id = ?1", "t",
+		    m->id));
+	r.private_epoch = 1;
+	r.private_generation = (uint64_t)number;
+	r.private_tree = private_tree(s, m->id);
+	r.user = user;
+	r.users = n;
+	receipt_post(s, m, &r, path);
+	must(collect_site(s, &counts, &err));
+	cr_assert_eq(counts.receipts, 1);
+}
+
+Test(status, follows_a_user_from_grey_over_blue_to_green_and_out_again)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	const char *eva = "eva@example.org";
+	struct receipt_user there = {
+	    .email = "eva@example.org", .account = "eva", .result = "handed-out", .at = SERVER_NOW};
+	struct found_users f;
+	struct err err = {0};
+
+	people(s);
+	enrol(s, &m, "kiosk");
+	beat(s, SERVER_NOW);
+	person(s, eva, "desk", "");
+	f = users(s);
+	cr_assert_eq(f.n, 1);
+	cr_assert_eq(f.u[0].colour, COLOUR_GREY);
+	cr_assert_str_eq(f.u[0].reason, "no licence was issued");
+	person(s, eva, "desk", "office");
+	cr_assert_eq(users(s).u[0].colour, COLOUR_BLUE);
+	activate(s, &m, eva);
+	must(db_exec(s->db, "UPDATE workstation SET inputs = NULL", &err));
+	cr_assert_eq(users(s).u[0].colour, COLOUR_RED);
+	compiled(s, &m, &eva, 1);
+	f = users(s);
+	cr_assert_eq(f.u[0].colour, COLOUR_ORANGE, "%s", f.u[0].reason);
+	cr_assert_str_eq(f.place[0][0].state, "pending");
+	confirmed(s, &m, 1, &there, 1);
+	f = users(s);
+	cr_assert_eq(f.u[0].colour, COLOUR_GREEN, "%s", f.u[0].reason);
+	cr_assert_eq(f.u[0].active, 1);
+	clock_set(SERVER_NOW + 3600 * (int64_t)s->silent_hours + 1);
+	cr_assert_eq(users(s).u[0].colour, COLOUR_ORANGE, "not heard from");
+	clock_set(SERVER_NOW);
+
+	/* Deleted with its activations: what was carried is still known. */
+	must(site_user_remove(s, eva, &err));
+	must(db_exec(s->db, "DELETE FROM activation; UPDATE workstation SET inputs = NULL", &err));
+	f = users(s);
+	cr_assert_eq(f.n, 1);
+	cr_assert_eq(f.u[0].colour, COLOUR_RED);
+	cr_assert(f.u[0].deleted);
+	cr_assert_str_eq(f.email[0], eva);
+	compiled(s, &m, NULL, 0);
+	f = users(s);
+	cr_assert_eq(f.u[0].colour, COLOUR_ORANGE, "%s", f.u[0].reason);
+	confirmed(s, &m, 2, NULL, 0);
+	cr_assert_eq(users(s).n, 0);
+}
+
+Test(status, shows_purple_for_keys_that_the_rest_of_the_group_has_not)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char *extra[] = {(char[]){"atlas"}}, *withheld[] = {(char[]){"borealis"}};
+	struct site_key atlas = {.name = "atlas"}, borealis = {.name = "borealis"};
+	struct site_group g = {.name = "desk", .parent = "staff", .key = withheld, .keys = 1};
+	struct site_user u = {.email = "eva@example.org",
+			      .group = "desk",
+			      .licence = "office",
+			      .extra = extra,
+			      .extras = 1,
+			      .withheld = withheld,
+			      .withhelds = 1};
+	struct receipt_user there = {
+	    .email = "eva@example.org", .account = "eva", .result = "handed-out", .at = SERVER_NOW};
+	const char *eva = u.email;
+	struct found_users f;
+	struct err err = {0};
+
+	people(s);
+	must(site_key_write(s, &atlas, &err));
+	must(site_key_write(s, &borealis, &err));
+	must(site_group_write(s, &g, &err));
+	must(site_users_write(s, &u, 1, 0, &err));
+	enrol(s, &m, "kiosk");
+	beat(s, SERVER_NOW);
+	activate(s, &m, eva);
+	compiled(s, &m, &eva, 1);
+	confirmed(s, &m, 1, &there, 1);
+	f = users(s);
+	cr_assert_eq(f.u[0].colour, COLOUR_PURPLE, "%s", f.u[0].reason);
+	cr_assert_str_eq(f.u[0].reason, "keys differ from group desk: also atlas, not borealis");
+	snprintf(extra[0], 6, "%s", "atlas");
+	u.withhelds = 0;
+	g.key = (char *[]){extra[0], withheld[0]};
+	g.keys = 2;
+	must(site_group_write(s, &g, &err));
+	must(site_users_write(s, &u, 1, 0, &err));
+	f = users(s);
+	cr_assert_neq(f.u[0].colour, COLOUR_PURPLE, "an extra key that the group has as well");
+}
+
+struct lines {
+	struct status_line l[8];
+	size_t n;
+};
+
+static int find_line(void *arg, const struct status_line *l, struct err *err)
+{
+	struct lines *f = arg;
+
+	cr_assert_lt(f->n, 8);
+	f->l[f->n++] = *l;
+	return 0;
+}
+
+Test(status, sums_up_groups_and_depots)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine a = machine_new(), b = machine_new();
+	static struct lines f;
+	struct err err = {0};
+
+	people(s);
+	person(s, "eva@example.org", "desk", "office");
+	person(s, "max@example.org", "desk", "");
+	person(s, "zoe@example.org", "", "office");
+	enrol(s, &a, "kiosk");
+	enrol(s, &b, "till");
+	activate(s, &a, "eva@example.org");
+	must(db_exec(s->db,
+		     "INSERT INTO consignment(depot, at, epoch, beat, audience, some)"
+		     " VALUES('/media/stick', 5, 1, 1, 'till', 1)",
+		     &err));
+	must(db_run(s->db, &err, "INSERT INTO consigned(depot, id) VALUES('/media/stick', ?1)", "t",
+		    b.id));
+	must(status_summary(s, find_line, &f, &err));
+	cr_assert_eq(f.n, 5);
+	cr_assert_str_eq(f.l[0].name, "desk");
+	cr_assert_str_eq(f.l[0].parent, "staff");
+	cr_assert_eq(f.l[0].users[COLOUR_GREY], 1);
+	cr_assert_eq(f.l[0].users[COLOUR_RED], 1);
+	cr_assert_eq(f.l[0].workstations[COLOUR_BLUE], 1);
+	cr_assert_str_eq(f.l[0].oldest_name, "kiosk");
+	cr_assert_eq(f.l[0].oldest, 0, "never heard from");
+	cr_assert_str_eq(f.l[1].name, "staff");
+	cr_assert_eq(f.l[1].enrolled, 0);
+	cr_assert_str_eq(f.l[2].name, "");
+	cr_assert_eq(f.l[2].users[COLOUR_BLUE], 1);
+	cr_assert_str_eq(f.l[2].oldest_name, "till", "nobody is active on it");
+	cr_assert_eq(f.l[3].kind, STATUS_HOME);
+	cr_assert_eq(f.l[3].enrolled, 2);
+	cr_assert_eq(
+	    f.l[3].users[COLOUR_GREY] + f.l[3].users[COLOUR_RED] + f.l[3].users[COLOUR_BLUE], 3);
+	cr_assert_eq(f.l[4].kind, STATUS_DEPOT);
+	cr_assert_str_eq(f.l[4].name, "/media/stick");
+	cr_assert_str_eq(f.l[4].parent, "till");
+	cr_assert_eq(f.l[4].enrolled, 1);
+	cr_assert_eq(f.l[4].users[COLOUR_RED], 0, "eva is active on another one");
+}
+
 Test(status, counts_the_site)
 {
 	OWNED(site_freep) struct site *s = server_open(0);
@@ -250,7 +506,7 @@ Test(status, tells_events_of_both_sides_newest_first)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
 	OWNED(machine_clear) struct machine m = machine_new();
-	struct receipt_event e = {1, 12, "clock", "an hour off"};
+	struct receipt_event e = {.number = 1, .at = 12, .kind = "clock", .text = "an hour off"};
 	struct told t = {.n = 0};
 	struct collect_counts counts;
 	char path[DEPOT_NAME];
