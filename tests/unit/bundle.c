@@ -908,3 +908,37 @@ Test(content, a_key_serves_one_payload_and_ends_with_its_last_block)
 	cr_assert_eq(out.n, 2 * BLOCK_BYTES);
 	cr_assert_eq(content_seal(k, noise(1), true, &out, &err), RC_INTERNAL);
 }
+
+/* The form, without keys */
+
+Test(form, of_a_prefix_is_found_step_by_step)
+{
+	/* The header of the payload is one record, or three with a pax header, or with a base-256
+	 * size. */
+	static const uint64_t payloads[] = {
+	    1, BLOCK_BYTES, BLOCK_BYTES + 1, (8ull << 30) - 1, 8ull << 30, (64ull << 30) + 5};
+
+	for (size_t i = 0; i < ARRAY_LEN(payloads); i++) {
+		OWNED(buf_clear) struct buf blocks = BUF_INIT, prefix = BUF_INIT;
+		struct bundle_form form;
+		struct err err = {0};
+		size_t need = 0, steps = 0;
+		int rc = 0;
+
+		cr_assert_eq(
+		    tar_zeros((size_t)bundle_blocks(payloads[i]) * DIGEST_BYTES, &blocks, &err), 0);
+		cr_assert_eq(bundle_prefix_make(bytes_of("the manifest"), bytes_in(&blocks),
+						payloads[i], &prefix, &err),
+			     0);
+		for (; rc == 0 && need <= prefix.n; steps++)
+			rc = bundle_form((struct bytes){prefix.p, need}, &need, &form, &err);
+		cr_assert_eq(rc, 1, "%s", err.text);
+		cr_assert_leq(steps, 5);
+		cr_assert_eq(need, prefix.n);
+		cr_assert_eq(form.payload, payloads[i]);
+		cr_assert(bytes_equal(form.manifest, bytes_of("the manifest")));
+		cr_assert(bytes_equal(form.blocks, bytes_in(&blocks)));
+		prefix.p[prefix.n - 512 + 130] ^= 1; /* the size */
+		cr_assert_lt(bundle_form(bytes_in(&prefix), &need, &form, &err), 1);
+	}
+}

@@ -886,3 +886,60 @@ Test(depot, whose_helper_talks_nonsense_is_given_up)
 		expect_dead(d, RC_IO);
 	}
 }
+
+/* In pieces */
+
+static void more(struct depot *d, const char *text)
+{
+	struct err err = {0};
+
+	cr_assert_eq(depot_stream_more(d, bytes_of(text), &err), 0, "%s", err.text);
+}
+
+Test(depot, takes_a_file_in_pieces_and_names_it_when_it_is_whole)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	struct err err = {0};
+
+	run("mkdir beats; echo torn >" BEAT "; : >beats/.1-" ABC ".beat-0123456789abcdef");
+	cr_assert_eq(depot_stream_begin(d, BEAT, 3, true, &err), 0, "%s", err.text);
+	more(d, "a");
+	run("test \"$(cat " BEAT ")\" = torn");
+	more(d, "bc");
+	cr_assert_eq(depot_stream_commit(d, &err), 0, "%s", err.text);
+	expect_content(BEAT, bytes_of("abc"));
+	run("test $(ls -A beats | wc -l) -eq 1");
+	cr_assert_eq(depot_stream_begin(d, "new/dir/" ABC, 0, false, &err), 0, "%s", err.text);
+	cr_assert_eq(depot_stream_commit(d, &err), 0, "%s", err.text);
+	expect_content("new/dir/" ABC, bytes_of(""));
+}
+
+Test(depot, leaves_nothing_of_a_file_that_was_not_finished)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+	uint64_t size;
+
+	cr_assert_eq(depot_stream_begin(d, BEAT, 3, false, &err), 0);
+	more(d, "ab");
+	cr_assert_eq(depot_stream_commit(d, &err), RC_INTERNAL, "too few bytes");
+	depot_stream_abort(d);
+	cr_assert_eq(depot_stream_begin(d, BEAT, 3, false, &err), 0);
+	more(d, "abcd");
+	cr_assert_eq(depot_stream_commit(d, &err), RC_INTERNAL, "too many bytes");
+	depot_stream_abort(d);
+	depot_stream_abort(d);
+	cr_assert_eq(depot_size(d, BEAT, &size, &err), RC_IO);
+	run("test -z \"$(ls -A beats)\"");
+	run("mkdir " BEAT);
+	cr_assert_eq(depot_stream_begin(d, BEAT, 3, true, &err), RC_TYPE);
+	cr_assert_eq(depot_stream_begin(d, "../x", 3, true, &err), RC_PATH);
+	cr_assert_eq(depot_stream_begin(d, "beats/large", 1ull << 60, true, &err), RC_SPACE);
+	cr_assert_not_null(strstr(err.text, "are free"), "%s", err.text);
+	d = depot_free(d);
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_stream_begin(d, "beats/x", 3, false, &err), 0);
+	more(d, "ab");
+	d = depot_free(d);
+	run("test -z \"$(ls -A beats | grep -v " ABC ")\"");
+}

@@ -123,6 +123,36 @@ Test(names, of_others_are_other)
 		cr_assert_eq(name_parse(other[i], &n), NAME_OTHER, "%s", other[i]);
 }
 
+Test(names, of_parts_say_how_they_were_cut)
+{
+	static const char *const other[] = {
+	    "channels/x/1.6-7-" D ".bundle.1-4",    "channels/x/1.6-7-" D ".bundle.0001-4",
+	    "channels/x/1.6-7-" D ".bundle.000-4",  "channels/x/1.6-7-" D ".bundle.001-0",
+	    "channels/x/1.6-7-" D ".bundle.001-04", "channels/x/1.6-7-" D ".bundle.001",
+	    "channels/x/1.6-7-" D ".bundle.001-",   "channels/x/1.6-7-" D ".bundle.001-1048577",
+	    "channels/x/1.6-7-" D ".bundle.-001-4", "channels/x/1.7-" D ".head.001-4",
+	    "channels/x/1.6-7-" D ".bundle.001-4.", "channels/x/1.6-7-" D ".bundle.001-4-5",
+	};
+	char bundle[DEPOT_NAME], text[DEPOT_NAME];
+	struct digest d = abc();
+	struct name n;
+
+	name_bundle(bundle, "office", 3, 6, 7, &d);
+	name_part(text, bundle, 12, 3800);
+	cr_assert_eq(name_parse(text, &n), NAME_PART, "%s", text);
+	cr_assert_str_eq(n.channel, "office");
+	cr_assert(n.epoch == 3 && n.base == 6 && n.number == 7 && n.part == 12 && n.blocks == 3800);
+	cr_assert_str_eq(n.digest, D);
+	name_part(text, bundle, 1048576, 1);
+	cr_assert_eq(name_parse(text, &n), NAME_PART, "%s", text);
+	cr_assert_eq(n.part, 1048576);
+	name_volume(text, 2, 3, &d);
+	cr_assert_eq(name_parse(text, &n), NAME_VOLUME);
+	cr_assert(n.base == 2 && n.number == 3);
+	for (size_t i = 0; i < ARRAY_LEN(other); i++)
+		cr_assert_eq(name_parse(other[i], &n), NAME_OTHER, "%s", other[i]);
+}
+
 Test(names, of_a_workstation_lie_where_its_id_says)
 {
 	char text[DEPOT_NAME];

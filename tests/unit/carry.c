@@ -1,0 +1,368 @@
+#include <criterion/criterion.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bundler/publish.h"
+#include "core/depot/carry_internal.h"
+#include "tests/unit/published.h"
+
+#define CHANNEL "office"
+#define ABC     "bddd813c634239723171ef3fee98579b"
+#define BUNDLE  "channels/office/1.0-1-" ABC ".bundle"
+
+static char from[SCRATCH_PATH + 16], to[SCRATCH_PATH + 16];
+static struct carry_result result;
+
+/* A depot with one channel whose bundle has four blocks. */
+static void site_make(void)
+{
+	struct err err = {0};
+	struct site_channel c = {.name = CHANNEL, .on_leave = "keep", .keep = 2};
+	OWNED(site_freep) struct site *s = NULL;
+	char source[SCRATCH_PATH + 16];
+	char *audience[] = {(char[]){"all"}};
+
+	server_make();
+	s = server_open(SITE_LOCK);
+	snprintf(source, sizeof(source), "%s/source", dir);
+	snprintf(from, sizeof(from), "%s/depot", dir);
+	snprintf(to, sizeof(to), "%s/stick", dir);
+	c.source = source;
+	c.target = (char[]){"/srv/office"};
+	c.audience = audience;
+	c.audiences = 1;
+	must(site_channel_write(s, &c, &err));
+	cr_assert_eq(
+	    scratch_run(dir, "mkdir source && head -c 3700000 /dev/urandom > source/noise"), 0);
+	must(publish_site(s, NULL, 0, 0, NULL, NULL, &err));
+}
+
+TestSuite(carry, .init = site_make, .fini = server_teardown, .timeout = 120);
+
+static void sh(const char *command)
+{
+	cr_assert_eq(scratch_run(dir, command), 0, "%s", command);
+}
+
+static int carry_with(struct carry c, struct err *err)
+{
+	*err = (struct err){0};
+	if (c.from == NULL)
+		c.from = from;
+	if (c.to == NULL)
+		c.to = to;
+	c.flags |= CARRY_CREATE;
+	return carry(&c, &result, err);
+}
+
+static void carried(struct carry c)
+{
+	struct err err;
+	int rc = carry_with(c, &err);
+
+	cr_assert_eq(rc, 0, "%s: %s", rc_slug(rc), err.text);
+}
+
+static void same_depots(void)
+{
+	sh("diff -r depot stick");
+}
+
+static void no_dot_names(void)
+{
+	sh("test -z \"$(find depot stick -name '.?*')\"");
+}
+
+Test(carry, fills_an_empty_depot_and_then_has_nothing_to_do)
+{
+	carried((struct carry){0});
+	cr_assert(result.verified);
+	cr_assert_eq(result.beat, 1);
+	cr_assert_gt(result.to.files, 3);
+	cr_assert_eq(result.from.files, 0);
+	same_depots();
+	no_dot_names();
+	carried((struct carry){.flags = CARRY_CHECK});
+	cr_assert_eq(result.to.files + result.from.files, 0);
+	cr_assert_gt(result.there, 3);
+	carried((struct carry){.from = to, .to = from});
+	cr_assert_eq(result.to.files + result.from.files, 0);
+}
+
+Test(carry, brings_back_what_the_source_lost)
+{
+	carried((struct carry){0});
+	sh("rm -r depot/channels depot/shards");
+	carried((struct carry){0});
+	cr_assert_eq(result.to.files, 0);
+	cr_assert_gt(result.from.files, 1);
+	same_depots();
+}
+
+Test(carry, of_a_dry_run_writes_nothing_and_counts_the_same)
+{
+	uint64_t files, bytes;
+
+	carried((struct carry){.flags = CARRY_DRY_RUN});
+	files = result.to.files;
+	bytes = result.to.bytes;
+	cr_assert_neq(access(to, F_OK), 0);
+	carried((struct carry){0});
+	cr_assert_eq(result.to.files, files);
+	cr_assert_eq(result.to.bytes, bytes);
+}
+
+Test(carry, knows_the_site_that_it_was_asked_for)
+{
+	struct digest other = digest_of(bytes_of("other"));
+	struct err err;
+
+	cr_assert_eq(carry_with((struct carry){.site = &other}, &err), RC_CONFLICT);
+	cr_assert_eq(scratch_run(dir, "test -z \"$(ls stick)\""), 0, "nothing was written");
+}
+
+/* Something happens to the source while it is planned. */
+struct meddling {
+	const char *command;
+	bool done;
+};
+
+static bool meddle(void *arg, const char *path, const struct name *name)
+{
+	struct meddling *m = arg;
+
+	if (name->kind == NAME_BUNDLE && !m->done) {
+		m->done = true;
+		sh(m->command);
+	}
+	return true;
+}
+
+static void meddled(const char *command)
+{
+	struct meddling m = {command, false};
+	struct err err;
+
+	sh("rm -rf stick; cp depot/channels/office/*.bundle whole");
+	cr_assert_eq(carry_with((struct carry){.wants = meddle, .arg = &m}, &err), RC_INCOMPLETE,
+		     "%s: %s", command, err.text);
+	cr_assert(m.done);
+	cr_assert_eq(result.incomplete, 1);
+	cr_assert_gt(result.to.files, 1, "the rest is carried");
+	sh("test -z \"$(find stick -name '*.bundle')\"");
+	no_dot_names();
+	sh("rm -f depot/channels/office/*.bundle; mv whole \"depot/channels/office/$(cat name)\"");
+	carried((struct carry){0});
+	same_depots();
+}
+
+Test(carry, leaves_what_changes_while_it_is_read_and_takes_it_next_time)
+{
+	sh("cd depot/channels/office && ls *.bundle > ../../../name");
+	meddled("echo more | tee -a depot/channels/office/*.bundle");
+	meddled("truncate -s -1 depot/channels/office/*.bundle");
+	meddled("printf x | dd of=\"$(ls depot/channels/office/*.bundle)\" bs=1 seek=1500000 "
+		"conv=notrunc status=none");
+	meddled("rm depot/channels/office/*.bundle");
+	meddled("rm depot/channels/office/*.bundle && mkfifo depot/channels/office/$(cat name)");
+}
+
+static bool no_bundles(void *arg, const char *path, const struct name *name)
+{
+	return name->kind != NAME_BUNDLE && name->kind != NAME_PART;
+}
+
+Test(carry, leaves_what_is_not_wanted_there_but_brings_everything_back)
+{
+	carried((struct carry){.wants = no_bundles});
+	cr_assert_eq(result.unwanted, 1);
+	sh("test -z \"$(find stick -name '*.bundle')\"");
+	sh("mv depot/channels kept; mkdir -p stick/channels; cp -r kept/* stick/channels");
+	carried((struct carry){.wants = no_bundles});
+	same_depots();
+}
+
+/* Parts */
+
+#define MIB (1ull << 20)
+
+Test(carry, joins_parts_of_different_cuts)
+{
+	carried((struct carry){.max_file = 2 * MIB});
+	sh("test $(ls stick/channels/office/*.bundle.00?-1 | wc -l) -eq 4");
+	sh("mv stick ones");
+	carried((struct carry){.max_file = 3 * MIB});
+	sh("test $(ls stick/channels/office/*.bundle.00?-2 | wc -l) -eq 2");
+	sh("rm stick/channels/office/*.001-2 ones/channels/office/*.003-1; mv stick twos");
+	sh("cp -r twos stick; cp ones/channels/office/*-1 stick/channels/office; mv depot home; "
+	   "mkdir depot");
+	carried((struct carry){.from = to, .to = from});
+	sh("rm depot/satchel.yaml home/satchel.yaml; diff -r depot home");
+}
+
+Test(carry, cuts_parts_that_are_verified_by_themselves)
+{
+	struct err err;
+
+	carried((struct carry){.max_file = 3 * MIB});
+	sh("printf x | dd of=\"$(ls stick/channels/office/*.001-2)\" bs=1 seek=2000000 "
+	   "conv=notrunc status=none; rm stick/channels/office/*.002-2; mv depot home");
+	snprintf(from, sizeof(from), "%s/stick", dir);
+	snprintf(to, sizeof(to), "%s/far", dir);
+	cr_assert_eq(carry_with((struct carry){0}, &err), RC_INCOMPLETE);
+	cr_assert_eq(result.parts_missing, 0, "no part of it is good");
+	sh("test -z \"$(find far -name '*.bundle*')\"");
+}
+
+Test(carry, refuses_a_limit_that_no_block_fits)
+{
+	struct err err;
+
+	cr_assert_eq(carry_with((struct carry){.max_file = 1000000}, &err), RC_INCOMPLETE);
+	cr_assert_not_null(strstr(err.text, "--max-file is too small"), "%s", err.text);
+}
+
+Test(part, holds_as_many_blocks_as_fit)
+{
+	cr_assert_eq(part_blocks(BLOCK_BYTES, 0), 1);
+	cr_assert_eq(part_blocks(BLOCK_BYTES + 999, 1000), 0);
+	cr_assert_eq(part_blocks(BLOCK_BYTES + 1000, 1000), 1);
+	cr_assert_eq(part_blocks(10, 1000), 0);
+	cr_assert_eq(part_blocks(UINT64_MAX, 1000), LIMIT_BLOCKS);
+}
+
+/* What is older */
+
+static void generations(unsigned n)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+	char command[64];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(command, sizeof(command), "echo %u > source/small", i);
+		sh(command);
+		must(publish_site(s, NULL, 0, PUBLISH_REREAD, NULL, NULL, &err));
+	}
+}
+
+Test(carry, brings_nothing_back_that_was_pruned)
+{
+	carried((struct carry){0});
+	generations(12);
+	sh("cp -r depot before");
+	carried((struct carry){0});
+	sh("diff -r depot before");
+	cr_assert_gt(result.stale, 0);
+	cr_assert_eq(result.to.pruned, 0);
+	sh("test $(ls stick/beats | wc -l) -eq 9");
+	carried((struct carry){.flags = CARRY_PRUNE});
+	cr_assert_eq(result.to.pruned, result.stale);
+	same_depots();
+}
+
+Test(carry, is_not_misled_by_a_stick_that_is_behind)
+{
+	carried((struct carry){0});
+	generations(3);
+	sh("cp -r depot before");
+	/* From the old stick to the new depot with pruning: nothing that is current may go. */
+	carried((struct carry){.from = to, .to = from, .flags = CARRY_PRUNE});
+	sh("diff -r depot before");
+}
+
+Test(carry, carries_everything_when_the_newest_shard_is_not_there)
+{
+	struct err err;
+
+	carried((struct carry){0});
+	generations(1);
+	sh("rm depot/shards/*; rm -r stick/shards");
+	cr_assert_eq(carry_with((struct carry){.flags = CARRY_PRUNE}, &err), RC_INCOMPLETE);
+	cr_assert_eq(result.to.pruned, 0, "what cannot be judged stays");
+	sh("diff -r depot/channels stick/channels");
+}
+
+/* Volumes */
+
+static void volume(const struct carry_set *set, size_t n)
+{
+	struct carry c = {.from = from, .to = to, .flags = CARRY_CREATE};
+	struct err err = {0};
+
+	must(carry_volume(&c, set, n, &result, &err));
+}
+
+Test(carry, spreads_over_volumes_that_each_have_room)
+{
+	OWNED(carry_set_freep) struct carry_set *set = NULL;
+	struct carry c = {.from = from};
+	struct err err = {0};
+
+	sh("head -c 9000000 /dev/urandom > source/large");
+	generations(1);
+	cr_assert_eq(carry_set_make(&c, CARRY_VOLUME_LEAST - 1, &set, &err), RC_USAGE);
+	must(carry_set_make(&c, CARRY_VOLUME_LEAST, &set, &err));
+	cr_assert_geq(carry_set_volumes(set), 3);
+	for (size_t n = carry_set_volumes(set); n > 0; n--) {
+		snprintf(to, sizeof(to), "%s/v%u", dir, (unsigned)n);
+		volume(set, n);
+		volume(set, n);
+		cr_assert_eq(result.to.files, 0, "again: nothing to do");
+	}
+	sh("for v in v*; do test $(du -sk $v | cut -f 1) -le 8192 || exit 1; done");
+	sh("mkdir all");
+	for (size_t n = 1; n <= carry_set_volumes(set); n++) {
+		struct carry in = {.from = to, .to = "all"};
+		char all[SCRATCH_PATH + 32];
+
+		snprintf(all, sizeof(all), "%s/all", dir);
+		in.to = all;
+		snprintf(to, sizeof(to), "%s/v%u", dir, (unsigned)n);
+		carry_with(in, &err);
+		cr_assert_eq(result.volume, n);
+		cr_assert_eq(result.volumes_missing == 0, n == carry_set_volumes(set), "%zu", n);
+	}
+	sh("diff -r depot all");
+}
+
+static int parsed(const char *text)
+{
+	OWNED(volumes_clear) struct volumes v = {0};
+	OWNED(buf_clear) struct buf again = BUF_INIT;
+	int rc = volumes_parse(bytes_of(text), &v, NULL);
+
+	if (rc == 0) {
+		cr_assert_eq(volumes_write(&v, &again, NULL), 0);
+		cr_assert_str_eq((char *)again.p, text);
+	}
+	return rc;
+}
+
+Test(volumes, are_listed_in_one_form_only)
+{
+	static const char *const bad[] = {
+	    "",
+	    "satchel-volumes/1 ",
+	    "satchel-volumes/1 1 2",
+	    "satchel-volumes/2 1 2\n",
+	    "satchel-volumes/1 0 2\n",
+	    "satchel-volumes/1 3 2\n",
+	    "satchel-volumes/1 01 2\n",
+	    "satchel-volumes/1 1 10000\n",
+	    "satchel-volumes/1 1 2\n1 trust/1-" ABC ".trust\n",
+	    "satchel-volumes/1 1 2\n3 " BUNDLE "\n",
+	    "satchel-volumes/1 1 2\n1 " BUNDLE,
+	    "satchel-volumes/1 1 2\n1 " BUNDLE "\n1 " BUNDLE "\n",
+	    "satchel-volumes/1 1 2\n1 " BUNDLE ".001-4\n1 " BUNDLE "\n",
+	    "satchel-volumes/1 1 2\n1  " BUNDLE "\n",
+	    "satchel-volumes/1 1 2\n\n",
+	};
+
+	cr_assert_eq(parsed("satchel-volumes/1 1 2\n"), 0);
+	cr_assert_eq(
+	    parsed("satchel-volumes/1 2 2\n1 " BUNDLE "\n2 " BUNDLE ".001-4\n1 " BUNDLE ".002-4\n"),
+	    0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		cr_assert_eq(parsed(bad[i]), RC_MALFORMED, "%s", bad[i]);
+}
