@@ -1,6 +1,5 @@
 /*
- * Enrolment on the server: invitations, held requests, approval, revocation; and the private
- * channels compiled from what is enrolled and subscribed.
+ * Enrolment on the server: invitations, held requests, approval, revocation.
  */
 #ifndef SATCHEL_BUNDLER_ENROLMENT_H
 #define SATCHEL_BUNDLER_ENROLMENT_H
@@ -34,9 +33,5 @@ int enrolment_refuse(struct site *s, const char *id_prefix, struct err *err);
 /** enrolment_revoke(s, name, err): receipts of this workstation count no more, it gets no new
  * private generation, and open invitations of its name are void. */
 int enrolment_revoke(struct site *s, const char *name, struct err *err);
-
-/** enrolment_compile(s, dry_run, ret_changed, err): private channels of the workstations whose
- * inputs changed (private_publish). */
-int enrolment_compile(struct site *s, bool dry_run, uint64_t *ret_changed, struct err *err);
 
 #endif

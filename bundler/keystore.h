@@ -74,6 +74,8 @@ struct key_version {
 	char name[WORD_NAME];
 	uint64_t version;
 };
+/** key_version_order(a, b): as strcmp, by name, then version. */
+int key_version_order(const struct key_version *a, const struct key_version *b);
 /**
  * keystore_sent(s, id, v, n, epoch, generation, err): this private generation of the workstation
  * ${id} has exactly these versions, ascending by name and version.  In the caller's transaction.

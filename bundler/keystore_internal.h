@@ -23,8 +23,6 @@ struct keystore_lock {
 	char file[KEYSTORE_PATH]; /* a name in keys/, or absolute; "" of a passphrase */
 };
 
-int key_version_order(const struct key_version *a, const struct key_version *b);
-
 /* keystore_lock.c */
 /** keystore_lock_read(s, ret, err): 1 when there is one. */
 int keystore_lock_read(struct site *s, struct keystore_lock *ret, struct err *err);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "bundler/enrolment.h"
+#include "bundler/compile.h"
 #include "bundler/people.h"
 #include "bundler/publish_internal.h"
 #include "core/base/clock.h"
@@ -182,7 +182,7 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 		return r.rc;
 	/* What is committed is posted, whatever else failed. */
 	step_commit(&r, channels_forget, err);
-	if (enrolment_compile(s, false, &changed, &e) < 0)
+	if (compile_site(s, 0, &changed, &e) < 0)
 		failed(&r, &e, err);
 	step_commit(&r, beat_step, err);
 	rc = publish_post(s, &e);

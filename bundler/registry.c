@@ -39,11 +39,12 @@ static const char registry_schema_sql[] =
     "CREATE INDEX event_at ON event(at);"
     "CREATE INDEX event_same ON event(kind, about, number);"
     /* state: leaving: asked to end, still listed and believed, until its last receipt says wiped;
-     * inputs: digest of what the private channel was compiled from; NULL before the first time */
+     * inputs: digest of what the private channel was compiled from; policy: of the policy in it;
+     * both NULL before the first time */
     "CREATE TABLE workstation(id TEXT PRIMARY KEY, name TEXT NOT NULL, sign BLOB NOT NULL,"
     " sign_number INTEGER NOT NULL, seal BLOB NOT NULL, seal_number INTEGER NOT NULL,"
     " state TEXT NOT NULL CHECK(state IN ('enrolled', 'leaving', 'decommissioned', 'replaced',"
-    " 'revoked')), enrolled INTEGER NOT NULL, inputs BLOB) STRICT, WITHOUT ROWID;"
+    " 'revoked')), enrolled INTEGER NOT NULL, inputs BLOB, policy BLOB) STRICT, WITHOUT ROWID;"
     "CREATE UNIQUE INDEX workstation_enrolled ON workstation(name)"
     " WHERE state IN ('enrolled', 'leaving');"
     "CREATE INDEX workstation_name ON workstation(name, enrolled);"
@@ -118,6 +119,7 @@ static const char exchange_schema_sql[] =
     " answer_kind TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',"
     " gone INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(message, id, email)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX message_to_id ON message_to(id, copy);"
+    "CREATE INDEX message_to_there ON message_to(id, copy) WHERE gone = 0;"
     "CREATE INDEX message_to_read ON message_to(read) WHERE gone = 0 AND read > 0;"
     "CREATE TABLE message_in(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
     " event INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL, kind TEXT NOT NULL,"

@@ -170,6 +170,10 @@ struct site_user *site_user(const struct site *s, const char *email);
 struct site_licence *site_licence(const struct site *s, const char *name);
 struct site_key *site_key_document(const struct site *s, const char *name);
 struct site_policy *site_policy(const struct site *s, const char *name);
+/** site_workstation_or(s, name, spare): its document, or ${spare} with the name alone when a person
+ * has removed it: such a machine stays enrolled until it is revoked. */
+const struct site_workstation *site_workstation_or(const struct site *s, const char *name,
+						   struct site_workstation *spare);
 /** site_subscribes(w, c): does ${c} name ${w} (all, its name, a label)?  Groups are of who is
  * active: bundler/people.h. */
 bool site_subscribes(const struct site_workstation *w, const struct site_channel *c);

@@ -1,6 +1,7 @@
 /*
  * workstations/NAME.yaml.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "bundler/site_internal.h"
@@ -63,3 +64,15 @@ const struct site_kind site_workstation_kind = {
     .encode = workstation_encode,
     .clear = workstation_clear,
 };
+
+const struct site_workstation *site_workstation_or(const struct site *s, const char *name,
+						   struct site_workstation *spare)
+{
+	const struct site_workstation *w = site_workstation(s, name);
+
+	if (w != NULL)
+		return w;
+	memset(spare, 0, sizeof(*spare));
+	snprintf(spare->name, sizeof(spare->name), "%s", name);
+	return spare;
+}

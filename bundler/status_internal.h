@@ -6,7 +6,7 @@
 #ifndef SATCHEL_BUNDLER_STATUS_INTERNAL_H
 #define SATCHEL_BUNDLER_STATUS_INTERNAL_H
 
-#include "bundler/enrolment_internal.h"
+#include "bundler/compile.h"
 #include "bundler/people.h"
 #include "bundler/status.h"
 

@@ -82,32 +82,19 @@ void changed_clear(struct changed *l)
 	l->n = l->cap = 0;
 }
 
-int changed_load(struct site *s, struct changed *ret, struct err *err)
+static int changed_add(void *arg, const char *id, struct err *err)
 {
-	OWNED(subscriptions_clear) struct subscriptions subs = {0};
-	OWNED(db_done) sqlite3_stmt *st = NULL;
-	struct site_workstation spare;
-	struct digest had, now;
-	int rc = subscriptions_make(s, &subs, err);
+	struct changed *l = arg;
+	int rc = rows_room(&l->id, l->n, &l->cap, sizeof(*l->id), err);
 
 	if (rc == 0)
-		rc = db_query(s->db,
-			      "SELECT id, name, inputs FROM workstation"
-			      " WHERE state IN ('enrolled', 'leaving') ORDER BY id",
-			      &st, err);
-	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
-		const char *id = db_text(st, 0);
-
-		now =
-		    subscriptions_inputs(&subs, site_workstation_or(s, db_text(st, 1), &spare), id);
-		rc = 0;
-		if (db_digest(st, 2, &had) && digest_equal(&had, &now))
-			continue;
-		rc = rows_room(&ret->id, ret->n, &ret->cap, sizeof(*ret->id), err);
-		if (rc == 0)
-			snprintf(ret->id[ret->n++], sizeof(*ret->id), "%s", id);
-	}
+		snprintf(l->id[l->n++], sizeof(*l->id), "%s", id);
 	return rc;
+}
+
+int changed_load(struct site *s, struct changed *ret, struct err *err)
+{
+	return compile_changed(s, changed_add, ret, err);
 }
 
 static int by_id(const void *a, const void *b)

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "bundler/compile.h"
 #include "bundler/enrolment.h"
 #include "tests/unit/machine.h"
 
@@ -294,7 +295,7 @@ static uint64_t compiled(struct site *s, bool dry_run)
 	struct err err = {0};
 	uint64_t n = 99;
 
-	must(enrolment_compile(s, dry_run, &n, &err));
+	must(compile_site(s, dry_run ? COMPILE_DRY_RUN : 0, &n, &err));
 	return n;
 }
 

@@ -3,6 +3,7 @@
 
 #include "bundler/carried.h"
 #include "bundler/collect.h"
+#include "bundler/compile.h"
 #include "bundler/enrolment.h"
 #include "bundler/registry.h"
 #include "bundler/status.h"
@@ -158,7 +159,7 @@ Test(status, follows_a_change_from_red_over_orange_to_green)
 	channel(s, "office", "kiosk");
 	generation(s, "office", 1, 9, SERVER_NOW);
 	beat(s, SERVER_NOW);
-	must(enrolment_compile(s, false, &n, &err));
+	must(compile_site(s, 0, &n, &err));
 	must(db_exec(s->db, "UPDATE outbox SET posted = 1800000000", &err));
 	f = all(s);
 	cr_assert_eq(f.w[0].colour, COLOUR_BLUE);
