@@ -206,6 +206,9 @@ int pack_job_write(struct pack *p, struct pack_job *j, struct err *err);
 int pack_large_redo(struct pack_worker *w, struct pack_job *j, struct err *err);
 /** pack_zstd_new(ret, err): a compressor with these settings. */
 int pack_zstd_new(ZSTD_CCtx **ret, struct err *err);
+/** pack_zstd_secret(ret, err): the same, and all memory that it worked in is wiped before it is
+ * given back. */
+int pack_zstd_secret(ZSTD_CCtx **ret, struct err *err);
 int pack_compress(ZSTD_CCtx *zstd, const void *p, size_t n, struct buf *ret, struct err *err);
 
 #endif

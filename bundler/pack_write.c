@@ -10,29 +10,6 @@
 #include "core/base/own.h"
 #include "core/os/durable.h"
 
-int pack_zstd_new(ZSTD_CCtx **ret, struct err *err)
-{
-	static const struct {
-		ZSTD_cParameter parameter;
-		int value;
-	} set[] = {
-	    {ZSTD_c_compressionLevel, PACK_LEVEL},
-	    {ZSTD_c_windowLog, PACK_WINDOW},
-	    {ZSTD_c_hashLog, PACK_HASH},
-	    {ZSTD_c_chainLog, PACK_CHAIN},
-	};
-	ZSTD_CCtx *z = ZSTD_createCCtx();
-
-	for (size_t i = 0; z != NULL && i < ARRAY_LEN(set); i++) {
-		if (!ZSTD_isError(ZSTD_CCtx_setParameter(z, set[i].parameter, set[i].value)))
-			continue;
-		ZSTD_freeCCtx(z);
-		return err_set(err, RC_INTERNAL, "this zstd does not know the settings of packs");
-	}
-	*ret = z;
-	return z == NULL ? err_memory(err) : 0;
-}
-
 int pack_compress(ZSTD_CCtx *zstd, const void *p, size_t n, struct buf *ret, struct err *err)
 {
 	size_t bound = ZSTD_compressBound(n), got;

@@ -1,6 +1,7 @@
 /*
  * The private channel of one workstation: a few small documents, always one full bundle, sealed to
- * it.  Everything happens in memory; the whole file goes into the outbox.
+ * it.  Everything happens in memory, which is wiped, because keys of users are among the documents;
+ * the whole file, sealed, goes into the outbox.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ struct private_bundle {
 	struct tar_writer *tar;      /* owned */
 	struct change change;        /* scratch */
 	struct entry entry;          /* scratch */
-	struct buf changes, members; /* owned */
+	struct buf changes, members; /* owned; ${members} holds secrets */
 	struct manifest m;
 	struct digest identity, prefix_digest; /* of the manifest, of the prefix */
 	char path[DEPOT_NAME];                 /* in the depot */
@@ -159,9 +160,9 @@ static int tar_make(struct private_bundle *b, struct buf *ret, struct err *err)
 
 static int frames_make(struct bytes tar, struct buf *ret, struct err *err)
 {
-	OWNED(buf_clear) struct buf frame = BUF_INIT;
+	OWNED(buf_clear) struct buf frame = BUF_SECRET;
 	ZSTD_CCtx *zstd = NULL;
-	int rc = pack_zstd_new(&zstd, err);
+	int rc = pack_zstd_secret(&zstd, err);
 
 	for (size_t at = 0; at < tar.n && rc == 0; at += PRIVATE_FRAME) {
 		size_t n = tar.n - at < PRIVATE_FRAME ? tar.n - at : PRIVATE_FRAME;
@@ -200,8 +201,8 @@ static int payload_seal(struct private_bundle *b, struct bytes plain, struct buf
 
 static int bundle_make(struct private_bundle *b, struct buf *ret, struct err *err)
 {
-	OWNED(buf_clear) struct buf tar = BUF_INIT;
-	OWNED(buf_clear) struct buf plain = BUF_INIT;
+	OWNED(buf_clear) struct buf tar = BUF_SECRET;
+	OWNED(buf_clear) struct buf plain = BUF_SECRET;
 	OWNED(buf_clear) struct buf sealed = BUF_INIT;
 	OWNED(buf_clear) struct buf blocks = BUF_INIT;
 	int rc = tar_make(b, &tar, err);
@@ -291,6 +292,7 @@ int private_publish(struct site *s, const struct key_public *sign, const struct 
 	if (b == NULL)
 		return err_memory(err);
 	b->s = s;
+	b->members.secret = true;
 	b->file = files;
 	b->files = n;
 	b->seal = seal;
