@@ -8,8 +8,8 @@
 #include "bundler/message.h"
 #include "core/base/own.h"
 
-#define BATCH 100 /* private channels between two commits, because each costs a flush of the disk \
-		   */
+/* Private channels between two commits, because each commit costs a flush of the disk. */
+#define BATCH 100
 
 /* The ids of those whose private channel is to be made again. */
 struct ids {
