@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bundler/people.h"
 #include "bundler/site_internal.h"
 #include "bundler/status.h"
 #include "core/base/clock.h"
@@ -215,6 +216,50 @@ static void check_sources(void *arg, struct findings *f)
 		found_ok(f, "every source can be read");
 }
 
+/* Findings of one kind that are told one by one. */
+#define DOCUMENTS_TOLD 20
+
+struct documents_told {
+	struct findings *f;
+	size_t n;
+};
+
+static int document_fault(void *arg, const struct site_fault *fault, struct err *err)
+{
+	struct documents_told *told = arg;
+
+	(void)err;
+	if (told->n++ < DOCUMENTS_TOLD)
+		found_wrong(told->f, RC_POLICY, "%s", fault->text);
+	return 0;
+}
+
+static void check_documents(void *arg, struct findings *f)
+{
+	struct patient *p = arg;
+	struct documents_told told = {f, 0};
+	char why[PEOPLE_WHY];
+	struct err err = {0};
+
+	if (site_faults(p->site, document_fault, &told, &err) < 0)
+		found_err(f, &err);
+	else if (told.n > 0)
+		found_remedy(f, "correct the documents, %zu of them: publish refuses until then",
+			     told.n);
+	else
+		found_ok(f, "every name in the documents leads somewhere; users: %zu, groups: %zu",
+			 p->site->users, p->site->groups);
+	for (size_t i = 0; i < p->site->licences; i++) {
+		if (!people_licence_warning(p->site, &p->site->licence[i], p->now, why))
+			continue;
+		found_warning(f, "%s", why);
+		found_remedy(f,
+			     "renew it and satchel licence set %s --to DAY, or move its users "
+			     "with satchel licence replace",
+			     p->site->licence[i].name);
+	}
+}
+
 /* There is no way to look into a backup from here; whoever makes one leaves a mark. */
 static void check_backup(void *arg, struct findings *f)
 {
@@ -238,10 +283,10 @@ static void check_backup(void *arg, struct findings *f)
 }
 
 static const struct check checks[] = {
-    {"site", check_site},       {"lock", check_lock},     {"keys", check_keys},
-    {"root key", check_root},   {"trust", check_trust},   {"beat", check_beat},
-    {"clock", check_clock},     {"depot", check_depot},   {"state", check_state},
-    {"sources", check_sources}, {"backup", check_backup},
+    {"site", check_site},       {"lock", check_lock},           {"keys", check_keys},
+    {"root key", check_root},   {"trust", check_trust},         {"beat", check_beat},
+    {"clock", check_clock},     {"depot", check_depot},         {"state", check_state},
+    {"sources", check_sources}, {"documents", check_documents}, {"backup", check_backup},
 };
 
 void site_examine(const char *dir, struct say *say, struct findings *f)

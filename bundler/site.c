@@ -52,6 +52,18 @@ int site_registry_path(const char *state, char **ret, struct err *err)
 	return path_join(state, SITE_REGISTRY, ret, err);
 }
 
+void site_fields_use(struct site *s, const struct node *root)
+{
+	s->beat_hours = node_u64(node_get(root, "beat-hours"), SITE_BEAT_HOURS);
+	s->silent_hours = node_u64(node_get(root, "silent-hours"), SITE_SILENT_HOURS);
+	s->sync_minutes = node_u64(node_get(root, "sync-minutes"), SITE_SYNC_MINUTES);
+	s->jitter_percent = node_u64(node_get(root, "jitter-percent"), SITE_JITTER_PERCENT);
+	s->watch = node_bool(node_get(root, "watch"), false);
+	s->sticks = node_bool(node_get(root, "sticks"), true);
+	s->warning_days = node_u64(node_get(root, "licence-warning-days"), SITE_WARNING_DAYS);
+	site_word_copy(s->baseline, node_get(root, "policy"));
+}
+
 static int site_yaml_use(struct site *s, const struct node *root, struct err *err)
 {
 	const struct node *state = node_get(root, "state"), *id = node_get(root, "id");
@@ -68,14 +80,7 @@ static int site_yaml_use(struct site *s, const struct node *root, struct err *er
 		rc = path_join(s->dir, node_text(node_get(root, "depot"), ""), &s->depot, err);
 	if (rc < 0)
 		return rc;
-	s->beat_hours = node_u64(node_get(root, "beat-hours"), SITE_BEAT_HOURS);
-	s->silent_hours = node_u64(node_get(root, "silent-hours"), SITE_SILENT_HOURS);
-	s->sync_minutes = node_u64(node_get(root, "sync-minutes"), SITE_SYNC_MINUTES);
-	s->jitter_percent = node_u64(node_get(root, "jitter-percent"), SITE_JITTER_PERCENT);
-	s->watch = node_bool(node_get(root, "watch"), false);
-	s->sticks = node_bool(node_get(root, "sticks"), true);
-	s->warning_days = node_u64(node_get(root, "licence-warning-days"), SITE_WARNING_DAYS);
-	site_word_copy(s->baseline, node_get(root, "policy"));
+	site_fields_use(s, root);
 	if (state != NULL)
 		return path_join(s->dir, node_text(state, ""), &s->state, err);
 	if (asprintf(&s->state, "%s.state", s->dir) < 0) {

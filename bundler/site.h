@@ -236,6 +236,10 @@ struct site_value {
 int site_policy_set(struct site *s, const char *name, const struct site_value *list, size_t n,
 		    struct err *err);
 
+/** site_set(s, list, n, err): single fields of site.yaml: policy, licence-warning-days, beat-hours,
+ * silent-hours, sync-minutes, jitter-percent, watch, sticks.  RC_USAGE: no such field. */
+int site_set(struct site *s, const struct site_value *list, size_t n, struct err *err);
+
 /** Removals: RC_USAGE when there is none; RC_CONFLICT with the list when others refer to it. */
 int site_group_remove(struct site *s, const char *name, struct err *err);
 int site_user_remove(struct site *s, const char *email, struct err *err);

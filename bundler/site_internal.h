@@ -53,6 +53,8 @@ extern const struct site_kind site_channel_kind, site_workstation_kind, site_gro
 #define SITE_KIND_LIST(elements, number) \
 	.list = offsetof(struct site, elements), .count = offsetof(struct site, number)
 
+/** site_fields_use(s, root): the fields of site.yaml that a command may change. */
+void site_fields_use(struct site *s, const struct node *root);
 /** site_documents_read(s, err): site.yaml has been read; all the others now. */
 int site_documents_read(struct site *s, struct err *err);
 void site_documents_clear(struct site *s);

@@ -99,6 +99,7 @@ const char *cli_site_dir(struct cli *cli, struct err *err);
 
 #define COMMAND(name) int cmd_##name(struct cli *cli, const struct args *args, struct err *err)
 COMMAND(init);
+COMMAND(site_set);
 COMMAND(channel_add);
 COMMAND(channel_set);
 COMMAND(channel_list);
@@ -107,6 +108,7 @@ COMMAND(channel_remove);
 COMMAND(invite);
 COMMAND(workstation_list);
 COMMAND(workstation_show);
+COMMAND(workstation_set);
 COMMAND(workstation_approve);
 COMMAND(workstation_refuse);
 COMMAND(workstation_revoke);

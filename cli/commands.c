@@ -74,6 +74,22 @@ static const struct option_row key_options[] = {
     {"group", 0, "WORD", "a key group; its keys are given together as group:WORD", false},
     {"description", 0, "TEXT", "what it is for", false},
 };
+static const struct option_row site_options[] = {
+    {"policy", 0, "POLICY", "the policy of all workstations; \"\": none", false},
+    {"licence-warning-days", 0, "N", "warn of licences that end sooner", false},
+    {"beat-hours", 0, "N", "how long a beat may be believed", false},
+    {"silent-hours", 0, "N", "a workstation not heard from for longer is orange", false},
+    {"sync-minutes", 0, "N", "how often the watcher syncs", false},
+    {"jitter-percent", 0, "N", "by how much of that it may be earlier or later", false},
+    {"watch", 0, "true|false", "the watcher publishes what edited documents say", false},
+    {"sticks", 0, "true|false", "the watcher looks at media that are plugged in", false},
+};
+static const struct option_row workstation_options[] = {
+    {"policy", 0, "POLICY", "laid over the site's; \"\": none", false},
+    {"label", 0, "NAME", "labels that channels can be for: the whole list", true},
+    {"add-label", 0, "NAME", "one more", true},
+    {"drop-label", 0, "NAME", "one less", true},
+};
 static const struct option_row approve_options[] = {
     {"name", 0, "NAME", "the name it gets (default: what it calls itself)", false},
 };
@@ -166,6 +182,8 @@ const struct command commands[] = {
     {"init", SIDE_SERVER, "DIR --name NAME --depot DIR",
      "make a new site: keys, documents, registry, home depot", OPTIONS(init_options), 1, 1,
      cmd_init},
+    {"site set", SIDE_SERVER, "[--policy POLICY] [--licence-warning-days N] [OPTION VALUE]...",
+     "change what the site's document says", OPTIONS(site_options), 0, 0, cmd_site_set},
     {"channel add", SIDE_SERVER, "NAME --source DIR --target DIR [--for WHO]...",
      "publish a tree to workstations", OPTIONS(channel_options), 1, 1, cmd_channel_add},
     {"channel set", SIDE_SERVER, "NAME [--source DIR] [--target DIR] [--for WHO]...",
@@ -182,6 +200,9 @@ const struct command commands[] = {
      NO_OPTIONS, 0, 0, cmd_workstation_list},
     {"workstation show", SIDE_SERVER, "NAME", "one workstation in full", NO_OPTIONS, 1, 1,
      cmd_workstation_show},
+    {"workstation set", SIDE_SERVER, "NAME [--policy POLICY] [--label NAME]...",
+     "change what a workstation's document says", OPTIONS(workstation_options), 1, 1,
+     cmd_workstation_set},
     {"workstation approve", SIDE_SERVER, "FINGERPRINT [--name NAME]",
      "let an uninvited workstation in", OPTIONS(approve_options), 1, 1, cmd_workstation_approve},
     {"workstation refuse", SIDE_SERVER, "FINGERPRINT", "turn an uninvited request down", NO_OPTIONS,
