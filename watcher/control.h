@@ -31,6 +31,7 @@ struct control_client {
 	uid_t uid;     /* of the peer */
 	int64_t until; /* of the line; INT64_MAX once it is there */
 	bool asked;    /* waits for its answer */
+	bool joined;   /* a run that answers it goes on */
 	enum control_verb verb;
 	char line[CONTROL_LINE];
 	size_t n;

@@ -46,7 +46,7 @@ static void want_unasked(struct watch *w, unsigned reasons, int64_t at)
 {
 	watch_want(w, reasons, at);
 	w->want_since = clock_monotonic_ms();
-	spots_look(w);
+	spots_look(w, LOOK_ALL);
 }
 
 static void timer_set(struct watch *w, int64_t now)

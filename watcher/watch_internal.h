@@ -77,10 +77,10 @@ struct watch {
 	struct heard heard;
 	bool run_going, run_cheap;
 	int64_t run_until;
-	struct plan run_plan; /* owned; what it brought */
-	uint64_t run_sticks;  /* bits: which are in it */
-	unsigned wants;       /* reasons of the next one */
-	bool want_full;
+	struct plan run_plan;   /* owned; what it brought */
+	uint64_t run_sticks;    /* bits: which are in it */
+	unsigned wants;         /* reasons of the next one */
+	bool want_full, looked; /* at shares, before it */
 	int64_t want_since, want_at;
 	int64_t again, busy; /* waits that grow while runs fail */
 
@@ -119,8 +119,10 @@ void spots_clear(struct watch *w);
 int64_t spots_tick(struct watch *w, int64_t now);
 void spot_hinted(struct watch *w, struct spot *s, int64_t now);
 void spot_looked(struct watch *w, struct spot *s, int64_t now);
-/** spots_look(w): at every depot.  spots_retry(w, now): those that were away. */
-void spots_look(struct watch *w);
+/** spots_look(w, which): at every depot, or at those on shares, which may hang.  spots_retry(w,
+ * now): those that were away. */
+enum look_which { LOOK_ALL, LOOK_SHARED };
+void spots_look(struct watch *w, enum look_which which);
 void spots_retry(struct watch *w, int64_t now);
 bool spots_looking(const struct watch *w);
 void spot_how_text(const struct spot *s, char dst[160]);

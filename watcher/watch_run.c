@@ -97,7 +97,7 @@ static void clients_tell(struct watch *w, const struct run_result *r)
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *k = &w->control.client[i];
 
-		if (k->fd >= 0 && k->asked && k->verb == CONTROL_SYNC && k->until == 0)
+		if (k->fd >= 0 && k->asked && k->verb == CONTROL_SYNC && k->joined)
 			control_answer(k, bytes_of(text));
 	}
 }
@@ -109,7 +109,7 @@ static void clients_join(struct watch *w)
 		struct control_client *k = &w->control.client[i];
 
 		if (k->fd >= 0 && k->asked && k->verb == CONTROL_SYNC)
-			k->until = 0;
+			k->joined = true;
 	}
 }
 
@@ -130,8 +130,12 @@ static void lists_fill(struct watch *w, struct lists *l)
 	for (size_t i = 0; i < w->spots; i++) {
 		struct spot *s = &w->spot[i];
 
-		if (s->place.kind == PLACE_DEPOT && s->how == HOW_SILENT)
+		/* One that does not answer now would hold up all the others. */
+		if (s->place.kind == PLACE_DEPOT &&
+		    (s->how == HOW_SILENT || s->look.child.pid != 0)) {
 			l->dead[l->deads++] = s->place.path;
+			s->returned = true;
+		}
 		if (s->changed)
 			l->channel[l->channels++] = s->place.name;
 		s->changed = false;
@@ -178,6 +182,7 @@ static void run_begin(struct watch *w, int64_t now)
 	w->run_cheap = order.cheap;
 	w->run_until = now + w->t->silence;
 	w->wants = 0;
+	w->looked = false;
 	w->want_full = false;
 	w->dirty = true;
 	notify_status(&w->notify, "at work");
@@ -254,7 +259,7 @@ static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
 		sticks_done(w, r);
 	}
 	plan_use(w, &w->run_plan, now);
-	spots_look(w);
+	spots_look(w, LOOK_ALL);
 	w->dirty = true;
 	notify_status(&w->notify, r->text);
 }
@@ -374,6 +379,12 @@ static int64_t run_tick(struct watch *w, int64_t now)
 		return NEVER;
 	if (w->want_at > now)
 		return w->want_at;
+	if (!w->looked) {
+		w->looked = true;
+		w->want_since = now;
+		spots_look(w, LOOK_SHARED);
+		return now;
+	}
 	if (spots_looking(w) && now < w->want_since + LOOKS_MS)
 		return w->want_since + LOOKS_MS;
 	run_begin(w, now);

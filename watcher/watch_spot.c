@@ -240,11 +240,12 @@ int64_t spots_tick(struct watch *w, int64_t now)
 	return next;
 }
 
-void spots_look(struct watch *w)
+void spots_look(struct watch *w, enum look_which which)
 {
 	for (size_t i = 0; i < w->spots; i++)
 		if (spot_is_depot(&w->spot[i]) &&
-		    (w->spot[i].how == HOW_WATCHED || w->spot[i].how == HOW_POLLED))
+		    ((w->spot[i].how == HOW_WATCHED && which == LOOK_ALL) ||
+		     w->spot[i].how == HOW_POLLED))
 			w->spot[i].look_wanted = true;
 }
 

@@ -65,7 +65,8 @@ at_exit() { :; } # what a test puts here is done when its watchers have ended
 watchers_end() {
 	# shellcheck disable=SC2086
 	kill $WATCHERS 2> /dev/null || :
-	wait
+	# shellcheck disable=SC2086
+	wait $WATCHERS 2> /dev/null || :
 	at_exit
 }
 
