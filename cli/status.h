@@ -63,5 +63,9 @@ void reasons_text(const struct reasons *l, const char *name);
 /** workstations_list, users_list: all that were asked for, as JSON, in full, or into the table. */
 int workstations_list(struct roll *l, struct site *s, struct err *err);
 int users_list(struct roll *l, struct site *s, struct err *err);
+/** user_colour(cli, s, email, j, err): colour, reasons, remedies and places of one user, as lines
+ * or as members of an object. */
+int user_colour(struct cli *cli, struct site *s, const char *email, struct json *j,
+		struct err *err);
 
 #endif

@@ -60,14 +60,14 @@ void reasons_text(const struct reasons *l, const char *name)
 		const struct reason *r = &l->item[i];
 
 		err_escape(text, sizeof(text), r->text);
-		printf("  %-9s %s\n", i == 0 ? "reason" : "also", text);
+		printf("  %-10s %s\n", i == 0 ? "reason" : "also", text);
 		for (const struct remedy *m = rule_rows[r->rule].remedy; m->command != NULL; m++) {
 			remedy_command(m, name, r->about, command, sizeof(command));
 			err_escape(text, sizeof(text), command);
 			if (!told(l, i, command, name))
-				printf("            - %s: %s\n", m->text, text);
+				printf("             - %s: %s\n", m->text, text);
 		}
 	}
 	if (l->dropped > 0)
-		printf("  also      and %zu more\n", l->dropped);
+		printf("  also       and %zu more\n", l->dropped);
 }

@@ -8,14 +8,8 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-static void user_json(struct json *j, const struct status_user *u)
+static void standing_json(struct json *j, const struct status_user *u)
 {
-	json_open(j, NULL, '{');
-	json_text(j, "email", u->email);
-	json_text(j, "name", u->name);
-	json_text(j, "group", u->group);
-	json_text(j, "licence", u->licence);
-	json_bool(j, "deleted", u->deleted);
 	json_text(j, "colour", colour_names[u->colour]);
 	json_text(j, "reason", u->reason);
 	json_text(j, "also", u->also);
@@ -35,6 +29,17 @@ static void user_json(struct json *j, const struct status_user *u)
 		json_close(j, '}');
 	}
 	json_close(j, ']');
+}
+
+static void user_json(struct json *j, const struct status_user *u)
+{
+	json_open(j, NULL, '{');
+	json_text(j, "email", u->email);
+	json_text(j, "name", u->name);
+	json_text(j, "group", u->group);
+	json_text(j, "licence", u->licence);
+	json_bool(j, "deleted", u->deleted);
+	standing_json(j, u);
 	json_close(j, '}');
 }
 
@@ -48,9 +53,44 @@ static void place_text(const struct roll *l, const struct status_place *p)
 	char heard[TEXT_SIZE];
 
 	age_text(heard, p->heard, l->now);
-	printf("  at        %s%s%s: %s, holds %llu, wanted %llu, heard from %s\n", or_none(p->name),
-	       p->account[0] != '\0' ? " as " : "", p->account, p->state,
+	printf("  at         %s%s%s: %s, holds %llu, wanted %llu, heard from %s\n",
+	       or_none(p->name), p->account[0] != '\0' ? " as " : "", p->account, p->state,
 	       (unsigned long long)p->held, (unsigned long long)p->wanted, heard);
+}
+
+/* Of one user, beside what the documents say. */
+struct only {
+	const struct roll *l;
+	const char *email;
+};
+
+static int only_each(void *arg, const struct status_user *u, struct err *err)
+{
+	const struct only *o = arg;
+	char word[64];
+
+	if (strcmp(u->email, o->email) != 0)
+		return 0;
+	if (o->l->json != NULL) {
+		json_open(o->l->json, "status", '{');
+		standing_json(o->l->json, u);
+		json_close(o->l->json, '}');
+		return 0;
+	}
+	colour_word(o->l->cli->term, colour_names[u->colour], word, sizeof(word));
+	printf("  colour     %s\n", word);
+	reasons_text(u->reasons, u->email);
+	for (size_t i = 0; i < u->places; i++)
+		place_text(o->l, &u->place[i]);
+	return 0;
+}
+
+int user_colour(struct cli *cli, struct site *s, const char *email, struct json *j, struct err *err)
+{
+	struct roll l = {.cli = cli, .json = j, .now = clock_now()};
+	struct only o = {.l = &l, .email = email};
+
+	return status_users(s, only_each, &o, err);
 }
 
 static void user_full(struct roll *l, const struct status_user *u)
@@ -59,7 +99,7 @@ static void user_full(struct roll *l, const struct status_user *u)
 
 	colour_word(l->cli->term, colour_names[u->colour], word, sizeof(word));
 	err_escape(name, sizeof(name), u->name);
-	printf("user %s\n  name      %s\n  group     %s\n  licence   %s\n  colour    %s\n",
+	printf("user %s\n  name       %s\n  group      %s\n  licence    %s\n  colour     %s\n",
 	       u->email, u->deleted ? "(deleted)" : or_none(name), or_none(u->group),
 	       or_none(u->licence), word);
 	reasons_text(u->reasons, u->email);

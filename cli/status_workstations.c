@@ -50,20 +50,20 @@ static void workstation_full(struct roll *l, const struct status_workstation *w)
 
 	age_text(heard, w->heard, l->now);
 	colour_word(l->cli->term, colour_names[w->colour], word, sizeof(word));
-	printf("workstation %s\n  id        %s\n  colour    %s\n", w->name,
+	printf("workstation %s\n  id         %s\n  colour     %s\n", w->name,
 	       w->id[0] != '\0' ? w->id : "-", word);
 	reasons_text(w->reasons, w->name);
-	printf("  heard     %s (receipt %llu%s%s)\n", heard, (unsigned long long)w->receipt,
+	printf("  heard      %s (receipt %llu%s%s)\n", heard, (unsigned long long)w->receipt,
 	       w->version[0] != '\0' ? ", satchel " : "", w->version);
 	for (size_t i = 0; i < w->channels; i++)
-		printf("  channel   %s: holds %llu, wanted %llu%s\n", w->channel[i].name,
+		printf("  channel    %s: holds %llu, wanted %llu%s\n", w->channel[i].name,
 		       (unsigned long long)w->channel[i].held,
 		       (unsigned long long)w->channel[i].wanted,
 		       w->channel[i].held == w->channel[i].wanted && !w->channel[i].tree_equal
 			   ? ", another tree"
 			   : "");
 	for (size_t i = 0; i < w->users; i++)
-		printf("  user      %s as %s: %s\n", w->user[i].email, w->user[i].account,
+		printf("  user       %s as %s: %s\n", w->user[i].email, w->user[i].account,
 		       w->user[i].result);
 }
 

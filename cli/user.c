@@ -7,6 +7,7 @@
 #include "bundler/people.h"
 #include "cli/documents.h"
 #include "cli/server.h"
+#include "cli/status.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
@@ -249,6 +250,7 @@ int cmd_user_list(struct cli *cli, const struct args *args, struct err *err)
 }
 
 struct shown {
+	struct cli *cli;
 	const struct site *s;
 	const struct people *p;
 	const struct site_user *u;
@@ -305,6 +307,8 @@ static int user_json(struct site *s, struct shown *u, struct err *err)
 	json_open(j, "workstations", '[');
 	rc = activations_of_user(s, u->u->email, active_json, j, err);
 	json_close(j, ']');
+	if (rc == 0)
+		rc = user_colour(u->cli, s, u->u->email, j, err);
 	json_close(j, '}');
 	putchar('\n');
 	return rc;
@@ -315,6 +319,7 @@ static int user_lines(struct site *s, const struct shown *u, struct err *err)
 	const struct site_group *g[PEOPLE_DEPTH];
 	size_t n = people_groups(u->p, u->u, g);
 	char why[PEOPLE_WHY] = "yes";
+	int rc;
 
 	people_entitled(s, u->u, clock_now(), why);
 	printf("user %s\n", u->u->email);
@@ -333,7 +338,8 @@ static int user_lines(struct site *s, const struct shown *u, struct err *err)
 		if (people_gives(u->p, u->u, &s->channel[i]))
 			line("channel", "%s", s->channel[i].name);
 	}
-	return activations_of_user(s, u->u->email, active_line, NULL, err);
+	rc = activations_of_user(s, u->u->email, active_line, NULL, err);
+	return rc < 0 ? rc : user_colour(u->cli, s, u->u->email, NULL, err);
 }
 
 int cmd_user_show(struct cli *cli, const struct args *args, struct err *err)
@@ -341,7 +347,7 @@ int cmd_user_show(struct cli *cli, const struct args *args, struct err *err)
 	OWNED(site_freep) struct site *s = NULL;
 	OWNED(people_freep) struct people *p = NULL;
 	struct site_user *found = NULL;
-	struct shown u = {.json = {stdout, false}};
+	struct shown u = {.cli = cli, .json = {stdout, false}};
 	int rc = server_open(cli, 0, &s, err);
 
 	if (rc == 0)
