@@ -8,7 +8,10 @@
 #include "bundler/doctor.h"
 #include "cli/cli.h"
 #include "cli/term.h"
+#include "cli/watch.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/os/beneath.h"
 #include "core/os/examine.h"
 
 struct doctor {
@@ -38,12 +41,81 @@ static void check_units(void *arg, struct findings *f)
 		examine_unit(f, "satchel-workstation.service", "satchel-workstation-sync.timer");
 }
 
+static void places_examine(const struct watchfile *w, struct findings *f)
+{
+	for (size_t i = 0; i < w->places; i++) {
+		const struct watchfile_row *row = &w->place[i];
+
+		if (strstr(row->how, "limit of inotify") != NULL) {
+			found_warning(f, "%s %s is looked at by timer: inotify's limit is reached",
+				      row->kind, row->path);
+			found_remedy(f, "raise fs.inotify.max_user_watches with sysctl, and in "
+					"/etc/sysctl.d");
+		} else if (strcmp(row->how, "silent") == 0) {
+			found_warning(f, "%s %s does not answer the watcher", row->kind, row->path);
+			found_remedy(f, "look after the mount or the network; it is tried again by "
+					"itself");
+		}
+	}
+}
+
+/* What the watcher says of itself. */
+static void watcher_examine(const struct watchfile *w, int64_t now, struct findings *f)
+{
+	char age[TEXT_SIZE];
+
+	age_text(age, w->last, now);
+	if (!watchfile_runs(w)) {
+		found_warning(f, "the watcher does not run any more; it ran last %s", age);
+		found_remedy(f, "start it again: its journal says why it ended");
+		return;
+	}
+	places_examine(w, f);
+	if (w->running[0] == '\0' && w->last > 0 && strcmp(w->result, "done") != 0) {
+		found_warning(f, "the last run of the watcher, %s, did not go well: %s", age,
+			      w->text);
+		found_remedy(f, "satchel sync shows it again");
+	} else if (w->next > 0 && now > w->next + (int64_t)w->interval) {
+		found_warning(f,
+			      "the watcher (process %llu) should have run long ago; it ran last %s",
+			      (unsigned long long)w->process, age);
+		found_remedy(f, "start it again");
+	} else {
+		found_ok(f, "process %llu watches; it ran last %s", (unsigned long long)w->process,
+			 age);
+	}
+}
+
+static void check_watcher(void *arg, struct findings *f)
+{
+	struct doctor *d = arg;
+	OWNED(watch_who_clear) struct watch_who who = {0};
+	OWNED(watchfile_clear) struct watchfile w = {0};
+	OWNED(fd_closep) int dir = -1;
+	struct err err = {0}, ignored = {0};
+	int rc = watch_paths(d->cli, d->server, &who, &err);
+
+	/* A site's documents may name another state directory; what is wrong there is told below.
+	 */
+	if (rc == 0 && d->server)
+		watch_server_who(&who, &ignored);
+	dir = rc < 0 ? -1 : os_open_dir(who.state, NULL);
+	rc = dir < 0 ? 0 : watchfile_read(dir, &w, &err);
+	if (rc < 0)
+		found_err(f, &err);
+	else if (rc == 0)
+		found_ok(f, "none has run here");
+	else
+		watcher_examine(&w, clock_now(), f);
+}
+
 /* Of the machine, whichever side it is; those of a side are in bundler/doctor.c, applier/doctor.c.
  */
 static const struct check machine_checks[] = {
     {"kernel", check_kernel},
     {"libraries", check_libraries},
     {"units", check_units},
+    {"watcher", check_watcher},
 };
 
 static void each_finding(void *arg, const struct finding *one)
