@@ -72,5 +72,11 @@ int policies_explain(const struct policies *p, const struct policy_for *who,
 		     const struct site_user *user,
 		     int (*each)(void *arg, const struct policy_explained *e, struct err *err),
 		     void *arg, struct err *err);
+/** policies_explain_now(s, workstation, email, each, arg, err): the same by names, with the
+ * entitled users who are active there now; ${email} NULL: of the workstation.  RC_USAGE: no such
+ * user; a workstation that nobody enrolled yet is explained without users. */
+int policies_explain_now(struct site *s, const char *workstation, const char *email,
+			 int (*each)(void *arg, const struct policy_explained *e, struct err *err),
+			 void *arg, struct err *err);
 
 #endif

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bundler/activation.h"
 #include "bundler/policy_internal.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
 
 struct explaining {
@@ -167,4 +169,79 @@ int policies_explain(const struct policies *p, const struct policy_for *who,
 	if (rc == 0)
 		rc = defaults_explain(&x, err);
 	return rc != 0 ? rc : policy_each(&x.made.policy, explain, &x, err);
+}
+
+/* Who is active on a workstation now, and entitled. */
+struct active {
+	struct site *s;
+	const struct site_user **user; /* owned list */
+	size_t n, cap;
+};
+
+static void active_clear(struct active *a)
+{
+	free((void *)a->user);
+}
+
+static int active_add(void *arg, const struct activation_row *row, struct err *err)
+{
+	struct active *a = arg;
+	const struct site_user *u = site_user(a->s, row->email);
+
+	if (u == NULL || !row->active || !people_entitled(a->s, u, clock_now(), NULL))
+		return 0;
+	if (a->n == a->cap) {
+		size_t cap = a->cap == 0 ? 8 : a->cap * 2;
+		const struct site_user **more = reallocarray((void *)a->user, cap, sizeof(*more));
+
+		if (more == NULL)
+			return err_memory(err);
+		a->user = more;
+		a->cap = cap;
+	}
+	a->user[a->n++] = u;
+	return 0;
+}
+
+static int active_read(struct active *a, const char *workstation, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(a->s->db,
+			  "SELECT id FROM workstation WHERE name = ?1"
+			  " AND state IN ('enrolled', 'leaving')",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "t", workstation);
+	if (rc == 0)
+		rc = db_step(a->s->db, st, err);
+	if (rc == 0 && site_workstation(a->s, workstation) == NULL)
+		return err_set(err, RC_USAGE, "there is no workstation %s", workstation);
+	return rc <= 0 ? rc : activations_of_workstation(a->s, db_text(st, 0), active_add, a, err);
+}
+
+int policies_explain_now(struct site *s, const char *workstation, const char *email,
+			 int (*each)(void *arg, const struct policy_explained *e, struct err *err),
+			 void *arg, struct err *err)
+{
+	OWNED(active_clear) struct active a = {.s = s};
+	OWNED(people_freep) struct people *people = NULL;
+	OWNED(policies_freep) struct policies *p = NULL;
+	const struct site_user *u = email == NULL ? NULL : site_user(s, email);
+	struct site_workstation spare;
+	struct policy_for who = {.w = site_workstation_or(s, workstation, &spare)};
+	int rc;
+
+	if (email != NULL && u == NULL)
+		return err_set(err, RC_USAGE, "there is no user %s", email);
+	rc = active_read(&a, workstation, err);
+	if (rc == 0)
+		rc = people_new(s, &people, err);
+	if (rc == 0)
+		rc = policies_new(s, people, &p, err);
+	if (rc < 0)
+		return rc;
+	who.user = a.user;
+	who.users = a.n;
+	return policies_explain(p, &who, u, each, arg, err);
 }

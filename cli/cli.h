@@ -37,7 +37,8 @@ struct args {
 	size_t rest_n;
 };
 
-struct term; /* what stderr is: cli/term.h */
+struct term;       /* what stderr is: cli/term.h */
+struct passphrase; /* where one comes from: cli/passphrase.h */
 
 /* One run of the program. */
 struct cli {
@@ -45,8 +46,9 @@ struct cli {
 	const char *station; /* -w DIR; NULL: the machine's own */
 	char site_from_file[4096];
 	bool json, quiet;
-	struct term *term; /* owned by main */
-	struct say *say;   /* of the terminal */
+	struct passphrase *passphrase; /* of the key store; owned by main */
+	struct term *term;             /* owned by main */
+	struct say *say;               /* of the terminal */
 };
 
 enum side { SIDE_SERVER, SIDE_STATION, SIDE_EITHER };
@@ -145,11 +147,16 @@ COMMAND(policy_set);
 COMMAND(policy_list);
 COMMAND(policy_show);
 COMMAND(policy_remove);
+COMMAND(policy_explain);
 COMMAND(key_add);
 COMMAND(key_set);
 COMMAND(key_list);
 COMMAND(key_show);
 COMMAND(key_remove);
+COMMAND(key_rotate);
+COMMAND(key_withdraw);
+COMMAND(key_restore);
+COMMAND(key_store);
 COMMAND(message_send);
 COMMAND(message_command);
 COMMAND(message_withdraw);

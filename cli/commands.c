@@ -65,6 +65,21 @@ static const struct option_row licence_options[] = {
     {"from", 0, "DAY", "its first day, 2026-01-31; \"\": since ever", false},
     {"to", 0, "DAY", "its last day; \"\": for ever", false},
 };
+static const struct option_row withdraw_options[] = {
+    {"version", 0, "N", "this old version only (default: all old ones)", false},
+    {"data-may-need-it", 0, NULL, "yes, though nothing can read what only it opens any more",
+     false},
+};
+static const struct option_row restore_options[] = {
+    {"version", 0, "N", "the withdrawn version", false},
+};
+static const struct option_row store_options[] = {
+    {"new-passphrase-file", 0, "FILE", "its first line is the new passphrase (default: asked)",
+     false},
+};
+static const struct option_row explain_options[] = {
+    {"user", 0, "EMAIL", "the policy of this user there", false},
+};
 static const struct option_row policy_options[] = {
     {"set", 0, "KEY=VALUE", "a setting, or values.NAME... for other software", true},
     {"unset", 0, "KEY", "take a value away", true},
@@ -279,6 +294,9 @@ const struct command commands[] = {
     {"policy show", SIDE_SERVER, "NAME", "one policy", NO_OPTIONS, 1, 1, cmd_policy_show},
     {"policy remove", SIDE_SERVER, "NAME", "remove a policy that nothing names any more",
      NO_OPTIONS, 1, 1, cmd_policy_remove},
+    {"policy explain", SIDE_SERVER, "WORKSTATION [--user EMAIL]",
+     "every value that is in force there, where it comes from, and what it took the place of",
+     OPTIONS(explain_options), 1, 1, cmd_policy_explain},
     {"key add", SIDE_SERVER, "NAME [--group WORD] [--description TEXT]",
      "an encryption key for users; its secret is made here", OPTIONS(key_options), 1, 1,
      cmd_key_add},
@@ -290,6 +308,17 @@ const struct command commands[] = {
      cmd_key_show},
     {"key remove", SIDE_SERVER, "NAME", "remove a key that nothing names any more", NO_OPTIONS, 1,
      1, cmd_key_remove},
+    {"key rotate", SIDE_SERVER, "NAME",
+     "a new version; the old one stays handed out until it is withdrawn", NO_OPTIONS, 1, 1,
+     cmd_key_rotate},
+    {"key withdraw", SIDE_SERVER, "NAME [--version N] --data-may-need-it",
+     "hand old versions out no more, when every holder has confirmed the new one",
+     OPTIONS(withdraw_options), 1, 1, cmd_key_withdraw},
+    {"key restore", SIDE_SERVER, "NAME --version N", "hand a withdrawn version out again",
+     OPTIONS(restore_options), 1, 1, cmd_key_restore},
+    {"key store", SIDE_SERVER, "[file [PATH] | passphrase]",
+     "how the keys are sealed here, or another master key for all of them", OPTIONS(store_options),
+     0, 2, cmd_key_store},
     {"message send", SIDE_SERVER, "WHO --subject TEXT [--text LINE]... [--file FILE]",
      "write to a workstation, a user, group:NAME or all", OPTIONS(message_options), 1, 1,
      cmd_message_send},

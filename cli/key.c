@@ -156,6 +156,8 @@ static void standing(const struct key_standing *k)
 	if (k->unconfirmed > 0)
 		line("unconfirmed", "the current version, by %llu of %llu workstations",
 		     (unsigned long long)k->unconfirmed, (unsigned long long)k->holders);
+	if (k->waitings > 0)
+		line_words("waiting for", k->waiting, k->waitings);
 	for (size_t i = 0; i < k->marks; i++)
 		line("to rotate", "held by %s, which is lost", k->mark[i].workstation);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/passphrase.h"
 #include "cli/term.h"
 #include "core/base/own.h"
 
@@ -13,7 +14,7 @@
 #endif
 
 struct globals {
-	const char *site, *station;
+	const char *site, *station, *passphrase;
 	bool quiet, verbose, json;
 };
 
@@ -27,9 +28,10 @@ static int take_globals(int *argc, char **argv, struct globals *g, struct err *e
 
 	for (int i = 0; i < *argc; i++) {
 		const char *a = argv[i];
-		const char **value = strcmp(a, "-s") == 0   ? &g->site
-				     : strcmp(a, "-w") == 0 ? &g->station
-							    : NULL;
+		const char **value = strcmp(a, "-s") == 0                  ? &g->site
+				     : strcmp(a, "-w") == 0                ? &g->station
+				     : strcmp(a, "--passphrase-file") == 0 ? &g->passphrase
+									   : NULL;
 
 		if (strcmp(a, "--") == 0) {
 			while (i < *argc)
@@ -38,7 +40,8 @@ static int take_globals(int *argc, char **argv, struct globals *g, struct err *e
 		}
 		if (value != NULL) {
 			if (i + 1 >= *argc)
-				return err_set(err, RC_USAGE, "%s wants a directory", a);
+				return err_set(err, RC_USAGE, "%s wants a %s", a,
+					       a[1] == '-' ? "file" : "directory");
 			if (*value != NULL)
 				return err_set(err, RC_USAGE, "%s is given twice", a);
 			*value = argv[++i];
@@ -199,6 +202,7 @@ int main(int argc, char **argv)
 	struct globals g = {0};
 	struct err err = {0};
 	struct term term;
+	struct passphrase passphrase;
 	struct cli cli = {0};
 	int rc;
 
@@ -217,6 +221,8 @@ int main(int argc, char **argv)
 		cli.station = g.station;
 		cli.json = g.json;
 		cli.quiet = g.quiet;
+		passphrase_store(&passphrase, g.passphrase);
+		cli.passphrase = &passphrase;
 		cli.term = &term;
 		cli.say = &term.say;
 		rc = dispatch(&cli, argc, argv + 1, &err);

@@ -9,6 +9,7 @@
 #include "bundler/publish.h"
 #include "bundler/status.h"
 #include "cli/cli.h"
+#include "cli/passphrase.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "core/base/clock.h"
@@ -17,10 +18,14 @@
 int server_open(struct cli *cli, enum site_flags flags, struct site **ret, struct err *err)
 {
 	const char *dir = cli_site_dir(cli, err);
+	int rc;
 
 	if (dir == NULL)
 		return err->rc;
-	return site_open(dir, flags, cli->say, ret, err);
+	rc = site_open(dir, flags, cli->say, ret, err);
+	if (rc == 0)
+		(*ret)->ask = &cli->passphrase->ask;
+	return rc;
 }
 
 int cmd_init(struct cli *cli, const struct args *args, struct err *err)

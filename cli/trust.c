@@ -1,46 +1,19 @@
 /*
  * trust …: the keys and roles of a site, and the next trust document.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "bundler/trustops.h"
 #include "cli/cli.h"
+#include "cli/passphrase.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/os/durable.h"
-
-/* Passphrases come from the terminal itself, so that a pipe on standard input is never taken for
- * one. */
-static int ask_terminal(struct key_ask *ask, const char *what, char *dst, size_t size,
-			struct err *err)
-{
-	OWNED(fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct termios was, quiet;
-	size_t n = 0;
-	char c;
-
-	(void)ask;
-	if (tty < 0 || tcgetattr(tty, &was) < 0)
-		return err_set(err, RC_USAGE,
-			       "%s has a passphrase, and there is no terminal to ask for it", what);
-	dprintf(tty, "passphrase of %s: ", what);
-	quiet = was;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(tty, TCSAFLUSH, &quiet);
-	while (read(tty, &c, 1) == 1 && c != '\n' && n + 1 < size)
-		dst[n++] = c;
-	dst[n] = '\0';
-	tcsetattr(tty, TCSAFLUSH, &was);
-	dprintf(tty, "\n");
-	return 0;
-}
 
 static int role_of(const char *word, enum role *ret, struct err *err)
 {
@@ -147,16 +120,16 @@ static int outcome(struct cli *cli, int rc, struct site *s)
 	return 0;
 }
 
-static struct key_ask *asker(struct key_ask *ask)
+static struct key_ask *asker(struct passphrase *p)
 {
-	ask->ask = ask_terminal;
-	return ask;
+	passphrase_terminal(p);
+	return &p->ask;
 }
 
 int cmd_trust_rotate(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	enum role role = ROLE_ROOT;
 	int rc = role_of(args->rest[0], &role, err);
 
@@ -174,7 +147,7 @@ int cmd_trust_rotate(struct cli *cli, const struct args *args, struct err *err)
 int cmd_trust_epoch(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	enum role role = ROLE_ROOT;
 	int rc = role_of(args->rest[0], &role, err);
 
@@ -186,7 +159,7 @@ int cmd_trust_epoch(struct cli *cli, const struct args *args, struct err *err)
 int cmd_trust_renew(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	uint64_t days;
 	int rc = args_number(args, "days", 36500, 3650, &days, err);
 
@@ -208,7 +181,7 @@ static int read_public(const char *path, struct key_public *ret, struct err *err
 int cmd_trust_add_root(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	struct key_public key;
 	int rc = read_public(args->rest[0], &key, err);
 
@@ -220,7 +193,7 @@ int cmd_trust_add_root(struct cli *cli, const struct args *args, struct err *err
 int cmd_trust_end(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	int rc = server_open(cli, SITE_LOCK, &s, err);
 
 	if (rc < 0)
@@ -235,7 +208,7 @@ int cmd_trust_end(struct cli *cli, const struct args *args, struct err *err)
 int cmd_trust_threshold(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct key_ask ask;
+	struct passphrase ask;
 	enum role role = ROLE_ROOT;
 	uint64_t n = 0;
 	int rc = role_of(args->rest[0], &role, err);
