@@ -276,6 +276,17 @@ static int edit_directory(const struct edit *e, struct err *err)
 	return rc < 0 ? rc : beneath_dir(e->s->dirfd, e->kind->directory, err);
 }
 
+/* text_write(fd, file, text, err): unless the file holds just that. */
+static int text_write(int fd, const char *file, struct bytes text, struct err *err)
+{
+	OWNED(buf_clear) struct buf old = BUF_INIT;
+
+	if (file_read(fd, file, LIMIT_DOCUMENT, &old, NULL) == 0 &&
+	    bytes_equal(bytes_in(&old), text))
+		return 0;
+	return durable_write(fd, file, text, 0644, DURABLE_REPLACE, err);
+}
+
 static int edit_write(const struct edit *e, struct err *err)
 {
 	OWNED(fd_closep) int fd = edit_directory(e, err);
@@ -284,7 +295,7 @@ static int edit_write(const struct edit *e, struct err *err)
 
 	for (size_t i = 0; rc == 0 && i < e->n; i++) {
 		snprintf(file, sizeof(file), "%s" SITE_SUFFIX, e->fresh + i * e->kind->size);
-		rc = durable_write(fd, file, bytes_in(&e->text[i]), 0644, DURABLE_REPLACE, err);
+		rc = text_write(fd, file, bytes_in(&e->text[i]), err);
 		if (rc < 0)
 			err_prefix(err, "%s/%s", e->kind->directory, file);
 	}
