@@ -9,6 +9,7 @@
 
 #include "bundler/collect_internal.h"
 #include "bundler/confirm.h"
+#include "bundler/decommission.h"
 #include "bundler/message.h"
 #include "bundler/registry.h"
 #include "core/base/own.h"
@@ -226,6 +227,18 @@ static int late_put(struct collect *c, const struct receipt *r, int64_t last_eve
 		      r->next_check);
 }
 
+/* wiped_put(...): as it was asked to, or by somebody there. */
+static int wiped_put(struct collect *c, const struct sender *from, const struct receipt *r,
+		     struct err *err)
+{
+	if (strcmp(from->state, "leaving") == 0)
+		return decommission_wiped(c->s, r->workstation, from->name, err);
+	return registry_eventf_many(c->s->db, err, "wiped", from->name,
+				    "%s says that it has wiped what it was entrusted with, and "
+				    "nobody asked it to: decommission it, or invite it anew",
+				    from->name);
+}
+
 static int receipt_record(struct collect *c, const struct sender *from, const struct receipt *r,
 			  const struct name *name, const struct digest *identity, struct err *err)
 {
@@ -236,6 +249,8 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 	rc = events_put(c, from, r, &last_event, err);
 	if (rc == 0)
 		rc = late ? late_put(c, r, last_event, err) : state_put(c, r, last_event, err);
+	if (rc == 0 && r->wiped)
+		rc = wiped_put(c, from, r, err);
 	if (rc == 0)
 		rc = seen_add(c, r, name, identity, err);
 	if (rc == 0)
@@ -291,6 +306,9 @@ static int receipt_judge(struct collect *c, const struct sender *from, const str
 		return record_refuse(c, from, "foreign", ret, err,
 				     "%s signed a receipt that names another workstation",
 				     from->name);
+	/* The last receipt of a decommissioned one comes by every way that it was sent. */
+	if (strcmp(from->state, "decommissioned") == 0 && r->sequence <= (uint64_t)from->last)
+		return receipt_old(c, from, r, name, identity, ret, err);
 	if (!record_believes(from))
 		return record_refuse(c, from, from->state, ret, err,
 				     "%s still sends receipts under the id %.8s, which was %s",

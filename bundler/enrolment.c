@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bundler/activation.h"
+#include "bundler/keystore.h"
 #include "bundler/registry.h"
 #include "bundler/site_internal.h"
 #include "core/base/clock.h"
@@ -496,25 +498,43 @@ int enrolment_refuse(struct site *s, const char *id_prefix, struct err *err)
 	return db_run(s->db, err, "DELETE FROM held_request WHERE id = ?1", "t", h.id);
 }
 
+/* machine_revoke(s, name, err): 1 when one was enrolled.  What its users held there is to be
+ * rotated, and nobody is active on it any more. */
+static int machine_revoke(struct site *s, const char *name, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	char id[WORKSTATION_ID + 1];
+	int rc;
+
+	rc = db_query(s->db,
+		      "SELECT id FROM workstation WHERE name = ?1"
+		      " AND state IN ('enrolled', 'leaving')",
+		      &st, err);
+	if (rc == 0)
+		rc = db_bind(st, err, "t", name);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc != 1)
+		return rc;
+	snprintf(id, sizeof(id), "%s", db_text(st, 0));
+	db_done(&st);
+	rc = activation_end(s, id, err);
+	if (rc == 0)
+		rc = keystore_lost(s, id, name, err);
+	if (rc == 0)
+		rc = db_run(s->db, err, "UPDATE workstation SET state = 'revoked' WHERE id = ?1",
+			    "t", id);
+	return rc < 0 ? rc : 1;
+}
+
 static int revoke_now(struct site *s, const char *name, struct err *err)
 {
-	int found = 0, rc;
+	int found = machine_revoke(s, name, err), rc;
 
-	rc = db_run(s->db, err,
-		    "DELETE FROM activation WHERE id IN (SELECT id FROM workstation WHERE name = ?1"
-		    " AND state IN ('enrolled', 'leaving'))",
-		    "t", name);
-	if (rc == 0)
-		rc = db_run(s->db, err,
-			    "UPDATE workstation SET state = 'revoked' WHERE name = ?1"
-			    " AND state IN ('enrolled', 'leaving')",
-			    "t", name);
-	if (rc == 0) {
-		found = sqlite3_changes(db_handle(s->db));
-		rc =
-		    db_run(s->db, err, "DELETE FROM invitation WHERE name = ?1 AND used_by IS NULL",
-			   "t", name);
-	}
+	if (found < 0)
+		return found;
+	rc = db_run(s->db, err, "DELETE FROM invitation WHERE name = ?1 AND used_by IS NULL", "t",
+		    name);
 	if (rc == 0 && found + sqlite3_changes(db_handle(s->db)) == 0)
 		return err_set(err, RC_USAGE,
 			       "no workstation called %s is enrolled or invited: satchel "

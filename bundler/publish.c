@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bundler/compile.h"
+#include "bundler/decommission.h"
 #include "bundler/people.h"
 #include "bundler/publish_internal.h"
 #include "core/base/clock.h"
@@ -160,7 +161,9 @@ static void step_commit(struct run *r, int (*step)(struct run *r, struct err *er
 
 static int beat_step(struct run *r, struct err *err)
 {
-	return publish_beat(r->s, 0, err);
+	int rc = decommission_sweep(r->s, err);
+
+	return rc < 0 ? rc : publish_beat(r->s, 0, err);
 }
 
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundler/decommission.h"
 #include "bundler/publish_internal.h"
 #include "bundler/registry.h"
 #include "core/base/clock.h"
@@ -144,10 +145,14 @@ static int workstations_load(struct beating *b, struct err *err)
 	int rc = db_query(b->s->db,
 			  "SELECT w.id, p.epoch, p.generation, p.manifest, r.sequence"
 			  " FROM workstation w LEFT JOIN private p ON p.id = w.id"
-			  " LEFT JOIN receipt r ON r.id = w.id WHERE w.state = 'enrolled'"
-			  " ORDER BY w.id",
+			  " LEFT JOIN receipt r ON r.id = w.id"
+			  " WHERE w.state IN ('enrolled', 'leaving')"
+			  " OR (w.state = 'decommissioned' AND r.recorded > ?1) ORDER BY w.id",
 			  &st, err);
 
+	if (rc == 0)
+		rc = db_bind(st, err, "i",
+			     b->beat.issued - (int64_t)DECOMMISSION_LISTED_DAYS * 86400);
 	while (rc == 0 && (rc = db_step(b->s->db, st, err)) > 0)
 		rc = workstation_add(b, st, err);
 	return rc < 0 ? rc : workstations_sort(b, err);

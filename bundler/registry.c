@@ -44,7 +44,7 @@ static const char registry_schema_sql[] =
     "CREATE TABLE workstation(id TEXT PRIMARY KEY, name TEXT NOT NULL, sign BLOB NOT NULL,"
     " sign_number INTEGER NOT NULL, seal BLOB NOT NULL, seal_number INTEGER NOT NULL,"
     " state TEXT NOT NULL CHECK(state IN ('enrolled', 'leaving', 'decommissioned', 'replaced',"
-    " 'revoked')), enrolled INTEGER NOT NULL, inputs BLOB, policy BLOB) STRICT, WITHOUT ROWID;"
+    " 'revoked', 'removed')), enrolled INTEGER NOT NULL, inputs BLOB, policy BLOB) STRICT, WITHOUT ROWID;"
     "CREATE UNIQUE INDEX workstation_enrolled ON workstation(name)"
     " WHERE state IN ('enrolled', 'leaving');"
     "CREATE INDEX workstation_name ON workstation(name, enrolled);"

@@ -241,6 +241,7 @@ int site_policy_set(struct site *s, const char *name, const struct site_value *l
 int site_set(struct site *s, const struct site_value *list, size_t n, struct err *err);
 
 /** Removals: RC_USAGE when there is none; RC_CONFLICT with the list when others refer to it. */
+int site_workstation_remove(struct site *s, const char *name, struct err *err);
 int site_group_remove(struct site *s, const char *name, struct err *err);
 int site_user_remove(struct site *s, const char *email, struct err *err);
 int site_licence_remove(struct site *s, const char *name, struct err *err);

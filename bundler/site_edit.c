@@ -421,6 +421,11 @@ int site_channel_remove(struct site *s, const char *name, struct err *err)
 	return element_remove(s, &site_channel_kind, name, err);
 }
 
+int site_workstation_remove(struct site *s, const char *name, struct err *err)
+{
+	return element_remove(s, &site_workstation_kind, name, err);
+}
+
 int site_group_remove(struct site *s, const char *name, struct err *err)
 {
 	return element_remove(s, &site_group_kind, name, err);

@@ -114,6 +114,8 @@ COMMAND(workstation_set);
 COMMAND(workstation_approve);
 COMMAND(workstation_refuse);
 COMMAND(workstation_revoke);
+COMMAND(workstation_decommission);
+COMMAND(workstation_remove);
 COMMAND(group_add);
 COMMAND(group_set);
 COMMAND(group_list);

@@ -108,6 +108,9 @@ static const struct option_row workstation_options[] = {
 static const struct option_row approve_options[] = {
     {"name", 0, "NAME", "the name it gets (default: what it calls itself)", false},
 };
+static const struct option_row decommission_options[] = {
+    {"lost", 0, NULL, "it will never be seen again: believe it no more, mark its keys", false},
+};
 static const struct option_row code_options[] = {
     {"uses", 0, "N", "good for so many workstations (default: 1)", false},
     {"days", 0, "N", "good for so many days (default: 14)", false},
@@ -225,6 +228,11 @@ const struct command commands[] = {
     {"workstation revoke", SIDE_SERVER, "NAME",
      "believe a workstation no longer, and seal nothing more to it", NO_OPTIONS, 1, 1,
      cmd_workstation_revoke},
+    {"workstation decommission", SIDE_SERVER, "NAME [--lost]",
+     "have a workstation wipe what it was entrusted with, and say so",
+     OPTIONS(decommission_options), 1, 1, cmd_workstation_decommission},
+    {"workstation remove", SIDE_SERVER, "NAME", "forget a workstation that is enrolled no more",
+     NO_OPTIONS, 1, 1, cmd_workstation_remove},
     {"group add", SIDE_SERVER, "NAME [--parent GROUP] [--policy POLICY] [--key KEY]...",
      "a group of users, who get the same", OPTIONS(group_options), 1, 1, cmd_group_add},
     {"group set", SIDE_SERVER, "NAME [--parent GROUP] [--policy POLICY] [--key KEY]...",

@@ -17,7 +17,7 @@ static void setup(void)
 
 	server_make();
 	s = server_open(SITE_LOCK);
-	must(site_users_write(s, users, 2, &err));
+	must(site_users_write(s, users, 2, 0, &err));
 }
 
 TestSuite(activation, .init = setup, .fini = server_teardown);

@@ -23,7 +23,7 @@ static void setup(void)
 	s = server_open(SITE_LOCK);
 	must(site_group_write(s, &groups[0], &err));
 	must(site_group_write(s, &groups[1], &err));
-	must(site_users_write(s, users, 2, &err));
+	must(site_users_write(s, users, 2, 0, &err));
 }
 
 TestSuite(message, .init = setup, .fini = server_teardown);
