@@ -120,7 +120,8 @@ static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 	rc = station_channels(s, channel_add, r, err);
 	if (rc == 0)
 		rc = handout_users(s, user_add, r, err);
-	if (rc == 0 && station_policy(s, &policy, NULL) == 0) /* told already when it cannot be */
+	/* Told already when it cannot be followed, or not as a whole. */
+	if (rc == 0 && station_policy(s, &policy, NULL) == 0 && !policy.local_refused)
 		r->policy = policy.digest;
 	if (rc == 0)
 		rc = station_events(s, false, event_add, r, err);

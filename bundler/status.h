@@ -33,6 +33,7 @@ struct status_workstation {
 	size_t users;
 	int64_t heard;    /* seconds since 1970, 0: never */
 	uint64_t receipt; /* sequence */
+	bool by_code;     /* it was read aloud: satchel confirm */
 	char version[32];
 };
 /** status_workstations(s, each, arg, err): ascending by name. */

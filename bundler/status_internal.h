@@ -53,7 +53,8 @@ struct standing {
 	char id[WORKSTATION_ID + 1];
 	int64_t enrolled;
 	struct private_standing private;
-	uint64_t receipt; /* sequence; 0: none, so it is a code that says what follows */
+	uint64_t receipt; /* sequence */
+	bool by_code;     /* it was a confirmation code that said what follows */
 	int64_t heard;    /* 0: neither receipt nor code yet, and nothing below either */
 	char version[32];
 	struct digest policy_wanted, policy; /* in force; wanted zero: not known */

@@ -11,21 +11,19 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-#define IS_MEMBER(w) w ".state IN ('enrolled', 'leaving')"
-#define IS_FORMER(w) w ".state IN ('decommissioned', 'revoked')"
+#define MEMBER "('enrolled', 'leaving')"
+#define FORMER "('decommissioned', 'revoked')"
 
 /* The newest machine of a name; one that has ended is shown as long as nobody took its place. */
 static const char enrolled_sql[] =
-    "SELECT w.name, w.id, w.state, w.enrolled, max(ifnull(r.sequence, 0), ifnull(k.sequence, 0)),"
-    " r.version, r.policy, " PRIVATE_COLUMNS
-    " FROM workstation w LEFT JOIN private p ON p.id = w.id LEFT JOIN confirmation k ON k.id = w.id"
+    "SELECT w.name, w.id, w.state, w.enrolled, r.sequence, r.version, r.policy, w.policy,"
+    " k.sequence, " PRIVATE_COLUMNS " FROM workstation w LEFT JOIN private p ON p.id = w.id"
     " LEFT JOIN outbox o ON o.path = p.path LEFT JOIN receipt r ON r.id = w.id"
-    " WHERE " IS_MEMBER("w") " OR (" IS_FORMER(
-	"w") " AND NOT EXISTS (SELECT 1 FROM workstation"
-	     " x WHERE x.name = w.name AND x.id <> w.id AND (" IS_MEMBER(
-		 "x") " OR"
-		      " (" IS_FORMER("x") " AND (x.enrolled, x.id) > (w.enrolled, w.id)))))"
-					  " ORDER BY w.name";
+    " LEFT JOIN confirmation k ON k.id = w.id"
+    " WHERE w.state IN " MEMBER " OR (w.state IN " FORMER " AND NOT EXISTS"
+    " (SELECT 1 FROM workstation x WHERE x.name = w.name AND x.id <> w.id AND"
+    " (x.state IN " MEMBER " OR (x.state IN " FORMER
+    " AND (x.enrolled, x.id) > (w.enrolled, w.id))))) ORDER BY w.name";
 static const char held_sql[] =
     "SELECT w.name, c.channel, c.epoch, c.generation, c.tree, c.result, c.reason, c.deviations,"
     " c.drift FROM workstation w JOIN receipt_channel c ON c.id = w.id"
@@ -33,6 +31,9 @@ static const char held_sql[] =
 static const char handed_sql[] =
     "SELECT w.name, u.email, u.account, u.result, u.reason FROM workstation w"
     " JOIN receipt_user u ON u.id = w.id WHERE w.state = 'enrolled' ORDER BY w.name, u.email";
+static const char active_sql[] =
+    "SELECT w.name, a.email FROM workstation w JOIN activation a ON a.id = w.id"
+    " WHERE w.state = 'enrolled' AND a.state = 'active' ORDER BY w.name, a.email";
 static const char invited_sql[] = "SELECT name, max(expires) FROM invitation"
 				  " WHERE used_by IS NULL AND expires > ?1 GROUP BY name"
 				  " ORDER BY name";
@@ -45,14 +46,17 @@ struct reading {
 	int64_t now;
 	int64_t beat_posted;
 	struct changed changed;
+	struct people *people; /* owned */
 	struct wanted *latest; /* owned; parallel to s->channel */
-	struct rows enrolled, held, handed, invited;
+	struct rows enrolled, held, handed, active, invited;
 	size_t document; /* next of s->workstation */
 	/* Scratch of the workstation in hand, owned. */
 	struct held *helds;
 	size_t helds_n, helds_cap;
 	struct status_handed *handeds;
 	size_t handeds_n, handeds_cap;
+	const struct site_user **who; /* entitled users who are active there */
+	size_t who_n, who_cap;
 	struct reasons reasons;
 	const struct site_channel **channel;
 	const struct wanted **wanted;
@@ -64,7 +68,10 @@ static void reading_clear(struct reading *r)
 	db_done(&r->enrolled.st);
 	db_done(&r->held.st);
 	db_done(&r->handed.st);
+	db_done(&r->active.st);
 	db_done(&r->invited.st);
+	people_freep(&r->people);
+	free(r->who);
 	changed_clear(&r->changed);
 	free(r->latest);
 	free(r->helds);
@@ -118,6 +125,10 @@ static int reading_open(struct reading *r, struct err *err)
 		rc = rows_open(r->s->db, &r->held, held_sql, r->now, err);
 	if (rc == 0)
 		rc = rows_open(r->s->db, &r->handed, handed_sql, r->now, err);
+	if (rc == 0)
+		rc = people_new(r->s, &r->people, err);
+	if (rc == 0)
+		rc = rows_open(r->s->db, &r->active, active_sql, r->now, err);
 	if (rc == 0)
 		rc = rows_open(r->s->db, &r->invited, invited_sql, r->now, err);
 	return rc;
@@ -218,10 +229,45 @@ static int enrolled_read(struct reading *r, struct standing *in, struct err *err
 	in->receipt = (uint64_t)db_i64(st, 4);
 	snprintf(in->version, sizeof(in->version), "%s", db_text(st, 5));
 	in->private.compiled = !changed_has(&r->changed, in->id);
+	if ((uint64_t)db_i64(st, 8) > in->receipt) {
+		in->receipt = (uint64_t)db_i64(st, 8);
+		in->by_code = true;
+	}
 	if ((db_bytes(st, 6).n > 0 && !db_digest(st, 6, &in->policy)) ||
-	    !private_standing_read(st, 7, r->beat_posted, &in->private, &in->heard))
+	    (db_bytes(st, 7).n > 0 && !db_digest(st, 7, &in->policy_wanted)) ||
+	    !private_standing_read(st, 9, r->beat_posted, &in->private, &in->heard))
 		return err_set(err, RC_STATE, "the registry is damaged: workstation %s", in->name);
 	return 0;
+}
+
+static int active_read(struct reading *r, const char *name, struct err *err)
+{
+	int rc = 0;
+
+	r->who_n = 0;
+	while (rc == 0 && rows_at(&r->active, name)) {
+		const struct site_user *u = site_user(r->s, db_text(r->active.st, 1));
+
+		if (u != NULL && people_entitled(r->s, u, r->now, NULL)) {
+			rc = rows_room(&r->who, r->who_n, &r->who_cap, sizeof(*r->who), err);
+			if (rc == 0)
+				r->who[r->who_n++] = u;
+		}
+		if (rc == 0)
+			rc = rows_step(r->s->db, &r->active, err);
+	}
+	return rc;
+}
+
+/* subscribes(r, w, c): as compile_subscribes says it of the private channel. */
+static bool subscribes(const struct reading *r, const struct site_workstation *w,
+		       const struct site_channel *c)
+{
+	bool given = site_subscribes(w, c);
+
+	for (size_t i = 0; !given && i < r->who_n; i++)
+		given = people_gives(r->people, r->who[i], c);
+	return given;
 }
 
 static void subscribed_read(struct reading *r, struct standing *in)
@@ -230,7 +276,7 @@ static void subscribed_read(struct reading *r, struct standing *in)
 	const struct site_workstation *w = site_workstation_or(r->s, in->name, &spare);
 
 	for (size_t i = 0; i < r->s->channels; i++) {
-		if (!site_subscribes(w, &r->s->channel[i]))
+		if (!subscribes(r, w, &r->s->channel[i]))
 			continue;
 		r->channel[in->channels] = &r->s->channel[i];
 		r->wanted[in->channels++] = &r->latest[i];
@@ -244,6 +290,7 @@ static int standing_read(struct reading *r, struct standing *in, struct err *err
 {
 	int rc = 0;
 
+	r->who_n = 0;
 	if (r->document < r->s->workstations &&
 	    strcmp(r->s->workstation[r->document].name, in->name) == 0)
 		r->document++;
@@ -253,6 +300,8 @@ static int standing_read(struct reading *r, struct standing *in, struct err *err
 			rc = helds_read(r, in, err);
 		if (rc == 0)
 			rc = handeds_read(r, in, err);
+		if (rc == 0)
+			rc = active_read(r, in->name, err);
 		if (rc == 0)
 			rc = rows_step(r->s->db, &r->enrolled, err);
 	}

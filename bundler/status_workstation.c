@@ -178,17 +178,20 @@ static void judge_users(const struct standing *in, struct reasons *l)
 	}
 }
 
-/* The policy that is in force is a digest; it can be wrong only of the generation that is held. */
+/* A receipt has the digest of the policy that is in force, or none when it is not followed, or not
+ * as a whole.  It can be wrong only of the generation that is held; and a code says nothing of it.
+ */
 static void judge_policy(const struct standing *in, struct reasons *l)
 {
 	const struct private_standing *p = &in->private;
 
-	if (in->heard > 0 && p->compiled && p->epoch == p->wanted.epoch &&
+	if (in->heard > 0 && !in->by_code && p->compiled && p->epoch == p->wanted.epoch &&
 	    p->generation == p->wanted.generation && !digest_is_zero(&in->policy_wanted) &&
 	    !digest_equal(&in->policy, &in->policy_wanted))
 		because(l, RULE_W_POLICY, in->name,
-			digest_is_zero(&in->policy) ? "has its policy, and follows none"
-						    : "has its policy, and follows another one");
+			digest_is_zero(&in->policy)
+			    ? "has its policy, and does not follow all of it"
+			    : "has its policy, and follows another one");
 }
 
 static void judge_first(const struct standing *in, struct reasons *l)
@@ -274,6 +277,7 @@ void status_judge_workstation(const struct standing *in, int64_t now, int64_t si
 	snprintf(ret->version, sizeof(ret->version), "%s", in->version);
 	ret->heard = in->heard;
 	ret->receipt = in->receipt;
+	ret->by_code = in->by_code;
 	ret->channels = 0;
 	judge_state(in, now, silent, l, ret);
 	ret->colour = rule_rows[l->n > 0 ? l->item[0].rule : RULE_W_GREEN].colour;

@@ -20,6 +20,7 @@ static void workstation_json(struct json *j, const struct status_workstation *w)
 	reasons_json(j, w->reasons, w->name);
 	json_time(j, "heard", w->heard);
 	json_u64(j, "receipt", w->receipt);
+	json_bool(j, "by_code", w->by_code);
 	json_text(j, "version", w->version);
 	json_open(j, "channels", '[');
 	for (size_t i = 0; i < w->channels; i++) {
@@ -53,8 +54,10 @@ static void workstation_full(struct roll *l, const struct status_workstation *w)
 	printf("workstation %s\n  id         %s\n  colour     %s\n", w->name,
 	       w->id[0] != '\0' ? w->id : "-", word);
 	reasons_text(w->reasons, w->name);
-	printf("  heard      %s (receipt %llu%s%s)\n", heard, (unsigned long long)w->receipt,
-	       w->version[0] != '\0' ? ", satchel " : "", w->version);
+	printf("  heard      %s (%s %llu%s%s)\n", heard,
+	       w->by_code ? "confirmation code of receipt" : "receipt",
+	       (unsigned long long)w->receipt, w->version[0] != '\0' ? ", satchel " : "",
+	       w->version);
 	for (size_t i = 0; i < w->channels; i++)
 		printf("  channel    %s: holds %llu, wanted %llu%s\n", w->channel[i].name,
 		       (unsigned long long)w->channel[i].held,

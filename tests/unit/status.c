@@ -1,7 +1,6 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "bundler/carried.h"
 #include "bundler/collect.h"
 #include "bundler/compile.h"
 #include "bundler/enrolment.h"
@@ -128,17 +127,23 @@ static void channel(struct site *s, const char *name, const char *who)
 	must(site_channel_write(s, &c, &err));
 }
 
-static struct digest private_tree(struct site *s, const char *id)
+/* holds(s, m, r): the receipt says that the private channel is the latest, and its policy followed.
+ */
+static void holds(struct site *s, const struct machine *m, struct receipt *r)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	struct digest d;
 	struct err err = {0};
 
-	must(db_query(s->db, "SELECT tree FROM private WHERE id = ?1", &st, &err));
-	must(db_bind(st, &err, "t", id));
+	must(db_query(s->db,
+		      "SELECT p.generation, p.tree, w.policy FROM private p JOIN workstation w"
+		      " ON w.id = p.id WHERE p.id = ?1",
+		      &st, &err));
+	must(db_bind(st, &err, "t", m->id));
 	cr_assert_eq(db_step(s->db, st, &err), 1);
-	cr_assert(db_digest(st, 0, &d));
-	return d;
+	r->private_epoch = 1;
+	r->private_generation = (uint64_t)db_i64(st, 0);
+	cr_assert(db_digest(st, 1, &r->private_tree));
+	cr_assert(db_digest(st, 2, &r->policy));
 }
 
 Test(status, follows_a_change_from_red_over_orange_to_green)
@@ -167,14 +172,14 @@ Test(status, follows_a_change_from_red_over_orange_to_green)
 	cr_assert_eq(f.w[1].channels, 0, "till subscribes to nothing");
 
 	r = machine_receipt(s, &m, 1);
-	r.private_epoch = r.private_generation = 1;
-	r.private_tree = private_tree(s, m.id);
+	holds(s, &m, &r);
 	r.channel = &c;
 	r.channels = 1;
 	receipt_post(s, &m, &r, path);
 	must(collect_site(s, &counts, &err));
 	f = all(s);
 	cr_assert_eq(f.w[0].colour, COLOUR_GREEN, "%s", f.w[0].reason);
+	cr_assert_not(f.w[0].by_code);
 	cr_assert_eq(f.w[0].receipt, 1);
 	cr_assert_eq(f.w[0].heard, SERVER_NOW);
 	cr_assert_str_eq(f.w[0].version, "0.1.0");
@@ -275,18 +280,14 @@ static void people(struct site *s)
 	must(site_group_write(s, &inner, &err));
 }
 
-/* compiled(s): private channels made, posted and named by a beat, with these users on ${m}. */
-static void compiled(struct site *s, const struct machine *m, const char *const *email, size_t n)
+/* compiled(s): private channels made, posted and named by a beat. */
+static void compiled(struct site *s)
 {
 	uint64_t number = 0;
-	int64_t generation_now;
 	struct err err = {0};
 
-	must(enrolment_compile(s, false, &number, &err));
+	must(compile_site(s, 0, &number, &err));
 	must(db_exec(s->db, "UPDATE outbox SET posted = 1800000000 WHERE posted = 0", &err));
-	must(db_int(s->db, &err, &generation_now, "SELECT generation FROM private WHERE id = ?1",
-		    "t", m->id));
-	must(carried_record(s->db, m->id, 1, (uint64_t)generation_now, email, n, &err));
 }
 
 static void confirmed(struct site *s, const struct machine *m, uint64_t sequence,
@@ -295,14 +296,9 @@ static void confirmed(struct site *s, const struct machine *m, uint64_t sequence
 	struct receipt r = machine_receipt(s, m, sequence);
 	struct collect_counts counts;
 	char path[DEPOT_NAME];
-	int64_t number = 0;
 	struct err err = {0};
 
-	must(db_int(s->db, &err, &number, "SELECT generation FROM private WHERE id = ?1", "t",
-		    m->id));
-	r.private_epoch = 1;
-	r.private_generation = (uint64_t)number;
-	r.private_tree = private_tree(s, m->id);
+	holds(s, m, &r);
 	r.user = user;
 	r.users = n;
 	receipt_post(s, m, &r, path);
@@ -331,9 +327,8 @@ Test(status, follows_a_user_from_grey_over_blue_to_green_and_out_again)
 	person(s, eva, "desk", "office");
 	cr_assert_eq(users(s).u[0].colour, COLOUR_BLUE);
 	activate(s, &m, eva);
-	must(db_exec(s->db, "UPDATE workstation SET inputs = NULL", &err));
 	cr_assert_eq(users(s).u[0].colour, COLOUR_RED);
-	compiled(s, &m, &eva, 1);
+	compiled(s);
 	f = users(s);
 	cr_assert_eq(f.u[0].colour, COLOUR_ORANGE, "%s", f.u[0].reason);
 	cr_assert_str_eq(f.place[0][0].state, "pending");
@@ -347,13 +342,13 @@ Test(status, follows_a_user_from_grey_over_blue_to_green_and_out_again)
 
 	/* Deleted with its activations: what was carried is still known. */
 	must(site_user_remove(s, eva, &err));
-	must(db_exec(s->db, "DELETE FROM activation; UPDATE workstation SET inputs = NULL", &err));
+	must(db_exec(s->db, "DELETE FROM activation", &err));
 	f = users(s);
 	cr_assert_eq(f.n, 1);
 	cr_assert_eq(f.u[0].colour, COLOUR_RED);
 	cr_assert(f.u[0].deleted);
 	cr_assert_str_eq(f.email[0], eva);
-	compiled(s, &m, NULL, 0);
+	compiled(s);
 	f = users(s);
 	cr_assert_eq(f.u[0].colour, COLOUR_ORANGE, "%s", f.u[0].reason);
 	confirmed(s, &m, 2, NULL, 0);
@@ -388,7 +383,7 @@ Test(status, shows_purple_for_keys_that_the_rest_of_the_group_has_not)
 	enrol(s, &m, "kiosk");
 	beat(s, SERVER_NOW);
 	activate(s, &m, eva);
-	compiled(s, &m, &eva, 1);
+	compiled(s);
 	confirmed(s, &m, 1, &there, 1);
 	f = users(s);
 	cr_assert_eq(f.u[0].colour, COLOUR_PURPLE, "%s", f.u[0].reason);

@@ -300,7 +300,7 @@ Test(status_workstation, is_red_when_it_follows_another_policy_than_it_holds)
 {
 	in.policy_wanted = (struct digest){{7}};
 	cr_assert_eq(judged(), COLOUR_RED);
-	reason_has("follows none");
+	reason_has("does not follow all of it");
 	in.policy = (struct digest){{8}};
 	cr_assert_eq(judged(), COLOUR_RED);
 	reason_has("follows another one");
@@ -326,10 +326,12 @@ Test(status_workstation, tells_a_rollback_from_a_failure)
 	cr_assert_eq(ruled(), RULE_W_REFUSED);
 }
 
-Test(status_workstation, believes_a_confirmation_code_as_a_receipt_without_a_number)
+Test(status_workstation, believes_a_confirmation_code_as_a_receipt)
 {
-	in.receipt = 0;
-	cr_assert_eq(judged(), COLOUR_GREEN);
+	in.by_code = true;
+	in.policy_wanted = (struct digest){{7}};
+	cr_assert_eq(judged(), COLOUR_GREEN, "which says nothing of the policy");
+	cr_assert(w.by_code);
 	in.heard = 0;
 	cr_assert_eq(judged_at(1000), COLOUR_BLUE);
 }
