@@ -192,7 +192,7 @@ static int finish(int rc, struct err *err, struct term *term)
 	/* What was told while it happened needs no second telling. */
 	if (rc < 0 && err->text[0] != '\0' && !term_warned(term, err->text)) {
 		err_escape(shown, sizeof(shown), err->text);
-		fprintf(stderr, "satchel: %s\n", shown);
+		fprintf(stderr, "%s%s\n", term_begin(term, '3'), shown);
 	}
 	return rc_status(rc);
 }

@@ -10,8 +10,10 @@
 #include "cli/server.h"
 #include "cli/station.h"
 #include "cli/term.h"
+#include "cli/watch.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "watcher/control.h"
 
 #define FILE_MAX    LIMIT_YAML_SCALAR /* bytes of a message that comes from a file */
 #define LIST_MAX    50
@@ -389,7 +391,9 @@ int cmd_messages(struct cli *cli, const struct args *args, struct err *err)
 	bool server;
 	int rc = cli_on_server(cli, &server, err);
 
-	if (rc < 0)
-		return rc;
+	if (rc == 0 && !server && args->rest_n == 0)
+		rc = watch_ask(cli, server, CONTROL_MESSAGES, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	return server ? server_messages(cli, args, err) : station_messages(cli, args, err);
 }

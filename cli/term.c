@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -97,6 +98,26 @@ bool term_warned(const struct term *t, const char *text)
 	return false;
 }
 
+const char *term_begin(const struct term *t, char priority)
+{
+	static const char *const words[] = {"<0>", "<1>", "<2>", "<3>", "<4>", "<5>", "<6>", "<7>"};
+
+	return t->journal ? words[(priority - '0') & 7] : "satchel: ";
+}
+
+/* JOURNAL_STREAM is device and inode of the socket that the journal reads. */
+static bool stderr_is_journal(void)
+{
+	const char *said = getenv("JOURNAL_STREAM");
+	char mine[64];
+	struct stat st;
+
+	if (said == NULL || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(mine, sizeof(mine), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(said, mine) == 0;
+}
+
 static void term_line(struct say *say, enum say_level level, const char *text)
 {
 	struct term *t = (struct term *)say;
@@ -108,7 +129,14 @@ static void term_line(struct say *say, enum say_level level, const char *text)
 	if (level == SAY_WARNING)
 		t->warned[t->warnings++ % ARRAY_LEN(t->warned)] = text_hash(text);
 	err_escape(shown, sizeof(shown), text);
-	fprintf(stderr, "satchel: %s%s\n", level == SAY_WARNING ? "warning: " : "", shown);
+	if (t->journal)
+		fprintf(stderr, "%s%s\n",
+			term_begin(t, level == SAY_WARNING ? '4'
+				      : level == SAY_INFO  ? '6'
+							   : '7'),
+			shown);
+	else
+		fprintf(stderr, "satchel: %s%s\n", level == SAY_WARNING ? "warning: " : "", shown);
 }
 
 static void draw(struct term *t, uint64_t done, uint64_t total, uint64_t items,
@@ -169,6 +197,7 @@ void term_init(struct term *t, bool quiet, bool verbose)
 	*t = (struct term){.quiet = quiet, .verbose = verbose};
 	t->say.line = term_line;
 	t->say.progress = term_progress;
+	t->journal = stderr_is_journal();
 	t->live = able && isatty(STDERR_FILENO);
 	t->colour_out =
 	    able && isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');

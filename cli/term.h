@@ -17,7 +17,8 @@ struct term {
 	bool live;       /* stderr is a terminal: a progress line may be drawn and redrawn */
 	bool colour_out; /* stdout is a terminal and NO_COLOR is not set */
 	bool quiet, verbose;
-	bool drawn; /* a progress line stands there */
+	bool journal; /* stderr is the journal: lines begin with their priority, sd-daemon(3) */
+	bool drawn;   /* a progress line stands there */
 	char phase[64];
 	int64_t began_ms, last_ms; /* of the phase; of the last redraw */
 	uint64_t warned[32];       /* hashes of the latest warnings */
@@ -25,6 +26,8 @@ struct term {
 };
 
 void term_init(struct term *t, bool quiet, bool verbose);
+/** term_begin(t, priority): what stands before a line on stderr: "satchel: ", or "<4>". */
+const char *term_begin(const struct term *t, char priority);
 /** term_line_end(t): remove the progress line, so that something else can be printed. */
 void term_line_end(struct term *t);
 /** term_warned(t, text): was this very sentence a warning of this run? */

@@ -1,17 +1,22 @@
 /*
  * What a workstation's watcher does when it is time.
  */
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "applier/follow.h"
+#include "applier/messages.h"
 #include "applier/outbox.h"
+#include "applier/policy.h"
 #include "applier/sync.h"
 #include "cli/station.h"
 #include "cli/term.h"
 #include "cli/watch.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
+#include "watcher/control.h"
 
 int watch_station_who(struct watch_who *w, struct err *err)
 {
@@ -37,10 +42,15 @@ int watch_station_who(struct watch_who *w, struct err *err)
 	return 0;
 }
 
+/* After a run, so that what it brought counts already. */
 static void plan_fill(struct station *s, struct plan *plan)
 {
-	plan->interval_ms = PLAN_MINUTES * 60000;
-	plan->jitter = PLAN_JITTER;
+	OWNED(station_policy_clear) struct station_policy policy = {0};
+	const struct policy_settings *set = &policy.effective.policy.settings;
+
+	station_policy(s, &policy, NULL); /* on failure what satchel does by itself */
+	plan->interval_ms = (int64_t)set->sync_minutes * 60000;
+	plan->jitter = (unsigned)set->jitter_percent;
 	plan->sticks = s->sticks;
 	for (size_t i = 0; i < s->depots; i++)
 		if (plan_add(plan, PLACE_DEPOT, s->depot[i], "", NULL) < 0)
@@ -153,6 +163,15 @@ static int station_sync(struct station *s, const struct run_order *o, struct say
 	return rc;
 }
 
+/* As the configuration has it: the run itself left out depots and took in others. */
+static void plan_read(struct cli *cli, struct say *say, struct plan *plan)
+{
+	OWNED(station_freep) struct station *s = NULL;
+
+	if (station_open(cli->station, 0, say, &s, NULL) == 0)
+		plan_fill(s, plan);
+}
+
 static void sync_run(struct cli *cli, const struct run_order *o, struct say *say, struct plan *plan,
 		     struct run_result *ret)
 {
@@ -161,8 +180,8 @@ static void sync_run(struct cli *cli, const struct run_order *o, struct say *say
 	int rc = station_open(cli->station, STATION_LOCK, say, &s, &err);
 
 	if (rc == 0) {
-		plan_fill(s, plan);
 		rc = station_sync(s, o, say, ret, &err);
+		plan_read(cli, say, plan);
 	}
 	s = station_free(s); /* a medium that hangs from here on holds no lock */
 	for (size_t i = 0; i < o->sticks; i++) {
@@ -220,6 +239,64 @@ int watch_search(const char *mount, const struct digest *site, char ret[4096], s
 	return err_set(err, worst, "%s holds no depot of this site", mount);
 }
 
+/* What the one who asks may see: the kernel said who that is. */
+static void reader_of(const struct people *people, uint32_t uid, struct message_reader *r)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	memset(r, 0, sizeof(*r));
+	r->all = uid == 0;
+	if (pw == NULL)
+		return;
+	snprintf(r->account, sizeof(r->account), "%s", pw->pw_name);
+	for (size_t i = 0; i < people->persons; i++)
+		if (strcmp(people->person[i].account, r->account) == 0)
+			memcpy(r->email, people->person[i].email, sizeof(r->email));
+}
+
+static int message_text(void *arg, const struct message_item *item, struct err *err)
+{
+	const struct message *m = item->message;
+	char when[CLOCK_TEXT + 1], shown[4 * 512];
+	struct buf *to = arg;
+	int rc;
+
+	clock_format(when, m->at);
+	err_escape(shown, sizeof(shown), m->subject);
+	rc = buf_printf(to, err, "%s  %s  %s  %s\n", m->id, when, m->kind, shown);
+	for (const char *p = m->text; rc == 0 && p != NULL && *p != '\0';) {
+		char line[512];
+		size_t n = strcspn(p, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)(n < 511 ? n : 511), p);
+		err_escape(shown, sizeof(shown), line);
+		rc = buf_printf(to, err, "    %s\n", shown);
+		p += n + (p[n] == '\n');
+	}
+	return rc < 0 || to->n < CONTROL_TEXT ? rc : err_set(err, RC_LIMIT, "and more");
+}
+
+static void messages_run(struct cli *cli, const struct run_order *o, struct say *say,
+			 struct buf *answer, struct run_result *ret)
+{
+	OWNED(station_freep) struct station *s = NULL;
+	OWNED(people_clear) struct people people = {0};
+	struct message_reader reader;
+	struct err err = {0};
+	int rc = station_open(cli->station, 0, say, &s, &err);
+
+	if (rc == 0)
+		rc = messages_open(s, &people, &reader, &err);
+	if (rc == 0) {
+		reader_of(&people, o->uid, &reader);
+		rc = messages_each(s, &people, &reader, message_text, answer, &err);
+	}
+	if (rc < 0 && rc != RC_LIMIT)
+		watch_failed(ret, &err);
+	else if (answer->n == 0)
+		watch_said(ret, "no message");
+}
+
 void watch_station(void *arg, const struct run_order *order, struct say *say, struct plan *plan,
 		   struct buf *answer, struct run_result *ret)
 {
@@ -227,7 +304,6 @@ void watch_station(void *arg, const struct run_order *order, struct say *say, st
 	OWNED(station_freep) struct station *s = NULL;
 	struct err err = {0};
 
-	(void)answer;
 	switch (order->what) {
 	case RUN_SYNC:
 		sync_run(w->cli, order, say, plan, ret);
@@ -242,7 +318,7 @@ void watch_station(void *arg, const struct run_order *order, struct say *say, st
 			plan_fill(s, plan);
 		return;
 	case RUN_MESSAGES:
-		watch_said(ret, "no messages");
+		messages_run(w->cli, order, say, answer, ret);
 		return;
 	}
 }

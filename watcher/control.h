@@ -20,6 +20,8 @@
 #define CONTROL_CLIENTS_OF_ONE 4
 /* How long somebody may take to say what they want. */
 #define CONTROL_LINE_MS 5000
+/* An answer that fits a socket, so that sending it never waits. */
+#define CONTROL_TEXT (64u << 10)
 /* What a client reads at most. */
 #define CONTROL_ANSWER (4u << 20)
 
