@@ -185,7 +185,8 @@ static int tell_news(struct watching *w, enum hint_what what)
 
 	if (what == HINT_CHANGED && now < w->told + QUIET_MS)
 		return 0;
-	w->told = now;
+	if (what == HINT_CHANGED)
+		w->told = now;
 	return tell(w, what);
 }
 

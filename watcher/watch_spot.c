@@ -103,8 +103,9 @@ static void spot_begins(struct watch *w, struct spot *s, enum spot_how how, int6
 	s->wait = 0;
 	if (spot_is_depot(s))
 		s->look_wanted = true;
-	else if (s->returned)
+	else if (s->returned || w->last_reasons != 0) /* it may have changed unseen */
 		s->hinted = s->hinted_first = now;
+	s->returned = s->returned && spot_is_depot(s);
 	if (how == HOW_POLLED)
 		spot_later(w, s, true, now);
 	spot_tell(w, s);

@@ -1,0 +1,320 @@
+/*
+ * The loop, with work that only writes down that it was asked for.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "scratch.h"
+#include "watcher/control.h"
+#include "watcher/watch.h"
+
+#define LONG 15000 /* milliseconds that nothing here should need */
+
+static char dir[SCRATCH_PATH];
+static pid_t watcher;
+
+/* What the work does; the child of the watcher reads it from files, so that tests can change it. */
+static bool told(const char *name)
+{
+	char path[2 * SCRATCH_PATH];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static void note(const char *before, const char *text, const char *after)
+{
+	char path[2 * SCRATCH_PATH];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/runs", dir);
+	f = fopen(path, "a");
+	fprintf(f, "%s%s%s", before, text, after);
+	fclose(f);
+}
+
+static void work(void *arg, const struct run_order *o, struct say *say, struct plan *plan,
+		 struct buf *answer, struct run_result *ret)
+{
+	char path[2 * SCRATCH_PATH], why[256];
+
+	(void)arg;
+	plan->interval_ms = told("soon") ? 300 : 3600000;
+	snprintf(path, sizeof(path), "%s/depot", dir);
+	plan_add(plan, PLACE_DEPOT, path, "", NULL);
+	snprintf(path, sizeof(path), "%s/tree", dir);
+	plan_add(plan, PLACE_SOURCE, path, "office", NULL);
+	if (o->what == RUN_MESSAGES)
+		buf_text(answer, "no message\n", NULL);
+	if (o->what != RUN_SYNC)
+		return;
+	run_reasons(why, sizeof(why), o->reasons);
+	for (size_t i = 0; i < o->channels; i++)
+		note("channel ", o->channel[i], " ");
+	note(o->cheap ? "cheap " : "full ", why, "\n");
+	if (told("hang"))
+		pause();
+	if (told("slow"))
+		usleep(400000);
+	if (told("busy"))
+		ret->rc = RC_BUSY;
+	else if (told("fail"))
+		ret->rc = RC_INCOMPLETE;
+	say_info(say, "at work");
+	snprintf(ret->text, sizeof(ret->text), "worked (%s)", why);
+}
+
+static void silent(struct say *say, enum say_level level, const char *text)
+{
+	char shown[1200];
+
+	snprintf(shown, sizeof(shown), "%d %s", (int)level, text);
+	note("said ", shown, "\n");
+}
+
+static void no_progress(struct say *say, const char *phase, uint64_t done, uint64_t total,
+			uint64_t items, uint64_t items_total)
+{
+}
+
+static void start(void)
+{
+	static const struct watch_times times = {.settle = 150,
+						 .settle_tree = 250,
+						 .settle_most = 2000,
+						 .answer = 2000,
+						 .poll_least = 100,
+						 .poll_most = 1000,
+						 .again_least = 200,
+						 .again_most = 1000,
+						 .silence = 700,
+						 .end = 1500,
+						 .asked = 100,
+						 .spread = 1000};
+	struct say say = {silent, no_progress};
+	struct watch_options o = {.work = {NULL, work},
+				  .state = dir,
+				  .control = dir,
+				  .words = "a test",
+				  .seed = 1,
+				  .times = &times,
+				  .say = &say};
+	struct err err = {0};
+
+	watcher = fork();
+	if (watcher == 0)
+		_exit(rc_status(watch_loop(&o, &err)));
+}
+
+static unsigned count(const char *pattern)
+{
+	char command[512];
+	FILE *p;
+	unsigned n = 0;
+
+	snprintf(command, sizeof(command), "grep -c '%s' '%s/runs' 2> /dev/null", pattern, dir);
+	p = popen(command, "r");
+	if (fscanf(p, "%u", &n) != 1)
+		n = 0;
+	pclose(p);
+	return n;
+}
+
+static bool comes_to(const char *pattern, unsigned n)
+{
+	int64_t until = clock_monotonic_ms() + LONG;
+
+	while (count(pattern) < n) {
+		if (clock_monotonic_ms() > until)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
+/* Nothing more for a while: longer than anything that settles here. */
+static unsigned at_rest(const char *pattern)
+{
+	unsigned n = count(pattern), again;
+
+	for (;;) {
+		usleep(700000);
+		again = count(pattern);
+		if (again == n)
+			return n;
+		n = again;
+	}
+}
+
+static void setup(void)
+{
+	scratch_make(dir);
+	scratch_run(dir, "mkdir -p depot/beats depot/trust tree; echo x > depot/beats/1-a.beat");
+}
+
+static int ended(void)
+{
+	int status = -1;
+	int64_t until = clock_monotonic_ms() + LONG;
+
+	while (waitpid(watcher, &status, WNOHANG) == 0) {
+		if (clock_monotonic_ms() > until)
+			return -2;
+		usleep(10000);
+	}
+	watcher = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void teardown(void)
+{
+	if (watcher > 0) {
+		kill(watcher, SIGKILL);
+		waitpid(watcher, NULL, 0);
+	}
+	scratch_remove(dir);
+}
+
+TestSuite(loop, .init = setup, .fini = teardown, .timeout = 60);
+
+Test(loop, runs_once_at_the_start_and_once_for_a_burst)
+{
+	start();
+	cr_assert(comes_to("^full start", 1));
+	cr_expect_eq(at_rest("^full\\|^cheap"), 1);
+	scratch_run(dir, "for i in 2 3 4 5 6 7 8 9; do echo x > depot/beats/$i-a.beat; done");
+	cr_assert(comes_to("^cheap news in a depot", 1));
+	cr_expect_eq(at_rest("^full\\|^cheap"), 2);
+	scratch_run(dir, "rm depot/beats/2-a.beat; echo y > depot/beats/.half; mkdir depot/other");
+	cr_expect_eq(at_rest("^full\\|^cheap"), 2,
+		     "what went away, and what is not whole, is no news");
+}
+
+Test(loop, publishes_a_tree_when_it_is_quiet_and_only_then)
+{
+	start();
+	cr_assert(comes_to("^full start", 1));
+	scratch_run(dir, "for i in 1 2 3 4 5 6 7 8; do echo $i > tree/file; sleep 0.1; done");
+	cr_expect_eq(count("channel office"), 0);
+	cr_assert(comes_to("^channel office cheap a source changed", 1));
+	cr_expect_eq(at_rest("channel office"), 1);
+}
+
+Test(loop, publishes_a_tree_that_is_never_quiet_all_the_same)
+{
+	start();
+	cr_assert(comes_to("^full start", 1));
+	scratch_run(dir, "for i in $(seq 40); do echo $i > tree/file; sleep 0.1; done");
+	cr_expect_geq(count("channel office"), 1);
+}
+
+Test(loop, what_comes_during_a_run_makes_one_more_afterwards)
+{
+	scratch_run(dir, "touch slow");
+	start();
+	cr_assert(comes_to("^full start", 1));
+	scratch_run(dir, "for i in 2 3 4; do echo x > depot/beats/$i-a.beat; sleep 0.05; done");
+	cr_assert(comes_to("^cheap news in a depot", 1));
+	cr_expect_eq(at_rest("^full\\|^cheap"), 2);
+}
+
+Test(loop, ends_a_run_that_hangs_and_goes_on)
+{
+	scratch_run(dir, "touch hang");
+	start();
+	cr_assert(comes_to("said 1 the run gave no sign of life", 1));
+	scratch_run(dir, "rm hang");
+	cr_assert(comes_to("said 1 worked", 1), "it is tried again");
+}
+
+Test(loop, tries_again_what_failed_and_waits_for_another_command)
+{
+	scratch_run(dir, "touch busy");
+	start();
+	cr_assert(comes_to("^full start", 2));
+	cr_expect_eq(count("said 1 worked"), 0, "being busy is not told");
+	scratch_run(dir, "touch fail; rm busy");
+	cr_assert(comes_to("^full again", 3));
+	cr_expect_eq(count("said 1 worked (again)"), 1, "the same failure again is told no more");
+	scratch_run(dir, "rm fail");
+	cr_expect_eq(at_rest("^full\\|^cheap") > 0, true);
+}
+
+Test(loop, has_a_timer_that_a_new_plan_changes_at_once)
+{
+	start();
+	cr_assert(comes_to("^full start", 1));
+	cr_expect_eq(at_rest("timer"), 0);
+	scratch_run(dir, "touch soon");
+	kill(watcher, SIGHUP);
+	cr_expect(comes_to("^full timer", 2));
+}
+
+Test(loop, answers_who_asks_with_what_came_of_it)
+{
+	OWNED(buf_clear) struct buf got = BUF_INIT, state = BUF_INIT, messages = BUF_INIT;
+	struct err err = {0};
+
+	start();
+	cr_assert(comes_to("said 1 worked", 1));
+	cr_expect_eq(control_ask(dir, CONTROL_SYNC, LONG, &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq((const char *)got.p, "0 worked (asked for)\n");
+	cr_expect_eq(control_ask(dir, CONTROL_STATUS, LONG, &state, &err), 0, "%s", err.text);
+	cr_expect_not_null(strstr((const char *)state.p, "how: inotify"));
+	cr_expect_eq(control_ask(dir, CONTROL_MESSAGES, LONG, &messages, &err), 0, "%s", err.text);
+	cr_expect_str_eq((const char *)messages.p, "no message\n");
+	kill(watcher, SIGUSR1);
+	cr_expect(comes_to("said 1 worked (asked for)", 2));
+}
+
+Test(loop, looks_again_at_a_depot_that_went_and_came_back)
+{
+	start();
+	cr_assert(comes_to("^full start", 1));
+	scratch_run(dir, "mv depot away");
+	usleep(300000);
+	scratch_run(dir, "mv away depot");
+	cr_expect(comes_to("^full news in a depot", 1), "what waits can be left there again");
+}
+
+Test(loop, ends_when_told_to_and_gives_a_run_its_time)
+{
+	scratch_run(dir, "touch slow");
+	start();
+	cr_assert(comes_to("^full start", 1));
+	kill(watcher, SIGTERM);
+	cr_expect_eq(ended(), 0);
+	cr_expect_eq(count("said 1 worked"), 1, "it was let finish");
+}
+
+Test(loop, ends_a_run_that_does_not_end_when_it_is_told_to)
+{
+	int64_t began;
+
+	scratch_run(dir, "touch hang");
+	start();
+	cr_assert(comes_to("^full start", 1));
+	began = clock_monotonic_ms();
+	kill(watcher, SIGTERM);
+	cr_expect_eq(ended(), 0);
+	cr_expect_lt(clock_monotonic_ms() - began, 5000);
+}
+
+Test(loop, a_second_one_is_refused)
+{
+	pid_t one;
+
+	start();
+	cr_assert(comes_to("^full start", 1));
+	one = watcher;
+	start();
+	cr_expect_eq(ended(), 8);
+	watcher = one;
+}
