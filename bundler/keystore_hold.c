@@ -172,7 +172,10 @@ static int versions_read(struct site *s, struct key_standing *k, struct err *err
 
 	rc = db_query(s->db,
 		      "SELECT s.version, s.state, s.made, (SELECT count(*) FROM holding h"
-		      " WHERE h.name = s.name AND h.version = s.version) FROM secret s"
+		      " LEFT JOIN receipt r ON r.id = h.id WHERE h.name = s.name"
+		      " AND h.version = s.version AND NOT (h.gone_generation > 0 AND"
+		      " coalesce((h.gone_epoch, h.gone_generation) <="
+		      " (r.private_epoch, r.private_generation), 0))) FROM secret s"
 		      " WHERE s.name = ?1 ORDER BY s.version",
 		      &st, err);
 	if (rc == 0)
