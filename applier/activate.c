@@ -239,6 +239,9 @@ int station_activate(struct station *s, const char *code, const char *account,
 		return err_set(err, RC_STATE,
 			       "this workstation has not been enrolled: join a site with "
 			       "satchel enrol CODE --depot DIR, then activate");
+	if (s->end != STATION_STAYS)
+		return err_set(err, RC_STATE, "this workstation was decommissioned by the site %s",
+			       s->trust.name);
 	rc = code_check(&a, code, err);
 	if (rc == 0)
 		rc = account_choose(&a, account, err);

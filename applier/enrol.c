@@ -10,6 +10,7 @@
 #include "applier/outbox.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/os/wipe.h"
 #include "core/trust/code.h"
 
 struct enrol {
@@ -113,7 +114,12 @@ static int membership_check(struct enrol *e, struct err *err)
 	struct digest tree;
 	int rc;
 
-	if (!s->enrolled)
+	if (s->end == STATION_ENDS)
+		return err_set(err, RC_STATE,
+			       "the site %s is ending this workstation, which is not finished: "
+			       "satchel sync goes on with it",
+			       s->trust.name);
+	if (!s->enrolled || s->end == STATION_WIPED)
 		return 0;
 	if (!digest_equal(&s->site, &e->chain.trust.site))
 		return err_set(err, RC_CONFLICT,
@@ -194,6 +200,8 @@ static int enrol_commit(struct enrol *e, struct err *err)
 	struct station *s = e->s;
 	int rc = db_begin(s->db, err);
 
+	if (rc == 0 && s->end == STATION_WIPED)
+		rc = station_end_forget(s, &e->chain.trust.site, err);
 	if (rc == 0)
 		rc = membership_keep(e, err);
 	if (rc == 0)
@@ -230,6 +238,8 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 	}
 	if (rc == 0)
 		rc = code_check(e, err);
+	if (rc == 0 && s->end == STATION_WIPED) /* a run may have been killed before it did so */
+		rc = wipe_tree(s->statefd, "keys", err);
 	if (rc == 0)
 		rc = station_keys(s, STATION_KEYS_CREATE, &e->sign, &e->seal, err);
 	if (rc < 0)

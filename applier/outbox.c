@@ -13,12 +13,15 @@ static const struct {
 } kinds[] = {
     [OUTBOX_RECEIPT] = {"receipt", "receipt", LIMIT_RECEIPT, false},
     [OUTBOX_REQUEST] = {"request", "request", LIMIT_REQUEST, false},
+    [OUTBOX_LAST] = {"last", "receipt", LIMIT_RECEIPT, true},
     [OUTBOX_ACTIVATION] = {"activation", "request", LIMIT_REQUEST, true},
 };
 
 int outbox_drop(struct station *s, enum outbox_kind kind, struct err *err)
 {
-	return db_run(s->db, err, "DELETE FROM outbox WHERE kind = ?", "t", kinds[kind].name);
+	return db_run(s->db, err,
+		      "DELETE FROM outbox WHERE kind = ? AND (kind <> 'last' OR posted = 1)", "t",
+		      kinds[kind].name);
 }
 
 int outbox_put(struct station *s, enum outbox_kind kind, uint64_t sequence, struct bytes inner,

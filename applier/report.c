@@ -107,6 +107,20 @@ static void events_choose(struct receipt *r)
 	r->events = kept;
 }
 
+/* The private channel is wiped, or on its way: what it was is the last that is held of it. */
+static int held_last(struct station *s, struct receipt *r, struct err *err)
+{
+	OWNED(buf_clear) struct buf held = BUF_INIT;
+	int rc = station_fact_get(s, "decommission", &held, err);
+
+	if (rc <= 0 || held.n != STATION_HELD)
+		return rc < 0 ? rc : 0;
+	r->private_epoch = get_u64(held.p);
+	r->private_generation = get_u64(held.p + 8);
+	memcpy(r->private_tree.b, held.p + 16, DIGEST_BYTES);
+	return 0;
+}
+
 static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 {
 	OWNED(station_policy_clear) struct station_policy policy = {0};
@@ -118,6 +132,8 @@ static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
 	snprintf(r->version, sizeof(r->version), "%s", SATCHEL_VERSION);
 	r->formats = 1;
 	rc = station_channels(s, channel_add, r, err);
+	if (rc == 0 && s->end != STATION_STAYS)
+		rc = held_last(s, r, err);
 	if (rc == 0)
 		rc = handout_users(s, user_add, r, err);
 	/* Told already when it cannot be followed, or not as a whole. */
@@ -244,8 +260,8 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 	if (rc == 0)
 		rc = receipt_text(r, &text, err);
 	if (rc == 0)
-		rc = outbox_put(s, OUTBOX_RECEIPT, r->sequence, bytes_in(&text), sign, s->id,
-				trust_collect(&s->trust), err);
+		rc = outbox_put(s, r->wiped ? OUTBOX_LAST : OUTBOX_RECEIPT, r->sequence,
+				bytes_in(&text), sign, s->id, trust_collect(&s->trust), err);
 	memcpy(fact, content->b, DIGEST_BYTES);
 	put_u64(fact + DIGEST_BYTES, (uint64_t)now);
 	if (rc == 0)
@@ -288,6 +304,41 @@ int report_write(struct station *s, struct err *err)
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	return receipt_commit(s, &r, &content, err);
+}
+
+static int last_put(struct station *s, struct receipt *r, const struct digest *content,
+		    const struct key_secret *sign, struct err *err)
+{
+	int rc = receipt_put(s, r, content, sign, err);
+
+	if (rc == 0)
+		rc = outbox_drop(s, OUTBOX_RECEIPT, err);
+	return rc < 0 ? rc : station_fact_put(s, "wiped", bytes_of("1"), err);
+}
+
+int report_last(struct station *s, struct err *err)
+{
+	OWNED(key_freep) struct key_secret *sign = NULL;
+	OWNED(receipt_clear) struct receipt r = {.wiped = true};
+	struct digest content;
+	int rc = receipt_fill(s, &r, err);
+
+	if (rc == 0)
+		rc = receipt_content(s, &r, &content, err);
+	if (rc == 0)
+		rc = station_keys(s, 0, &sign, NULL, err);
+	if (rc == 0)
+		rc = db_begin(s->db, err);
+	if (rc < 0)
+		return rc;
+	rc = last_put(s, &r, &content, sign, err);
+	if (rc == 0)
+		rc = db_commit(s->db, err);
+	if (rc < 0)
+		db_rollback(s->db);
+	else
+		s->end = STATION_WIPED;
+	return rc;
 }
 
 int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)

@@ -163,6 +163,8 @@ static int station_load(struct station *s, struct err *err)
 	if (rc == 0 && s->enrolled)
 		rc = station_beat_load(s, err);
 	if (rc == 0)
+		rc = station_end_load(s, err);
+	if (rc == 0)
 		rc = station_floor_check(s, err);
 	return rc;
 }

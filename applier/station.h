@@ -29,6 +29,13 @@ enum local_answer {
 	LOCAL_FAIL
 };
 
+/* Where a workstation that the site decommissions has got to. */
+enum station_end {
+	STATION_STAYS,
+	STATION_ENDS, /* it wipes what it was entrusted with, and applies nothing any more */
+	STATION_WIPED /* its last receipt is signed; its keys are gone */
+};
+
 struct station {
 	char *config; /* owned; path of workstation.yaml */
 	char *state;  /* owned; path of the state directory */
@@ -52,7 +59,8 @@ struct station {
 	bool enrolled; /* a request was made; the server's answer is the private channel */
 	struct digest site;
 	char id[WORKSTATION_ID + 1];
-	char name[128];     /* what it called itself */
+	char name[128]; /* what it called itself */
+	enum station_end end;
 	struct trust trust; /* highest version accepted; verified again when it is loaded */
 
 	/* The newest beat accepted: the floor under every other. */

@@ -37,6 +37,14 @@ int station_fact_get(struct station *s, const char *name, struct buf *ret, struc
 int station_fact_put(struct station *s, const char *name, struct bytes value, struct err *err);
 int station_fact_drop(struct station *s, const char *name, struct err *err);
 
+/** station_end_load(s, err): how far a decommission has got.  The fact "decommission" holds what
+ * the private channel was: epoch, generation, tree. */
+#define STATION_HELD (16 + DIGEST_BYTES)
+int station_end_load(struct station *s, struct err *err);
+/** station_end_forget(s, err): a decommissioned workstation begins anew, in the caller's
+ * transaction: nothing of who it was stays but its last receipt. */
+int station_end_forget(struct station *s, const struct digest *site, struct err *err);
+
 /**
  * The floor file STATE/floor says how far this machine ever came, outside the database, so that a
  * database restored from a backup is noticed (station_floor_check: RC_STATE).

@@ -367,12 +367,16 @@ static int sync_apply(struct sync *y, struct err *err)
 	if (rc <= 0)
 		return rc;
 	rc = outbox_drop(y->s, OUTBOX_REQUEST, err); /* answered */
-	if (rc == 0)                                 /* it may have brought another one */
+	if (rc == 0)
+		rc = outbox_drop(y->s, OUTBOX_LAST, err); /* of an earlier life */
+	if (rc == 0)                                      /* it may have brought another one */
 		rc = sync_policy_load(y, err);
 	if (rc < 0)
 		return rc;
 	if (sync_policy_read(y->s, &policy, &bad) < 0)
 		return sync_event(y, &bad, err);
+	if (policy.membership.decommission) /* comes with what else it says of people */
+		return 0;
 	return sync_channels(y, &policy, err);
 }
 
@@ -463,6 +467,8 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 	struct err bad = {0};
 	int rc = dry ? 0 : sync_recover(y, err);
 
+	if (rc == 0 && y->s->end != STATION_STAYS)
+		return dry ? 0 : sync_last(y, err);
 	if (rc == 0)
 		rc = sync_policy_load(y, err);
 	if (rc == 0)
@@ -488,6 +494,8 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 	if (dry)
 		return 0;
 	rc = sync_people(y, err);
+	if (rc == 0 && y->s->end != STATION_STAYS)
+		return sync_last_post(y, err);
 	if (rc == 0)
 		rc = differing_look(y, err);
 	return rc < 0 ? rc : sync_report(y, err);

@@ -199,6 +199,11 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	struct err bad = {0};
 	int rc = dry ? 0 : sync_recover(y, err);
 
+	if (rc == 0 && y->s->end != STATION_STAYS)
+		return err_set(err, RC_STATE,
+			       "this workstation was decommissioned by the site %s: nothing is "
+			       "applied any more",
+			       y->s->trust.name);
 	if (rc == 0)
 		rc = sync_policy_load(y, err);
 	if (rc == 0)
@@ -226,6 +231,8 @@ static int file_run(struct sync *y, const char *path, struct err *err)
 	rc = sync_depots(y, err);
 	if (rc == 0)
 		rc = sync_people(y, err);
+	if (rc == 0 && y->s->end != STATION_STAYS)
+		return sync_last_post(y, err);
 	return rc < 0 ? rc : sync_report(y, err);
 }
 

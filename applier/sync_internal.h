@@ -99,6 +99,21 @@ int sync_private(struct sync *y, const struct shard_workstation *row, struct err
 int sync_policy_read(struct station *s, struct sync_policy *ret, struct err *err);
 void sync_policy_clear(struct sync_policy *p);
 
+/** sync_hooks(y, counts, err): tell the owner's hooks what people can read now, when it is not what
+ * they were told last. */
+struct handout_counts;
+int sync_hooks(struct sync *y, const struct handout_counts *counts, struct err *err);
+
+/** sync_decommission(y, err): wipe what the site entrusted, and say so; what was begun is gone on
+ * with.  sync_last(y, err): a whole run of a workstation that ends: that, and the outbox posted. */
+int sync_decommission(struct sync *y, struct err *err);
+int sync_last(struct sync *y, struct err *err);
+/** sync_last_post(y, err): the outbox, to the depots at hand. */
+int sync_last_post(struct sync *y, struct err *err);
+/** report_last(s, err): the last receipt, signed and queued; in one transaction the workstation is
+ * STATION_WIPED. */
+int report_last(struct station *s, struct err *err);
+
 /** sync_people(y, err): people, keys, policies and messages of what is held, made true here. */
 int sync_people(struct sync *y, struct err *err);
 

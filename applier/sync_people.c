@@ -51,6 +51,13 @@ static int hook_tell(struct sync *y, const struct told *t, const struct digest *
 	return station_event(y->s, "hook", bad.text, err);
 }
 
+int sync_hooks(struct sync *y, const struct handout_counts *counts, struct err *err)
+{
+	int rc = hook_tell(y, &told_policy, &counts->policy, err);
+
+	return rc < 0 ? rc : hook_tell(y, &told_keys, &counts->keys, err);
+}
+
 static int people_handout(struct sync *y, struct private_tree *t, const struct people *people,
 			  struct err *err)
 {
@@ -68,8 +75,7 @@ static int people_handout(struct sync *y, struct private_tree *t, const struct p
 		say_warning(y->s->say,
 			    "the server has been silent for longer than its policy allows: "
 			    "keys are withheld until something newer arrives");
-	rc = hook_tell(y, &told_policy, &counts.policy, err);
-	return rc < 0 ? rc : hook_tell(y, &told_keys, &counts.keys, err);
+	return sync_hooks(y, &counts, err);
 }
 
 static int people_do(struct sync *y, struct private_tree *t, const struct people *people,
@@ -95,13 +101,18 @@ int sync_people(struct sync *y, struct err *err)
 {
 	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
 	OWNED(people_clear) struct people people = {0};
+	OWNED(sync_policy_clear) struct sync_policy policy = {0};
 	struct err bad = {0};
 	uint64_t generation;
 	int rc = private_held(y->s, &generation, err);
 
 	if (rc < 0 || generation == 0)
 		return rc;
-	rc = private_open(y->s, &t, &bad);
+	rc = sync_policy_read(y->s, &policy, &bad);
+	if (rc == 0 && policy.membership.decommission)
+		return sync_decommission(y, err);
+	if (rc == 0)
+		rc = private_open(y->s, &t, &bad);
 	if (rc == 0)
 		rc = people_read(&t, &people, &bad);
 	return rc < 0 ? sync_event(y, &bad, err) : people_do(y, &t, &people, err);
