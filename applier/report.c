@@ -6,6 +6,7 @@
 #include "applier/handout.h"
 #include "applier/outbox.h"
 #include "applier/policy.h"
+#include "applier/report_internal.h"
 #include "applier/station_internal.h"
 #include "applier/sync_internal.h"
 #include "core/base/clock.h"
@@ -121,7 +122,7 @@ static int held_last(struct station *s, struct receipt *r, struct err *err)
 	return 0;
 }
 
-static int receipt_fill(struct station *s, struct receipt *r, struct err *err)
+int report_fill(struct station *s, struct receipt *r, struct err *err)
 {
 	OWNED(station_policy_clear) struct station_policy policy = {0};
 	int rc;
@@ -254,6 +255,7 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	uint8_t fact[DIGEST_BYTES + 8];
+	struct digest statement;
 	int64_t now = clock_now();
 	int rc = receipt_times(s, r, now, err);
 
@@ -266,6 +268,11 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 	put_u64(fact + DIGEST_BYTES, (uint64_t)now);
 	if (rc == 0)
 		rc = station_fact_put(s, "receipt", (struct bytes){fact, sizeof(fact)}, err);
+	if (rc == 0)
+		rc = report_statement(r, &statement, err);
+	if (rc == 0)
+		rc = station_fact_put(s, "statement", (struct bytes){statement.b, DIGEST_BYTES},
+				      err);
 	return rc < 0 ? rc : events_carried(s, r, err);
 }
 
@@ -293,7 +300,7 @@ int report_write(struct station *s, struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {0};
 	struct digest content;
-	int rc = receipt_fill(s, &r, err);
+	int rc = report_fill(s, &r, err);
 
 	/* Before the private channel is here the server does not know who would be speaking. */
 	if (rc < 0 || r.private_generation == 0)
@@ -321,7 +328,7 @@ int report_last(struct station *s, struct err *err)
 	OWNED(key_freep) struct key_secret *sign = NULL;
 	OWNED(receipt_clear) struct receipt r = {.wiped = true};
 	struct digest content;
-	int rc = receipt_fill(s, &r, err);
+	int rc = report_fill(s, &r, err);
 
 	if (rc == 0)
 		rc = receipt_content(s, &r, &content, err);

@@ -5,6 +5,7 @@
 #define SATCHEL_APPLIER_SYNC_H
 
 #include "applier/apply.h"
+#include "core/trust/code.h"
 
 struct sync_channel {
 	char name[CHANNEL_NAME]; /* "" for the private channel */
@@ -61,5 +62,10 @@ int sync_file(struct station *s, const char *path, enum sync_flags flags,
  * prunes our own beyond the last 8. */
 int report_write(struct station *s, struct err *err);
 int report_post(struct station *s, struct depot *depot, struct err *err);
+
+/** report_code(s, dst, err): the confirmation code, which counts as the newest receipt: the same
+ * until something that it speaks of changes.  RC_AGAIN: something has changed since that receipt;
+ * RC_CONFLICT: what is held is not what it should be; the sentence says why there is none. */
+int report_code(struct station *s, char dst[CONFIRM_TEXT + 1], struct err *err);
 
 #endif

@@ -173,6 +173,7 @@ static const struct option_row activate_options[] = {
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "say what would be done, and change nothing", false},
     {"now", 0, NULL, "outside of the windows of the policy as well", false},
+    {"code", 0, NULL, "show the confirmation code that the server takes for a receipt", false},
 };
 static const struct option_row inspect_options[] = {
     {"changes", 'c', NULL, "list every change of a bundle", false},

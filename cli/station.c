@@ -144,7 +144,27 @@ static void apply_json(void *arg, const struct sync_channel *c)
 	putchar('\n');
 }
 
-int station_apply(struct cli *cli, const char *what, enum sync_flags flags, struct err *err)
+/* Counts as the newest receipt, for sites from which no data may leave. */
+static void code_print(struct cli *cli, struct station *s)
+{
+	char code[CONFIRM_TEXT + 1] = "";
+	struct json j = {stdout, false};
+	struct err why = {0};
+
+	if (report_code(s, code, &why) < 0)
+		say_warning(cli->say, "no confirmation code: %s", why.text);
+	if (cli->json) {
+		json_open(&j, NULL, '{');
+		json_text(&j, "code", code);
+		json_close(&j, '}');
+		putchar('\n');
+	} else if (code[0] != '\0') {
+		printf("confirmation code: %s\n", code);
+	}
+}
+
+int station_apply(struct cli *cli, const char *what, enum sync_flags flags, bool code,
+		  struct err *err)
 {
 	OWNED(station_freep) struct station *s = NULL;
 	struct apply_print p = {.cli = cli, .dry_run = flags & SYNC_DRY_RUN};
@@ -160,6 +180,8 @@ int station_apply(struct cli *cli, const char *what, enum sync_flags flags, stru
 		rc = sync_station(s, NULL, flags, each, &p, err);
 	if (rc == 0 && !p.any && !cli->json)
 		puts("nothing to apply");
+	if (code && !p.dry_run)
+		code_print(cli, s);
 	return rc;
 }
 
@@ -168,95 +190,7 @@ int cmd_apply(struct cli *cli, const struct args *args, struct err *err)
 	return station_apply(cli, args->rest_n > 0 ? args->rest[0] : NULL,
 			     (args_has(args, "dry-run") ? SYNC_DRY_RUN : 0) |
 				 (args_has(args, "now") ? SYNC_NOW : 0),
-			     err);
-}
-
-struct held_print {
-	struct json *json; /* NULL: text */
-};
-
-static int each_held(void *arg, const struct station_channel *c, struct err *err)
-{
-	struct held_print *p = arg;
-	bool private_channel = c->name[0] == '\0';
-	const char *name = private_channel ? "private channel" : c->name;
-	char reason[4 * sizeof(c->reason)];
-
-	(void)err;
-	if (p->json != NULL) {
-		json_open(p->json, NULL, '{');
-		json_text(p->json, "name", private_channel ? "" : c->name);
-		json_text(p->json, "target", c->target);
-		json_u64(p->json, "epoch", c->epoch);
-		json_u64(p->json, "generation", c->generation);
-		json_u64(p->json, "wanted", c->wanted);
-		json_text(p->json, "result", c->result);
-		json_text(p->json, "reason", c->reason);
-		json_time(p->json, "at", c->at);
-		json_u64(p->json, "deviations", c->deviations);
-		json_u64(p->json, "adaptations", c->adaptations);
-		json_u64(p->json, "drift", c->drift);
-		json_close(p->json, '}');
-		return 0;
-	}
-	if (strcmp(c->result, "left") == 0) {
-		printf("  left      %s\n", name);
-		return 0;
-	}
-	err_escape(reason, sizeof(reason), c->reason);
-	printf("  holds     %s generation %llu%s%s: %s%s%s\n", name,
-	       (unsigned long long)c->generation, private_channel ? "" : " in ", c->target,
-	       c->result[0] != '\0' ? c->result : "not tried yet", reason[0] != '\0' ? ", " : "",
-	       reason);
-	if (c->deviations > 0)
-		printf("            %llu %s kept: satchel drift shows more\n",
-		       (unsigned long long)c->deviations,
-		       plural(c->deviations, "local change is", "local changes are"));
-	if (c->drift > 0)
-		printf("            %llu %s changed without a bundle: satchel drift shows more\n",
-		       (unsigned long long)c->drift, plural(c->drift, "entry was", "entries were"));
-	return 0;
-}
-
-int station_status(struct cli *cli, struct err *err)
-{
-	OWNED(station_freep) struct station *s = NULL;
-	struct json j = {stdout, false};
-	char shown[WORKSTATION_ID + 8], site[4 * sizeof(((struct trust *)0)->name)];
-	int rc = station_open(cli->station, 0, cli->say, &s, err);
-
-	if (rc < 0)
-		return rc;
-	fingerprint_text(shown, s->id);
-	if (cli->json) {
-		json_open(&j, NULL, '{');
-		json_bool(&j, "enrolled", s->enrolled);
-		json_text(&j, "site", s->trust.name);
-		json_text(&j, "id", s->id);
-		json_u64(&j, "trust", s->trust.version);
-		watch_lines(s->state, &j);
-		json_open(&j, "depots", '[');
-		for (size_t i = 0; i < s->depots; i++)
-			json_text(&j, NULL, s->depot[i]);
-		json_close(&j, ']');
-		json_open(&j, "channels", '[');
-		rc = station_channels(s, each_held, &(struct held_print){&j}, err);
-		json_close(&j, ']');
-		json_close(&j, '}');
-		putchar('\n');
-		return rc;
-	}
-	err_escape(site, sizeof(site), s->trust.name);
-	if (!s->enrolled)
-		puts("this workstation is not enrolled: satchel enrol CODE --depot DIR");
-	else
-		printf("workstation %s of site %s, trust %llu\n", shown, site,
-		       (unsigned long long)s->trust.version);
-	for (size_t i = 0; i < s->depots; i++)
-		printf("  depot     %s\n", s->depot[i]);
-	printf("  root      %s\n", s->root);
-	watch_lines(s->state, NULL);
-	return station_channels(s, each_held, &(struct held_print){NULL}, err);
+			     args_has(args, "code"), err);
 }
 
 struct drift_print {

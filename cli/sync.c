@@ -43,5 +43,5 @@ int cmd_sync(struct cli *cli, const struct args *args, struct err *err)
 	rc = knock ? 0 : watch_ask(cli, server, CONTROL_SYNC, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	return server ? server_sync(cli, args, err) : station_apply(cli, NULL, 0, err);
+	return server ? server_sync(cli, args, err) : station_apply(cli, NULL, 0, false, err);
 }
