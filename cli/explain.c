@@ -5,6 +5,7 @@
 
 #include "cli/documents.h"
 #include "cli/server.h"
+#include "cli/station.h"
 #include "core/base/own.h"
 
 static void said_json(struct json *j, const struct policy_said *said)
@@ -42,7 +43,7 @@ static int explain_row(void *arg, const struct policy_explained *e, struct err *
 	return rc;
 }
 
-int cmd_policy_explain(struct cli *cli, const struct args *args, struct err *err)
+static int server_explain(struct cli *cli, const struct args *args, struct err *err)
 {
 	static const char *const heading[] = {"SETTING", "VALUE", "FROM"};
 	OWNED(site_freep) struct site *s = NULL;
@@ -56,4 +57,18 @@ int cmd_policy_explain(struct cli *cli, const struct args *args, struct err *err
 		rc = policies_explain_now(s, args->rest[0], args_text(args, "user", NULL),
 					  explain_row, &l, err);
 	return listing_end(&l, rc, "");
+}
+
+int cmd_policy_explain(struct cli *cli, const struct args *args, struct err *err)
+{
+	bool server;
+	int rc = cli_on_server(cli, &server, err);
+
+	if (rc < 0)
+		return rc;
+	if (server != (args->rest_n > 0) || (!server && args_has(args, "user")))
+		return err_set(err, RC_USAGE,
+			       "on a server satchel policy explain names a workstation; on a "
+			       "workstation it explains what is in force there");
+	return server ? server_explain(cli, args, err) : station_policy_explain(cli, err);
 }

@@ -21,7 +21,7 @@ static int line(struct explain *x, const char *path, const char *value, const ch
 	if (x->json != NULL) {
 		json_open(x->json, NULL, '{');
 		json_text(x->json, "path", path);
-		json_text(x->json, "value", value);
+		json_raw(x->json, "value", value);
 		json_text(x->json, "from", origin);
 		json_close(x->json, '}');
 		return 0;
@@ -79,8 +79,8 @@ int station_policy_explain(struct cli *cli, struct err *err)
 	table_init(&x.table, 3, -1);
 	if (cli->json)
 		json_open(&j, NULL, '[');
-	else if (table_cell(&x.table, err, "PATH") < 0 || table_cell(&x.table, err, "VALUE") < 0 ||
-		 table_cell(&x.table, err, "FROM") < 0)
+	else if (table_cell(&x.table, err, "SETTING") < 0 ||
+		 table_cell(&x.table, err, "VALUE") < 0 || table_cell(&x.table, err, "FROM") < 0)
 		rc = err->rc;
 	if (rc == 0)
 		rc = policy_each(x.policy, each_item, &x, err);
