@@ -10,8 +10,8 @@
 /** station_messages(cli, args, err): messages of this workstation, newest first. */
 int station_messages(struct cli *cli, const struct args *args, struct err *err);
 int station_status(struct cli *cli, struct err *err);
-/** station_apply(cli, what, flags, code, err): ${what} NULL: every depot; a directory: that depot; a
- * file: that bundle.  ${code}: and the confirmation code is shown. */
+/** station_apply(cli, what, flags, code, err): ${what} NULL: every depot; a directory: that depot;
+ * a file: that bundle.  ${code}: and the confirmation code is shown. */
 int station_apply(struct cli *cli, const char *what, enum sync_flags flags, bool code,
 		  struct err *err);
 /** station_policy_explain(cli, err): the policy in force, and where every value comes from. */
