@@ -143,7 +143,7 @@ static int said_room(struct station *s, struct err *err)
 static int said(struct station *s, const char *kind, const char *text, const char *about,
 		const char *user, struct err *err)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int rc = said_room(s, err);
 
 	if (rc == 0)

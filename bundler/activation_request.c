@@ -248,7 +248,7 @@ int activation_request(struct site *s, const struct key_public *sign, const stru
 		       struct err *err)
 {
 	struct asking a = {.s = s, .sign = sign, .r = r};
-	char account[ACCOUNT_NAME];
+	char account[ACCOUNT_NAME] = "";
 	int rc;
 
 	rc = workstation_load(&a, err);

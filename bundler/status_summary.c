@@ -67,7 +67,7 @@ static int by_machine_id(const void *a, const void *b)
 
 static struct machine *machine_find(const struct summary *m, const char *id)
 {
-	struct machine key;
+	struct machine key = {.name = 0};
 
 	snprintf(key.id, sizeof(key.id), "%s", id);
 	return m->machines > 0 ? bsearch(&key, m->machine, m->machines, sizeof(key), by_machine_id)

@@ -13,6 +13,9 @@ static void tell(struct findings *f)
 }
 
 static void keep(struct findings *f, enum finding_level level, int rc, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static void keep(struct findings *f, enum finding_level level, int rc, const char *fmt, va_list ap)
 {
 	tell(f);
 	f->last = (struct finding){.check = f->check, .level = level};

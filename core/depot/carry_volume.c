@@ -155,7 +155,7 @@ static bool share_wants(void *arg, const char *path, const struct name *name)
 {
 	const struct share *s = arg;
 	const struct volumes *v = &s->set->files;
-	struct volumes_row key;
+	struct volumes_row key = {.volume = 0};
 	const struct volumes_row *row;
 
 	if (on_all((uint8_t)name->kind))
