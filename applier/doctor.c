@@ -248,7 +248,7 @@ static void examine_place(int fd, const char *tree, const char *path, struct fin
 
 static void examine_target(struct station *s, const char *tree, struct findings *f)
 {
-	OWNED(sync_place_clear) struct sync_place p = {.rootfd = -1, .path = ""};
+	OWNED(sync_place_clear) struct sync_place p = {.rootfd = -1};
 	OWNED(fd_closep) int fd = -1;
 	struct apply_target t = {.rootfd = -1, .path = ""};
 	struct stat st;
