@@ -161,7 +161,8 @@ static int code_check(struct asking *a, struct err *err)
 {
 	char until[CLOCK_TEXT + 1];
 
-	clock_format(until, a->expires);
+	clock_format(until, a->expires - 1);
+	until[10] = '\0'; /* the day */
 	if (a->revoked != 0)
 		return refuse(a, err, RC_UNTRUSTED, "activation-revoked",
 			      "the activation code was revoked: ask for a new one");
