@@ -3,9 +3,11 @@ here is satchel's code.  Used as a second reader, and as a thief who owns this k
 
     codes.py confirm STATION SITE-ID COLLECT.PUB RECEIPT [SEAL.KEY]   the code of what STATION holds
     codes.py mistype CODE POSITION                                     one character exchanged
-    codes.py wrong CODE                                                another secret or MAC, and a check that fits
+    codes.py wrong CODE [BIT]                                          another secret or MAC, and a check that fits
     codes.py id CODE                                                   the activation id
-    codes.py activate STATION SITE COLLECT.PUB ID SECRET-CODE ACCOUNT [SIGN.KEY] > the sealed request
+    codes.py activate STATION SITE-ID COLLECT.PUB ID CODE ACCOUNT DEPOT NAMED [SIGN.KEY]
+                                                                       post a request that the workstation NAMED
+                                                                       is said to have made
     codes.py find DIR TEXT...                                          files of DIR that hold one of these
 Needs PyNaCl (python3-nacl).
 """
@@ -150,7 +152,8 @@ def main(verb, *a):
     elif verb == "wrong":
         v, chars = code_number(a[0])
         check = SHAPES[chars][0]
-        print(code_text((v >> check ^ 1) << check, chars))
+        bit = int(a[1]) if len(a) > 1 else 0
+        print(code_text((v >> check ^ 1 << bit) << check, chars))
     elif verb == "id":
         print(activation_id(secret_of(a[0])))
     elif verb == "activate":  # STATION SITE COLLECT ID CODE ACCOUNT DEPOT NAMED [SIGN]
