@@ -197,6 +197,7 @@ static int volumes_write_all(struct carrying *x, const struct carry_set *set, bo
 {
 	const char *to = x->c.to;
 	size_t of = carry_set_volumes(set);
+	struct err worst = {0};
 	int rc = ask || (x->c.flags & CARRY_DRY_RUN) ? 0 : directory_make(to, err);
 
 	for (size_t n = 1; rc == 0 && n <= of; n++) {
@@ -211,6 +212,16 @@ static int volumes_write_all(struct carrying *x, const struct carry_set *set, bo
 		rc = carry_volume(&x->c, set, n, &r, err);
 		print(x->cli, &x->c, &r);
 		x->c.to = to;
+		/* What is not good is said again with every volume; the others are made all the
+		 * same. */
+		if (rc < 0 && r.to.rc == 0) {
+			worst = *err;
+			rc = 0;
+		}
+	}
+	if (rc == 0 && worst.rc < 0) {
+		*err = worst;
+		rc = worst.rc;
 	}
 	return rc;
 }

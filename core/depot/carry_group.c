@@ -107,7 +107,7 @@ static int head_row(struct channel *c, const char *path, const struct listed *ro
 		return rc;
 	if (!r->known.chain)
 		return carry_plan_document(r, &d, err);
-	rc = carry_signed(r, &d, "head/1", ROLE_PUBLISH, &bad);
+	rc = carry_signed(r, &d, "head", ROLE_PUBLISH, &bad);
 	if (rc == 0)
 		rc = head_check(&d, &bad);
 	if (rc == RC_REPLAY ||

@@ -138,7 +138,8 @@ int carry_move(struct run *r, enum move_how how, enum at to, const char *path, e
 int carry_known_trust(struct run *r, struct err *err);
 int carry_known_beats(struct run *r, struct err *err);
 int carry_known_shards(struct run *r, struct err *err);
-/** carry_signed(r, d, type, role, err): is it signed by the role, also with a retired key?
+/** carry_signed(r, d, type, role, err): is it a "beat", "head", ... of any format, signed by the
+ * role, also with a retired key?
  * RC_UNTRUSTED, RC_MALFORMED; RC_REPLAY: with a key that was revoked or is no longer good. */
 int carry_signed(const struct run *r, struct document *d, const char *type, enum role role,
 		 struct err *err);

@@ -108,7 +108,7 @@ static int shard_row(struct run *r, const char *path, const struct listed *row, 
 		return rc; /* whether it is missed is known when all were looked at */
 	if (!r->known.beat)
 		return carry_plan_document(r, &d, err);
-	rc = carry_signed(r, &d, "shard/1", ROLE_BEAT, &bad);
+	rc = carry_signed(r, &d, "shard", ROLE_BEAT, &bad);
 	named = rc < 0 ? NULL : shard_named(&r->known, d.name.xx, &d.doc.identity);
 	if (rc == RC_REPLAY || (rc == 0 && named == NULL))
 		return carry_plan_stale(r, path, &d.name, row, err);

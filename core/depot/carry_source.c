@@ -77,7 +77,7 @@ static int prefix_check(struct run *r, struct source *s, struct err *err)
 	snprintf(doc.path, sizeof(doc.path), "%s", s->path);
 	rc = buf_add(&doc.content, s->form.manifest.p, s->form.manifest.n, err);
 	if (rc == 0)
-		rc = carry_signed(r, &doc, "manifest/1", ROLE_PUBLISH, err);
+		rc = carry_signed(r, &doc, "manifest", ROLE_PUBLISH, err);
 	document_clear(&doc);
 	return rc == RC_MALFORMED ? err_set(err, RC_UNTRUSTED, "%s has no signed manifest", s->path)
 				  : rc;

@@ -25,10 +25,13 @@ int carry_signed(const struct run *r, struct document *d, const char *type, enum
 		 struct err *err)
 {
 	const struct trust *t = &r->known.trust;
+	char begin[32];
 	int rc = signed_split(bytes_in(&d->content), 1, &d->doc, err);
 
-	if (rc == 0 && !signed_type(d->doc.inner, type))
-		rc = err_set(err, RC_MALFORMED, "it is not of a format known here");
+	/* Of any format: a relay may be older than what it carries. */
+	snprintf(begin, sizeof(begin), "satchel: %s/", type);
+	if (rc == 0 && !bytes_start(d->doc.inner, begin))
+		rc = err_set(err, RC_MALFORMED, "it is no %s", type);
 	if (rc == 0 && trust_role_named(t, role, &d->doc, "it", err) < 0)
 		rc = signed_before(t, role, &d->doc)
 			 ? err_set(err, RC_REPLAY, "signed with a key that is no longer good")
@@ -200,16 +203,18 @@ static int beats_sort(const struct both *l, struct beats *b, struct err *err)
 	return 0;
 }
 
-/* 1 with the beat; RC_REPLAY when it is from before a rotation. */
+/* 1 with the beat; 0: signed, and of a newer format; RC_REPLAY: from before a rotation. */
 static int beat_judge(const struct run *r, struct document *d, struct beat *ret, struct err *err)
 {
 	const struct trust *t = &r->known.trust;
-	int rc = carry_signed(r, d, "beat/1", ROLE_BEAT, err);
+	int rc = carry_signed(r, d, "beat", ROLE_BEAT, err);
 
 	if (rc < 0)
 		return rc;
 	if (trust_role(t, ROLE_BEAT, &d->doc, "it", NULL) < 0)
 		return err_set(err, RC_REPLAY, "%s: signed with a retired key", d->path);
+	if (!signed_type(d->doc.inner, "beat/1"))
+		return 0;
 	rc = beat_decode(d->doc.inner, ret, err);
 	if (rc < 0)
 		return err_prefix(err, "%s", d->path);
@@ -234,6 +239,8 @@ static int beat_take(struct run *r, struct beats *b, struct document *d, struct 
 		return carry_plan_document(r, d, err);
 	}
 	free(beat);
+	if (rc == 0)
+		return carry_plan_document(r, d, err);
 	if (rc != RC_REPLAY) {
 		carry_refuse(r, &bad);
 		return 0;

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bundler/publish.h"
+#include "bundler/publish_internal.h"
 #include "core/depot/carry_internal.h"
 #include "tests/unit/published.h"
 
@@ -281,6 +281,56 @@ Test(carry, carries_everything_when_the_newest_shard_is_not_there)
 	cr_assert_eq(carry_with((struct carry){.flags = CARRY_PRUNE}, &err), RC_INCOMPLETE);
 	cr_assert_eq(result.to.pruned, 0, "what cannot be judged stays");
 	sh("diff -r depot/channels stick/channels");
+}
+
+/* Formats that are newer than this program, and signatures */
+
+static void signed_file(enum role role, const char *inner,
+			void (*name)(char dst[DEPOT_NAME], const struct digest *d))
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(buf_clear) struct buf doc = BUF_INIT;
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct digest identity, file;
+	char path[DEPOT_NAME];
+	struct err err = {0};
+
+	must(publish_sign(s, role, bytes_of(inner), "it", &doc, &identity, &err));
+	file = digest_of(bytes_in(&doc));
+	name(path, &file);
+	must(site_depot_open(s, &d, &err));
+	must(depot_post(d, path, bytes_in(&doc), &err));
+}
+
+static void head_2(char dst[DEPOT_NAME], const struct digest *d)
+{
+	name_head(dst, CHANNEL, 1, 2, d);
+}
+
+static void beat_2(char dst[DEPOT_NAME], const struct digest *d)
+{
+	name_beat(dst, 2, d);
+}
+
+Test(carry, of_formats_that_it_cannot_read_takes_what_is_signed)
+{
+	signed_file(ROLE_PUBLISH, "satchel: head/2\nnew: 1\n", head_2);
+	signed_file(ROLE_BEAT, "satchel: beat/2\nnew: 1\n", beat_2);
+	carried((struct carry){0});
+	cr_assert_eq(result.beat, 1, "the newest that can be read");
+	same_depots();
+}
+
+Test(carry, refuses_what_another_role_has_signed)
+{
+	struct err err;
+
+	signed_file(ROLE_BEAT, "satchel: head/2\nnew: 1\n", head_2);
+	cr_assert_eq(carry_with((struct carry){0}, &err), RC_UNTRUSTED);
+	cr_assert_eq(result.refused, 1);
+	sh("test $(ls depot/channels/office/*.head | wc -l) -eq 2");
+	sh("test $(ls stick/channels/office/*.head | wc -l) -eq 1");
+	cr_assert_eq(result.to.rc, 0, "the rest is carried");
 }
 
 /* Volumes */
