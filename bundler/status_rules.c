@@ -20,10 +20,14 @@ const char *const colour_names[COLOURS] = {"grey", "blue", "red", "orange", "gre
 		"when nothing may leave the place, let somebody read the confirmation code aloud", \
 		    "satchel confirm CODE"                                                         \
 	}
-#define REVOKE                                                            \
-	{                                                                 \
-		"when it will never be seen again, believe it no longer", \
-		    "satchel workstation revoke {about}"                  \
+#define GIVE_UP                                                       \
+	{                                                             \
+		"when it will never be seen again, give it up",       \
+		    "satchel workstation decommission {about} --lost" \
+	}
+#define FORGET                                                              \
+	{                                                                   \
+		"take it off the list", "satchel workstation remove {name}" \
 	}
 #define INVITE(why)                          \
 	{                                    \
@@ -44,17 +48,17 @@ const struct rule_row rule_rows[RULES] = {
 		       SUBJECT_WORKSTATION,
 		       COLOUR_GREY,
 		       "expected, never enrolled",
-		       {INVITE("make a code with which it can enrol")}},
+		       {INVITE("make a code with which it can enrol"), FORGET}},
     [RULE_W_DECOMMISSIONED] = {"decommissioned",
 			       SUBJECT_WORKSTATION,
 			       COLOUR_GREY,
 			       "decommissioned, and has said that everything is wiped",
-			       {INVITE("make a code with which it can come back")}},
+			       {INVITE("make a code with which it can come back"), FORGET}},
     [RULE_W_REVOKED] = {"revoked",
 			SUBJECT_WORKSTATION,
 			COLOUR_GREY,
 			"revoked: believed no longer",
-			{INVITE("make a code with which a machine can take its name")}},
+			{INVITE("make a code with which a machine can take its name"), FORGET}},
     [RULE_W_REFUSED] = {"refused",
 			SUBJECT_WORKSTATION,
 			COLOUR_RED,
@@ -137,7 +141,7 @@ const struct rule_row rule_rows[RULES] = {
 			SUBJECT_WORKSTATION,
 			COLOUR_ORANGE,
 			"is to be decommissioned, and has not said yet that everything is wiped",
-			{APPLY, COLLECT, REVOKE}},
+			{APPLY, COLLECT, GIVE_UP}},
     [RULE_W_UNCONFIRMED] = {"unconfirmed",
 			    SUBJECT_WORKSTATION,
 			    COLOUR_ORANGE,
@@ -147,7 +151,7 @@ const struct rule_row rule_rows[RULES] = {
 		       SUBJECT_WORKSTATION,
 		       COLOUR_ORANGE,
 		       "not heard from for too long",
-		       {APPLY, COLLECT, CONFIRM, REVOKE}},
+		       {APPLY, COLLECT, CONFIRM, GIVE_UP}},
     [RULE_W_GREEN] =
 	{"green",
 	 SUBJECT_WORKSTATION,
@@ -177,7 +181,7 @@ const struct rule_row rule_rows[RULES] = {
 			    SUBJECT_USER,
 			    COLOUR_ORANGE,
 			    "posted, not yet confirmed by every workstation",
-			    {APPLY, COLLECT, CONFIRM, REVOKE}},
+			    {APPLY, COLLECT, CONFIRM, GIVE_UP}},
     [RULE_U_SUSPENDED] = {"suspended",
 			  SUBJECT_USER,
 			  COLOUR_GREY,
@@ -218,7 +222,7 @@ const struct rule_row rule_rows[RULES] = {
 		       SUBJECT_USER,
 		       COLOUR_ORANGE,
 		       "a workstation of theirs was not heard from for too long",
-		       {APPLY, COLLECT, CONFIRM, REVOKE}},
+		       {APPLY, COLLECT, CONFIRM, GIVE_UP}},
     [RULE_U_DIFFERS] = {"differs",
 			SUBJECT_USER,
 			COLOUR_PURPLE,
