@@ -28,3 +28,8 @@ print(s.getsockname()[1])'
 uses() { # uses STATION DEPOT: the only depot of its configuration
 	sed -i "s#^  - .*#  - \"$2\"#" "$WORK/$1/workstation.yaml"
 }
+watched() { # watched NAME ARGUMENTS...: a watcher, as watching of lib.sh, ended with everything else
+	watching "$@"
+	at_end "kill $WATCHERS 2> /dev/null; wait $WATCHERS"
+	trap 'set +e; eval "$AT_END"' EXIT
+}

@@ -117,6 +117,25 @@ for i in $(seq 20); do
 done
 [ $yanked -ge 15 ] || fail "only $yanked of 20 yanks came in the middle of a trip"
 
+say "plugged in beside a watcher it is noticed, synced, and safe to remove; nothing is typed"
+change 150
+satchel carry depot stick/depot --prune > /dev/null
+unplug
+uses lab-1 "$WORK/none"
+watched lab-1 -w "$WORK/lab-1" watch
+plug || fail "the stick does not mount any more"
+wait_for 20 "a word that the stick may go" log_says lab-1 "safe to remove"
+same_tree tree lab-1/root/srv/office
+umount stick || fail "a stick that is safe to remove is in use"
+wait $DAEMON 2> /dev/null || :
+kill "$(cat lab-1.pid)"
+wait "$(cat lab-1.pid)" || :
+uses lab-1 "$WORK/stick/depot"
+plug || fail "the stick does not mount any more"
+satchel carry stick/depot depot > /dev/null
+server collect > /dev/null
+colour lab-1 green
+
 say "a stick that is full takes nothing by half, and says how much it wants"
 change 200
 dd if=/dev/zero of=stick/full bs=64k status=none 2> /dev/null || :
