@@ -56,10 +56,10 @@ static int hook_find(const struct station *s, const char *name, char **ret, stru
 		return err_memory(err);
 	dirfd = os_open_dir(dir, err);
 	if (dirfd < 0)
-		return errno == ENOENT ? 0 : dirfd;
+		return dirfd == RC_IO && errno == ENOENT ? 0 : dirfd;
 	fd = beneath_file(dirfd, name, &st, err);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fd;
+		return fd == RC_IO && errno == ENOENT ? 0 : fd;
 	rc = owner_check(&st, "the hook", name, err);
 	if (rc == 0 && (st.st_mode & 0100) == 0)
 		rc = err_set(err, RC_POLICY, "the hook %s is not executable: chmod 755 it", name);
