@@ -1,8 +1,10 @@
 #include "bundler/doctor.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bundler/people.h"
 #include "bundler/site_internal.h"
@@ -26,14 +28,29 @@
 struct patient {
 	struct site *site;
 	int64_t now;
+	bool foreign; /* the state is another user's, and we are root */
 };
 
+/* Root may look, but keys that belong to the server's user are not read as root, and what root
+ * wrote the service could not use. */
 static void check_site(void *arg, struct findings *f)
 {
-	struct site *s = ((struct patient *)arg)->site;
+	struct patient *p = arg;
+	struct site *s = p->site;
+	struct passwd *user;
+	struct stat st;
 
-	found_ok(f, "site %s in %s; channels: %zu, workstations: %zu", s->trust.name, s->dir,
-		 s->channels, s->workstations);
+	if (fstat(s->statefd, &st) < 0 || st.st_uid == geteuid()) {
+		found_ok(f, "site %s in %s; channels: %zu, workstations: %zu", s->trust.name,
+			 s->dir, s->channels, s->workstations);
+		return;
+	}
+	p->foreign = true;
+	user = getpwuid(st.st_uid);
+	found_wrong(f, RC_POLICY, "the site in %s belongs to user %s (%u), not to root", s->dir,
+		    user != NULL ? user->pw_name : "without a name", st.st_uid);
+	found_remedy(f, "run satchel as that user: runuser -u %s -- satchel doctor",
+		     user != NULL ? user->pw_name : "NAME");
 }
 
 static void check_lock(void *arg, struct findings *f)
@@ -47,10 +64,13 @@ static void check_lock(void *arg, struct findings *f)
 static void check_keys(void *arg, struct findings *f)
 {
 	static const enum role online[] = {ROLE_PUBLISH, ROLE_BEAT, ROLE_COLLECT};
-	struct site *s = ((struct patient *)arg)->site;
+	struct patient *p = arg;
+	struct site *s = p->site;
 	OWNED(fd_closep) int keysfd = beneath_dir(s->statefd, SITE_KEYS, NULL);
 	char shown[LIMIT_PATH + 8];
 
+	if (p->foreign)
+		return;
 	snprintf(shown, sizeof(shown), "%s/" SITE_KEYS, s->state);
 	if (keysfd < 0) {
 		found_wrong(f, RC_STATE, "the keys of the site are not in %s", shown);
