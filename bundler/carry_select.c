@@ -4,19 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundler/compile_internal.h"
 #include "bundler/people.h"
 #include "core/base/own.h"
 
 struct select {
 	struct site *s;
-	struct people *people; /* owned */
+	struct compile compile; /* owned: who is to have what, as private channels are made */
+	bool *subscribed;       /* owned: by id, then channel */
 	struct selection *sel;
 	size_t paths_room, ids_room;
 };
 
 static void select_clear(struct select *x)
 {
-	people_freep(&x->people);
+	compile_clear(&x->compile);
+	free(x->subscribed);
 }
 
 void selection_clear(struct selection *sel)
@@ -169,7 +172,7 @@ static int group_add(struct select *x, const char *group, struct err *err)
 			       group);
 	for (size_t i = 0; rc == 0 && i < x->s->users; i++) {
 		const struct site_group *of[PEOPLE_DEPTH];
-		size_t n = people_groups(x->people, &x->s->user[i], of);
+		size_t n = people_groups(x->compile.people, &x->s->user[i], of);
 
 		for (size_t k = 0; rc == 0 && k < n; k++)
 			if (of[k] == wanted)
@@ -201,57 +204,51 @@ static int who_add(struct select *x, const char *who, struct err *err)
 	return rc == 0 ? stranger(x, who, err) : rc < 0 ? rc : 0;
 }
 
+struct held {
+	uint64_t epoch, generation;
+	bool failed; /* it could not take the next step: the way from nothing may be needed */
+};
+
 /* What a workstation holds of a channel; all zero when nothing is known. */
-static int held_read(struct select *x, const char *id, const char *channel, uint64_t *ret_epoch,
-		     uint64_t *ret_generation, struct err *err)
+static int held_read(struct select *x, const char *id, const char *channel, struct held *ret,
+		     struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc = db_query(x->s->db,
-			  "SELECT epoch, generation FROM receipt_channel WHERE id = ?1"
-			  " AND channel = ?2 AND result <> 'left'",
+			  "SELECT epoch, generation, result = 'failed' FROM receipt_channel"
+			  " WHERE id = ?1 AND channel = ?2 AND result <> 'left'",
 			  &st, err);
 
-	*ret_epoch = *ret_generation = 0;
+	*ret = (struct held){0};
 	if (rc == 0)
 		rc = db_bind(st, err, "tt", id, channel);
 	if (rc == 0)
 		rc = db_step(x->s->db, st, err);
 	if (rc == 1) {
-		*ret_epoch = (uint64_t)db_i64(st, 0);
-		*ret_generation = (uint64_t)db_i64(st, 1);
+		ret->epoch = (uint64_t)db_i64(st, 0);
+		ret->generation = (uint64_t)db_i64(st, 1);
+		ret->failed = db_i64(st, 2) != 0;
 	}
 	return rc;
 }
 
-static void subscribed_user(struct select *x, const struct site_channel *c, const char *email,
-			    bool *ret)
-{
-	const struct site_user *u = site_user(x->s, email);
-
-	*ret = *ret || (u != NULL && people_gives(x->people, u, c));
-}
-
 /* By its document, or by somebody who is active there. */
-static int subscribed(struct select *x, const char *id, const struct site_channel *c, bool *ret,
-		      struct err *err)
+static int subscriptions_read(struct select *x, struct err *err)
 {
-	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(x->s->db,
-			  "SELECT w.name, a.email FROM workstation w LEFT JOIN activation a"
-			  " ON a.id = w.id AND a.state = 'active' WHERE w.id = ?1",
-			  &st, err);
+	size_t channels = x->s->channels;
+	int rc = 0;
 
-	*ret = false;
-	if (rc == 0)
-		rc = db_bind(st, err, "t", id);
-	while (rc == 0 && (rc = db_step(x->s->db, st, err)) > 0) {
-		const struct site_workstation *w = site_workstation(x->s, db_text(st, 0));
-		struct site_workstation spare = {0};
+	x->subscribed = calloc(x->sel->ids * channels + 1, sizeof(*x->subscribed));
+	if (x->subscribed == NULL)
+		return err_memory(err);
+	for (size_t i = 0; rc == 0 && i < x->sel->ids; i++) {
+		struct compile_member m = {0};
 
-		snprintf(spare.name, sizeof(spare.name), "%s", db_text(st, 0));
-		*ret = *ret || site_subscribes(w != NULL ? w : &spare, c);
-		subscribed_user(x, c, db_text(st, 1), ret);
-		rc = 0;
+		rc = compile_member_read(&x->compile, x->sel->id[i], &m, err);
+		for (size_t c = 0; rc == 0 && c < channels; c++)
+			x->subscribed[i * channels + c] =
+			    compile_subscribes(&x->compile, &m, &x->s->channel[c]);
+		compile_member_clear(&m);
 	}
 	return rc;
 }
@@ -350,16 +347,16 @@ static int channel_add(struct select *x, const struct site_channel *c, struct er
 		return rc;
 	rc = head_load(x, c->name, &h, err);
 	for (size_t i = 0; rc == 0 && i < x->sel->ids; i++) {
-		uint64_t epoch, generation;
-		bool mine = false;
+		struct held held;
 
-		rc = subscribed(x, x->sel->id[i], c, &mine, err);
-		if (rc < 0 || !mine)
+		if (!x->subscribed[i * x->s->channels + (size_t)(c - x->s->channel)])
 			continue;
 		any = true;
-		rc = held_read(x, x->sel->id[i], c->name, &epoch, &generation, err);
+		rc = held_read(x, x->sel->id[i], c->name, &held, err);
 		if (rc >= 0)
-			rc = bundles_add(x, &h, epoch == h.epoch ? generation : 0, err);
+			rc = bundles_add(x, &h, held.epoch == h.epoch ? held.generation : 0, err);
+		if (rc == 0 && held.failed)
+			rc = bundles_add(x, &h, 0, err);
 	}
 	head_clear(&h);
 	if (rc < 0 || !any)
@@ -424,14 +421,16 @@ int selection_make(struct site *s, char *const *who, size_t n, struct selection 
 {
 	OWNED(selection_clear) struct selection sel = {0};
 	OWNED(select_clear) struct select x = {.s = s, .sel = &sel};
-	int rc = people_new(s, &x.people, err);
+	int rc = compile_load(s, &x.compile, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = who_add(&x, who[i], err);
 	if (rc < 0)
 		return rc;
 	ids_sort(&sel);
-	rc = beat_add(&x, err);
+	rc = subscriptions_read(&x, err);
+	if (rc == 0)
+		rc = beat_add(&x, err);
 	for (size_t i = 0; rc == 0 && i < sel.ids; i++)
 		rc = private_add(&x, sel.id[i], err);
 	for (size_t i = 0; rc == 0 && i < s->channels; i++)

@@ -13,159 +13,6 @@
 /* Parts of one bundle that are looked at; a channel's largest has 263 of 4 GB. */
 #define GROUP_PARTS 4096u
 
-/* What the heads of one channel lead to. */
-struct channel {
-	struct run *r;
-	const char *dir;
-	struct both l;                   /* owned */
-	bool unknown;                    /* some head cannot be read: anything may be needed */
-	char (*needed)[DIGEST_NAME + 1]; /* owned; ascending */
-	size_t n, room;
-};
-
-static void channel_clear(struct channel *c)
-{
-	both_clear(&c->l);
-	free(c->needed);
-}
-
-static void row_path(const struct channel *c, const struct listed *row, char dst[DEPOT_NAME])
-{
-	snprintf(dst, DEPOT_NAME, "%.80s/%.170s", c->dir, listed_name(&c->l, row));
-}
-
-static int needed_add(struct channel *c, const struct head *h, struct err *err)
-{
-	for (size_t i = 0; i < h->bundles; i++) {
-		if (c->n == c->room) {
-			size_t room = c->room == 0 ? 64 : 2 * c->room;
-			void *more = reallocarray(c->needed, room, sizeof(*c->needed));
-
-			if (more == NULL)
-				return err_memory(err);
-			c->needed = more;
-			c->room = room;
-		}
-		digest_name(c->needed[c->n++], &h->bundle[i].prefix);
-	}
-	return 0;
-}
-
-static int head_learn(struct channel *c, const struct document *d, struct err *err)
-{
-	struct run *r = c->r;
-	struct head h;
-	int rc;
-
-	if (head_decode(d->doc.inner, &h, NULL) < 0) { /* a newer format */
-		c->unknown = true;
-		return 0;
-	}
-	rc = needed_add(c, &h, err);
-	head_clear(&h);
-	for (size_t i = 0; i < r->known.channels; i++)
-		if (strcmp(r->known.channel[i].name, d->name.channel) == 0 &&
-		    digest_equal(&r->known.channel[i].head, &d->doc.identity))
-			r->known.channel[i].found = true;
-	return rc;
-}
-
-/* Does the head say what its name says? */
-static int head_check(const struct document *d, struct err *err)
-{
-	struct head h;
-	int rc = head_decode(d->doc.inner, &h, NULL);
-
-	if (rc < 0)
-		return 0;
-	if (strcmp(h.channel, d->name.channel) != 0 || h.epoch != d->name.epoch ||
-	    h.generation != d->name.number)
-		rc = err_set(err, RC_UNTRUSTED, "%s is not the head that its name says", d->path);
-	head_clear(&h);
-	return rc;
-}
-
-static int head_row(struct channel *c, const char *path, const struct listed *row, struct err *err)
-{
-	OWNED(document_clear) struct document d = {0};
-	struct run *r = c->r;
-	struct err bad = {0};
-	struct name name;
-	int rc;
-
-	if (name_parse(path, &name) != NAME_HEAD)
-		return 0;
-	if (verdict_head(r, &name, NULL) == VERDICT_STALE)
-		return carry_plan_stale(r, path, &name, row, err);
-	if (r->tries == 0)
-		return 0;
-	r->tries--;
-	rc = carry_document(r, path, row, LIMIT_DOCUMENT, &d, err);
-	if (rc == 0)
-		carry_lack(r, "%s is not whole", path);
-	if (rc <= 0)
-		return rc;
-	if (!r->known.chain)
-		return carry_plan_document(r, &d, err);
-	rc = carry_signed(r, &d, "head", ROLE_PUBLISH, &bad);
-	if (rc == 0)
-		rc = head_check(&d, &bad);
-	if (rc == RC_REPLAY ||
-	    (rc == 0 && verdict_head(r, &name, &d.doc.identity) == VERDICT_STALE))
-		return carry_plan_stale(r, path, &name, row, err);
-	if (rc < 0) {
-		carry_refuse(r, &bad);
-		return 0;
-	}
-	rc = head_learn(c, &d, err);
-	return rc < 0 ? rc : carry_plan_document(r, &d, err);
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int heads(struct channel *c, struct err *err)
-{
-	struct run *r = c->r;
-	const char *name = strrchr(c->dir, '/') + 1;
-	const struct known_channel *newest = known_newest(&r->known, name);
-	int rc = 0;
-
-	r->tries = CARRY_TRIES;
-	for (size_t i = 0; rc == 0 && i < c->l.rows; i++) {
-		char path[DEPOT_NAME];
-
-		row_path(c, &c->l.row[i], path);
-		rc = head_row(c, path, &c->l.row[i], err);
-	}
-	if (rc < 0)
-		return rc;
-	if (!r->known.beat || !r->known.seen[shard_of(name)])
-		c->unknown = true;
-	if (newest != NULL && !newest->found) {
-		c->unknown = true;
-		carry_lack(r, "head %" PRIu64 " of channel %s is not whole", newest->generation,
-			   name);
-	}
-	if (c->n > 0)
-		qsort(c->needed, c->n, sizeof(*c->needed), by_text);
-	return 0;
-}
-
-static bool bundle_stale(const struct channel *c, const struct name *n)
-{
-	const struct known_channel *newest;
-
-	if (c->unknown ||
-	    (c->n > 0 && bsearch(n->digest, c->needed, c->n, sizeof(*c->needed), by_text) != NULL))
-		return false;
-	newest = known_newest(&c->r->known, n->channel);
-	return newest == NULL || n->epoch < newest->epoch ||
-	       (n->epoch == newest->epoch && n->number <= newest->generation);
-}
-
 /* One bundle: its file and its parts, on both sides. */
 struct group {
 	struct run *r;
@@ -433,16 +280,16 @@ static bool same_bundle(const struct name *a, const struct name *b)
 }
 
 /* The rows of one bundle stand together: the whole one first, then its parts.  Returns how many. */
-static size_t group_rows(const struct channel *c, size_t i, struct name *first)
+static size_t group_rows(const struct heads *c, size_t i, struct name *first)
 {
 	size_t n = 1;
 	char path[DEPOT_NAME];
 	struct name name;
 
-	row_path(c, &c->l.row[i], path);
+	heads_path(c, &c->l.row[i], path);
 	name_parse(path, first);
 	for (; i + n < c->l.rows; n++) {
-		row_path(c, &c->l.row[i + n], path);
+		heads_path(c, &c->l.row[i + n], path);
 		if (name_parse(path, &name) != NAME_PART || !same_bundle(&name, first))
 			break;
 	}
@@ -456,24 +303,23 @@ static void whole_path(char dst[DEPOT_NAME], const char *path, const struct name
 		*strrchr(dst, '.') = '\0';
 }
 
-static int group_run(struct channel *c, size_t i, size_t n, const struct name *first,
-		     struct err *err)
+static int group_run(struct heads *c, size_t i, size_t n, const struct name *first, struct err *err)
 {
 	OWNED(group_clear) struct group g = {.r = c->r};
 	char path[DEPOT_NAME];
 	int rc = 0;
 
-	row_path(c, &c->l.row[i], path);
+	heads_path(c, &c->l.row[i], path);
 	whole_path(g.path, path, first);
 	name_parse(g.path, &g.name);
 	for (size_t k = 0; rc == 0 && k < n; k++) {
-		row_path(c, &c->l.row[i + k], path);
+		heads_path(c, &c->l.row[i + k], path);
 		rc = group_row(&g, path, &c->l.row[i + k], err);
 	}
 	return rc < 0 ? rc : group_plan(&g, err);
 }
 
-static int stale_rows(struct channel *c, size_t i, size_t n, struct err *err)
+static int stale_rows(struct heads *c, size_t i, size_t n, struct err *err)
 {
 	int rc = 0;
 
@@ -481,14 +327,14 @@ static int stale_rows(struct channel *c, size_t i, size_t n, struct err *err)
 		char path[DEPOT_NAME];
 		struct name name;
 
-		row_path(c, &c->l.row[i + k], path);
+		heads_path(c, &c->l.row[i + k], path);
 		name_parse(path, &name);
 		rc = carry_plan_stale(c->r, path, &name, &c->l.row[i + k], err);
 	}
 	return rc;
 }
 
-static int bundles(struct channel *c, struct err *err)
+static int bundles(struct heads *c, struct err *err)
 {
 	int rc = 0;
 	size_t n;
@@ -502,7 +348,7 @@ static int bundles(struct channel *c, struct err *err)
 		    first.kind != NAME_PRIVATE)
 			continue;
 		stale = first.kind == NAME_PRIVATE ? verdict_private(c->r, &first) == VERDICT_STALE
-						   : bundle_stale(c, &first);
+						   : heads_stale(c, &first);
 		rc = stale ? stale_rows(c, i, n, err) : group_run(c, i, n, &first, err);
 		say_progress(c->r->c->say, "looking", 0, 0, i, c->l.rows);
 	}
@@ -511,17 +357,17 @@ static int bundles(struct channel *c, struct err *err)
 
 int carry_channel(struct run *r, const char *dir, struct err *err)
 {
-	OWNED(channel_clear) struct channel c = {.r = r, .dir = dir};
+	OWNED(heads_clear) struct heads c = {.r = r, .dir = dir};
 	int rc = carry_list(r, dir, &c.l, err);
 
 	if (rc == 0)
-		rc = heads(&c, err);
+		rc = heads_read(&c, err);
 	return rc < 0 ? rc : bundles(&c, err);
 }
 
 int carry_private(struct run *r, const char *dir, struct err *err)
 {
-	OWNED(channel_clear) struct channel c = {.r = r, .dir = dir};
+	OWNED(heads_clear) struct heads c = {.r = r, .dir = dir};
 	int rc = carry_list(r, dir, &c.l, err);
 
 	return rc < 0 ? rc : bundles(&c, err);

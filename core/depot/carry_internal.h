@@ -6,7 +6,8 @@
  *   carry_list.c   the names of one directory on both sides
  *   carry_trust.c  the chain of trust documents, and the beats
  *   carry_shard.c  what the kept beats lead to; is a file older than that?
- *   carry_plan.c   documents and inbox     carry_group.c  bundles and their parts
+ *   carry_plan.c   documents and inbox
+ *   carry_head.c   the heads of a channel  carry_group.c  bundles and their parts
  *   carry_source.c bundles as bytes: read, verified block by block, copied, cut, joined
  *   carry_way.c    one direction: space first, then move by move
  */
@@ -180,6 +181,24 @@ int carry_begin(struct run *r, struct err *err);
 
 /* carry_plan.c */
 int carry_plan(struct run *r, struct err *err);
+
+/* carry_head.c */
+/* One channel's directory, and what its heads lead to. */
+struct heads {
+	struct run *r;
+	const char *dir;
+	struct both l;                   /* owned */
+	bool unknown;                    /* some head cannot be read: anything may be needed */
+	char (*needed)[DIGEST_NAME + 1]; /* owned; ascending */
+	size_t n, room;
+};
+void heads_clear(struct heads *c);
+/** heads_path(c, row, dst): the whole path of a row of c->l. */
+void heads_path(const struct heads *c, const struct listed *row, char dst[DEPOT_NAME]);
+/** heads_read(c, err): judge and plan the heads of c->l. */
+int heads_read(struct heads *c, struct err *err);
+/** heads_stale(c, name): is a bundle older than what they lead to? */
+bool heads_stale(const struct heads *c, const struct name *n);
 
 /* carry_group.c: one channel's directory. */
 int carry_channel(struct run *r, const char *dir, struct err *err);
