@@ -204,6 +204,23 @@ Test(compile, an_entitled_user_brings_their_groups_channels_keys_and_policy)
 	cr_assert(holds(&x, "workstation.yaml", "name: pc-a"));
 }
 
+Test(compile, workstations_of_one_run_each_get_the_policy_of_their_own_users)
+{
+	OWNED(world_clear) struct world w = world();
+	OWNED(made_clear) struct made x;
+	OWNED(compile_tree_clear) struct compile_tree again = {.files = 0}, other = {.files = 0};
+	OWNED(compile_member_clear) struct compile_member b = {.users = 0};
+	struct err err = {0};
+
+	active(w.s, &w.a, "ann@x.org", "ann");
+	make(&w, &w.a, &x);
+	must(compile_member_read(&x.c, w.b.id, &b, &err));
+	must(compile_tree_make(&x.c, &b, &other, &err));
+	must(compile_tree_make(&x.c, &x.m, &again, &err));
+	cr_assert(digest_equal(&x.t.policy, &again.policy));
+	cr_assert_not(digest_equal(&x.t.policy, &other.policy));
+}
+
 Test(compile, a_user_without_a_name_is_called_by_their_address)
 {
 	OWNED(world_clear) struct world w = world();

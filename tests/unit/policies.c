@@ -17,6 +17,7 @@ static void policies_write(void)
 	document("policies/lab",
 		 "settings: {sync-minutes: 20}\nvalues: {level: lab, proxy: {port: 9}}\n");
 	document("groups/all", "policy: outer\n");
+	document("groups/everybody", "policy: outer\n");
 	document("groups/desk", "parent: all\npolicy: inner\n");
 	document("groups/lab", "policy: lab\n");
 	document("groups/plain", "");
@@ -205,6 +206,8 @@ static const struct {
     {"another group's", "policies/lab", "values: {level: x}\n", false, false},
     {"the group's policy", "groups/desk", "parent: all\npolicy: lab\n", false, true},
     {"the group's place", "groups/desk", "policy: inner\n", false, true},
+    {"the outer group's name, which origins say", "groups/desk",
+     "parent: everybody\npolicy: inner\n", false, true},
     {"the user's group", "users/ann@x.org", "group: lab\n", false, true},
     {"the workstation's policy", "workstations/pc-1", "name: pc-1\npolicy: lab\n", true, true},
     {"another spelling", "policies/inner",
