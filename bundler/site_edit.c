@@ -276,31 +276,60 @@ static int edit_directory(const struct edit *e, struct err *err)
 	return rc < 0 ? rc : beneath_dir(e->s->dirfd, e->kind->directory, err);
 }
 
-/* text_write(fd, file, text, err): unless the file holds just that. */
-static int text_write(int fd, const char *file, struct bytes text, struct err *err)
+/* What is to be written, and the names that it points to. */
+struct files {
+	struct durable_file *file; /* owned */
+	size_t n;
+	char (*name)[SITE_DOCUMENT_PATH]; /* owned */
+};
+
+static void files_clear(struct files *l)
+{
+	free(l->file);
+	free(l->name);
+}
+
+static bool is_there(int fd, const char *file, struct bytes text)
 {
 	OWNED(buf_clear) struct buf old = BUF_INIT;
 
-	if (file_read(fd, file, LIMIT_DOCUMENT, &old, NULL) == 0 &&
-	    bytes_equal(bytes_in(&old), text))
-		return 0;
-	return durable_write(fd, file, text, 0644, DURABLE_REPLACE, err);
+	return file_read(fd, file, LIMIT_DOCUMENT, &old, NULL) == 0 &&
+	       bytes_equal(bytes_in(&old), text);
+}
+
+/* files_make(...): those whose text is not just what the file holds already. */
+static int files_make(const struct edit *e, int fd, struct files *ret, struct err *err)
+{
+	ret->file = calloc(e->n + 1, sizeof(*ret->file));
+	ret->name = calloc(e->n + 1, sizeof(*ret->name));
+	if (ret->file == NULL || ret->name == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < e->n; i++) {
+		char *name = ret->name[ret->n];
+
+		snprintf(name, sizeof(*ret->name), "%s" SITE_SUFFIX, e->fresh + i * e->kind->size);
+		if (!is_there(fd, name, bytes_in(&e->text[i])))
+			ret->file[ret->n++] = (struct durable_file){name, bytes_in(&e->text[i])};
+	}
+	return 0;
 }
 
 static int edit_write(const struct edit *e, struct err *err)
 {
 	OWNED(fd_closep) int fd = edit_directory(e, err);
+	OWNED(files_clear) struct files l = {0};
 	char file[SITE_DOCUMENT_PATH];
-	int rc = fd < 0 ? fd : 0;
+	int rc = fd < 0 ? fd : files_make(e, fd, &l, err);
 
-	for (size_t i = 0; rc == 0 && i < e->n; i++) {
-		snprintf(file, sizeof(file), "%s" SITE_SUFFIX, e->fresh + i * e->kind->size);
-		rc = text_write(fd, file, bytes_in(&e->text[i]), err);
-		if (rc < 0)
-			err_prefix(err, "%s/%s", e->kind->directory, file);
-	}
-	if (rc < 0 || e->removed == NULL)
-		return rc;
+	/* What a run that was killed left; our lock keeps others from writing meanwhile. */
+	if (rc == 0 && l.n > 1)
+		rc = durable_sweep_all(fd, SITE_SUFFIX, err);
+	if (rc == 0)
+		rc = durable_write_many(fd, l.file, l.n, 0644, err);
+	if (rc < 0)
+		return err_prefix(err, "%s", e->kind->directory);
+	if (e->removed == NULL)
+		return 0;
 	snprintf(file, sizeof(file), "%s" SITE_SUFFIX, e->removed);
 	if (unlinkat(fd, file, 0) < 0)
 		return err_sys(err, RC_IO, "cannot remove %s/%s", e->kind->directory, file);

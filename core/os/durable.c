@@ -269,13 +269,25 @@ int durable_digest(int dirfd, const char *name,
 	return 0;
 }
 
-int durable_sweep(int dirfd, const char *name, struct err *err)
+/* is_litter(entry, stem, suffix): ".STEM-" and 16 digits; ${stem} NULL: any that ends with
+ * ${suffix}. */
+static bool is_litter(const char *entry, const char *stem, const char *suffix)
+{
+	size_t n = strlen(entry), end = strlen(suffix);
+
+	if (n < 18 || entry[0] != '.' || entry[n - 17] != '-' ||
+	    strspn(entry + n - 16, "0123456789abcdef") != 16)
+		return false;
+	if (stem != NULL)
+		return strlen(stem) == n - 18 && memcmp(entry + 1, stem, n - 18) == 0;
+	return end <= n - 18 && memcmp(entry + n - 17 - end, suffix, end) == 0;
+}
+
+static int sweep(int dirfd, const char *stem, const char *suffix, struct err *err)
 {
 	int fd = beneath_dir(dirfd, ".", err);
 	OWNED(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	char stem[LIMIT_NAME + 1];
 	struct dirent *entry;
-	size_t n;
 
 	if (fd < 0)
 		return fd;
@@ -283,11 +295,21 @@ int durable_sweep(int dirfd, const char *name, struct err *err)
 		close(fd);
 		return err_sys(err, RC_IO, "cannot read a directory");
 	}
-	snprintf(stem, sizeof(stem), ".%.*s-", (int)STEM_BYTES, name);
-	n = strlen(stem);
 	while (errno = 0, (entry = readdir(dir)) != NULL)
-		if (strncmp(entry->d_name, stem, n) == 0 && strlen(entry->d_name) == n + 16 &&
-		    strspn(entry->d_name + n, "0123456789abcdef") == 16)
+		if (is_litter(entry->d_name, stem, suffix))
 			unlinkat(dirfd, entry->d_name, 0);
 	return errno == 0 ? 0 : err_sys(err, RC_IO, "cannot read a directory");
+}
+
+int durable_sweep(int dirfd, const char *name, struct err *err)
+{
+	char stem[LIMIT_NAME + 1];
+
+	snprintf(stem, sizeof(stem), "%.*s", (int)STEM_BYTES, name);
+	return sweep(dirfd, stem, "", err);
+}
+
+int durable_sweep_all(int dirfd, const char *suffix, struct err *err)
+{
+	return sweep(dirfd, NULL, suffix, err);
 }

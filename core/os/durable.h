@@ -21,6 +21,16 @@ enum durable_flags {
 int durable_write(int dirfd, const char *name, struct bytes content, mode_t mode,
 		  enum durable_flags flags, struct err *err);
 
+/** durable_write_many(dirfd, list, n, mode, err): several files of one directory, replacing what is
+ * there; after a power cut each holds its old content or the new one.  A flush is shared by many,
+ * so that a hundred thousand files cost seconds, not minutes. */
+struct durable_file {
+	const char *name;
+	struct bytes content;
+};
+int durable_write_many(int dirfd, const struct durable_file *list, size_t n, mode_t mode,
+		       struct err *err);
+
 /**
  * The same in three steps, for content that does not fit into memory: durable_begin makes the
  * dot-name and opens it, the caller writes to ${d->fd} (fd_write, fd_copy), durable_commit gives it
@@ -60,6 +70,8 @@ int durable_digest(int dirfd, const char *name,
 /** durable_sweep(dirfd, name, err): remove the dot-names that writers of ${name} left when they
  * were killed.  One that is being written meanwhile fails, and may be tried again. */
 int durable_sweep(int dirfd, const char *name, struct err *err);
+/** durable_sweep_all(dirfd, suffix, err): those of all names that end with ${suffix}. */
+int durable_sweep_all(int dirfd, const char *suffix, struct err *err);
 
 /**
  * rename_new(dirfd, from, to, err): rename within one directory without replacing anything; when

@@ -435,3 +435,56 @@ Test(durable, believes_only_file_systems_that_count_their_inodes)
 		cr_assert_eq(inodes_free(&v), cases[i].want, "case %zu", i);
 	}
 }
+
+/* many_write(n, text, err): files "f000.yaml"... */
+static int many_write(size_t n, const char *text, struct err *err)
+{
+	static char name[1100][16];
+	static struct durable_file list[1100];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name[i], sizeof(name[i]), "f%03zu.yaml", i);
+		list[i] = (struct durable_file){name[i], bytes_of(text)};
+	}
+	return durable_write_many(root, list, n, 0644, err);
+}
+
+Test(durable, writes_many_files_and_replaces_what_was_there)
+{
+	static const size_t counts[] = {0, 1, 7, 8, 1024, 1025, 1100};
+	char command[64];
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		cr_assert_eq(many_write(counts[i], i % 2 == 0 ? "even" : "odd", &err), 0, "%s",
+			     err.text);
+		snprintf(command, sizeof(command), "test $(ls -A | wc -l) = %zu", counts[i]);
+		run(command);
+		snprintf(command, sizeof(command), "test -z \"$(grep -L %s . -r)\"",
+			 i % 2 == 0 ? "even" : "odd");
+		run(command);
+	}
+}
+
+Test(durable, many_files_that_cannot_all_be_written_leave_no_litter)
+{
+	struct err err = {0};
+
+	run("mkdir f020.yaml");
+	cr_assert_lt(many_write(30, "new", &err), 0);
+	run("test -z \"$(ls -A | grep '^[.]')\"");
+	cr_assert_not_null(strstr(err.text, "f020.yaml"), "%s", err.text);
+}
+
+Test(durable, sweeps_what_writers_of_such_names_left_and_nothing_else)
+{
+	struct err err = {0};
+
+	run("touch .a.yaml-0123456789abcdef .b.yaml-0123456789abcdef .b.yml-0123456789abcdef"
+	    " .a.yaml-0123456789abcdeg .a.yaml.swp a.yaml-0123456789abcdef"
+	    " .a.yaml-x-0123456789abcdef");
+	cr_assert_eq(durable_sweep(root, "a.yaml", &err), 0);
+	run("test ! -e .a.yaml-0123456789abcdef && test -e .a.yaml-x-0123456789abcdef");
+	cr_assert_eq(durable_sweep_all(root, ".yaml", &err), 0);
+	run("test $(ls -A | wc -l) = 5 && test ! -e .b.yaml-0123456789abcdef");
+}
