@@ -24,7 +24,8 @@ struct consignment {
  * site_carry(s, c, who, n, ret, err): a carry with the site at hand: ${who}, when there are any (as
  * selection_make takes them), says for whom the depot is that is not the home depot (c->from and
  * c->to are exchanged when that comes first); when one of the depots is the home depot, what went
- * onto the other is noted.  Sets c->site.
+ * onto the other is noted.  A depot that was made for some the last time, and holds the beat of
+ * then, is for them again when nobody is named.  Sets c->site.
  */
 int site_carry(struct site *s, struct carry *c, char *const *who, size_t n,
 	       struct carry_result *ret, struct err *err);

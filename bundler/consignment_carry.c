@@ -1,8 +1,27 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bundler/consignment.h"
 #include "core/base/own.h"
 #include "core/depot/marker.h"
+
+/* Names in one note. */
+#define AGAIN 64
+
+/* For whom a depot was carried to last time. */
+struct again {
+	uint64_t beat; /* that went onto it then */
+	bool holds;    /* it is there still, so it is that depot and not another at the same path */
+	char *text;    /* owned */
+	char *who[AGAIN];
+	size_t n;
+};
+
+static void again_clear(struct again *a)
+{
+	free(a->text);
+}
 
 /* What was made and is not in the home depot cannot be taken from it. */
 static int unposted_say(struct site *s, struct err *err)
@@ -77,13 +96,86 @@ static int turn(struct site *s, struct carry *c, struct err *err)
 	return 0;
 }
 
+static int beat_each(void *arg, const char *file, uint64_t size, struct err *err)
+{
+	struct again *a = arg;
+	char path[DEPOT_NAME];
+	struct name name;
+
+	snprintf(path, sizeof(path), "beats/%.200s", file);
+	if (name_parse(path, &name) == NAME_BEAT && name.number == a->beat)
+		a->holds = true;
+	return 0;
+}
+
+/* The note of the depot at this path, when it was for some and this is still that depot. */
+static int again_read(struct site *s, const char *path, int silence_s, struct again *a,
+		      struct err *err)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	OWNED(buf_clear) struct buf where = BUF_INIT;
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc;
+
+	if (depot_open(path, 0, silence_s, &d, NULL) < 0 || depot_where(d, &where, NULL) < 0)
+		return 0; /* the carry will say so */
+	rc = db_query(s->db, "SELECT audience, beat FROM consignment WHERE depot = ?1 AND some = 1",
+		      &st, err);
+	if (rc == 0)
+		rc = db_bind(st, err, "t", (const char *)where.p);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc != 1)
+		return rc;
+	a->beat = (uint64_t)db_i64(st, 1);
+	a->text = strdup(db_text(st, 0));
+	if (a->text == NULL)
+		return err_memory(err);
+	if (depot_list(d, "beats", beat_each, a, NULL) < 0 || !a->holds)
+		return 0;
+	for (char *rest = a->text, *word; (word = strsep(&rest, ",")) != NULL && a->n < AGAIN;)
+		a->who[a->n++] = word + strspn(word, " ");
+	return 0;
+}
+
+/* A stick that was made for some stays for them, so that bringing it home does not fill it up. */
+static int again(struct site *s, struct carry *c, struct selection *sel, struct again *a,
+		 struct err *err)
+{
+	const char *other = is_home(s, c->from, c->silence_s) ? c->to
+			    : is_home(s, c->to, c->silence_s) ? c->from
+							      : NULL;
+	struct err bad = {0};
+	int rc = other == NULL ? 0 : again_read(s, other, c->silence_s, a, err);
+
+	if (rc < 0 || a->n == 0)
+		return rc;
+	rc = selection_make(s, a->who, a->n, sel, &bad);
+	if (rc == RC_USAGE) { /* one of them is gone */
+		say_warning(s->say, "%s: %s; everything is carried", other, bad.text);
+		a->n = 0;
+		return 0;
+	}
+	if (rc < 0)
+		*err = bad;
+	else
+		say_info(s->say, "%s is for %s%s, as last time; satchel revert forgets that", other,
+			 a->who[0], a->n > 1 ? " and others" : "");
+	return rc;
+}
+
 int site_carry(struct site *s, struct carry *c, char *const *who, size_t n,
 	       struct carry_result *ret, struct err *err)
 {
 	OWNED(selection_clear) struct selection sel = {0};
+	OWNED(again_clear) struct again a = {0};
 	struct err bad = {0};
-	int rc = n > 0 ? selection_make(s, who, n, &sel, err) : 0;
+	int rc = n > 0 ? selection_make(s, who, n, &sel, err) : again(s, c, &sel, &a, err);
 
+	if (a.n > 0) {
+		who = a.who;
+		n = a.n;
+	}
 	if (rc == 0 && n > 0)
 		rc = turn(s, c, err);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bundler/collect.h"
+#include "bundler/consignment.h"
 #include "bundler/publish.h"
 #include "bundler/registry.h"
 #include "bundler/site.h"
@@ -13,7 +14,6 @@
 #include "cli/term.h"
 #include "cli/watch.h"
 #include "core/base/own.h"
-#include "core/depot/carry.h"
 
 /* Reasons for which everything is published, not only what is known to have changed. */
 #define EVERYTHING (RUN_START | RUN_TIMER | RUN_ASKED | RUN_AGAIN | RUN_STICK | RUN_NEWS)
@@ -163,13 +163,17 @@ static int home_of(struct watch_who *w, struct say *say, struct home *ret, struc
  * A medium and the home depot: what each has that the other has not, without the site's lock, for
  * media are slow.  Returns whether the medium has everything that the home depot has.
  */
-static bool stick_carry(const struct home *h, const char *stick, struct say *say,
-			struct run_result *ret)
+static bool stick_carry(struct watch_who *w, const struct home *h, const char *stick,
+			struct say *say, struct run_result *ret)
 {
+	OWNED(site_freep) struct site *s = NULL;
 	struct carry c = {.from = h->depot, .to = stick, .site = &h->site, .say = say};
 	struct carry_result r = {0};
 	struct err err = {0};
-	int rc = carry(&c, &r, &err);
+	int rc = site_of(w, 0, say, &s, &err);
+
+	if (rc == 0)
+		rc = site_carry(s, &c, NULL, 0, &r, &err);
 
 	if (rc < 0)
 		say_warning(say, "%s", err.text);
@@ -191,12 +195,12 @@ static void sticks_before(struct watch_who *w, const struct run_order *o, struct
 	if (o->sticks > 0 && home_of(w, say, home, &err) < 0)
 		say_warning(say, "%s", err.text);
 	for (size_t i = 0; i < o->sticks && home->depot[0] != '\0'; i++)
-		if (stick_carry(home, o->stick[i], say, ret))
+		if (stick_carry(w, home, o->stick[i], say, ret))
 			ret->safe |= 1ull << i;
 }
 
 /* What the sync made goes onto them; flushed at the end. */
-static void sticks_after(const struct run_order *o, bool made, struct say *say,
+static void sticks_after(struct watch_who *w, const struct run_order *o, bool made, struct say *say,
 			 const struct home *home, struct run_result *ret)
 {
 	for (size_t i = 0; i < o->sticks && home->depot[0] != '\0'; i++) {
@@ -204,7 +208,7 @@ static void sticks_after(const struct run_order *o, bool made, struct say *say,
 		struct err err = {0};
 
 		if (made)
-			whole = stick_carry(home, o->stick[i], say, ret);
+			whole = stick_carry(w, home, o->stick[i], say, ret);
 		if (whole && watch_flush(o->stick[i], &err) < 0) {
 			say_warning(say, "%s", err.text);
 			whole = false;
@@ -232,7 +236,7 @@ static void sync_run(struct watch_who *w, const struct run_order *o, struct say 
 	}
 	s = site_free(s);
 	if (rc != RC_BUSY)
-		sticks_after(o, beat > home.beat, say, &home, ret);
+		sticks_after(w, o, beat > home.beat, say, &home, ret);
 	if (rc < 0)
 		watch_failed(ret, &err);
 	else if (ret->text[0] == '\0') {
