@@ -15,10 +15,14 @@ const char *const colour_names[COLOURS] = {"grey", "blue", "red", "orange", "gre
 		"take the depot there, or a copy of it, and on the workstation run", \
 		    "satchel sync"                                                   \
 	}
-#define CONFIRM                                                                                    \
-	{                                                                                          \
-		"when nothing may leave the place, let somebody read the confirmation code aloud", \
-		    "satchel confirm CODE"                                                         \
+#define CODE                                                                             \
+	{                                                                                \
+		"when nothing may leave the place, have a confirmation code read aloud", \
+		    "satchel apply --code"                                               \
+	}
+#define CONFIRM                                                  \
+	{                                                        \
+		"type that code in here", "satchel confirm CODE" \
 	}
 #define GIVE_UP                                                       \
 	{                                                             \
@@ -146,12 +150,12 @@ const struct rule_row rule_rows[RULES] = {
 			    SUBJECT_WORKSTATION,
 			    COLOUR_ORANGE,
 			    "posted, not yet confirmed",
-			    {APPLY, COLLECT, CONFIRM}},
+			    {APPLY, COLLECT, CODE, CONFIRM}},
     [RULE_W_SILENT] = {"silent",
 		       SUBJECT_WORKSTATION,
 		       COLOUR_ORANGE,
 		       "not heard from for too long",
-		       {APPLY, COLLECT, CONFIRM, GIVE_UP}},
+		       {APPLY, COLLECT, CODE, CONFIRM, GIVE_UP}},
     [RULE_W_GREEN] =
 	{"green",
 	 SUBJECT_WORKSTATION,
@@ -181,7 +185,7 @@ const struct rule_row rule_rows[RULES] = {
 			    SUBJECT_USER,
 			    COLOUR_ORANGE,
 			    "posted, not yet confirmed by every workstation",
-			    {APPLY, COLLECT, CONFIRM, GIVE_UP}},
+			    {APPLY, COLLECT, CODE, CONFIRM, GIVE_UP}},
     [RULE_U_SUSPENDED] = {"suspended",
 			  SUBJECT_USER,
 			  COLOUR_GREY,
@@ -222,7 +226,7 @@ const struct rule_row rule_rows[RULES] = {
 		       SUBJECT_USER,
 		       COLOUR_ORANGE,
 		       "a workstation of theirs was not heard from for too long",
-		       {APPLY, COLLECT, CONFIRM, GIVE_UP}},
+		       {APPLY, COLLECT, CODE, CONFIRM, GIVE_UP}},
     [RULE_U_DIFFERS] = {"differs",
 			SUBJECT_USER,
 			COLOUR_PURPLE,

@@ -63,7 +63,7 @@ struct remedy {
 	const char *text;
 	const char *command; /* "satchel publish"; NULL ends the list */
 };
-#define REMEDIES 4
+#define REMEDIES 5
 
 struct rule_row {
 	const char *slug;
