@@ -11,6 +11,7 @@ struct collect_counts {
 	uint64_t files, receipts, requests, known, incomplete, refused;
 	uint64_t enrolled;  /* workstations approved in this run */
 	uint64_t activated; /* users made active */
+	uint64_t messages;  /* that people, or workstations, have sent */
 };
 int collect_site(struct site *s, struct collect_counts *ret, struct err *err);
 

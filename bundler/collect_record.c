@@ -168,6 +168,8 @@ static int message_take(struct collect *c, const struct sender *from, const stru
 
 	if (rc == RC_ADDRESSEE)
 		return tally_add(&c->tally, "message-foreign", from->name, why.text, err);
+	if (rc == 1)
+		c->counts.messages++;
 	return rc < 0 ? err_set(err, rc, "%s", why.text) : 0;
 }
 

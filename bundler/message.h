@@ -46,9 +46,10 @@ int message_refuse(struct site *s, const char *id, const char *name, const char 
 		   const char *text, struct err *err);
 
 /**
- * message_receive(s, id, e, err): an event of a receipt of the workstation ${id}: 1 when it is
- * about messages and was recorded, 0 when it is about something else, RC_ADDRESSEE when it is about
- * a message that this workstation (or that user on it) never got.  In the caller's transaction.
+ * message_receive(s, id, e, err): an event of a receipt of the workstation ${id}: 1 when somebody
+ * said something that is in the list now, 0 when it says that a message was read, or is about
+ * something else, RC_ADDRESSEE when it is about a message that this workstation (or that user on
+ * it) never got.  In the caller's transaction.
  */
 int message_receive(struct site *s, const char *id, const struct receipt_event *e, struct err *err);
 

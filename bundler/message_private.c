@@ -11,6 +11,13 @@
 
 #define DAY_SECONDS 86400
 
+/* Copies on their way to a workstation: a user who is not active there gets nothing there, until
+ * they are again. */
+#define CARRIED_FROM                                                                           \
+	" FROM message_to t JOIN message m ON m.id = t.message WHERE t.id = ?1 AND t.gone = 0" \
+	" AND (t.email = '' OR EXISTS (SELECT 1 FROM activation a WHERE a.id = t.id"           \
+	" AND a.email = t.email AND a.state = 'active')) ORDER BY m.at DESC, t.copy LIMIT ?2"
+
 /* tell_each(...): the workstation of every copy that ${sql} selects, for ${bound}. */
 static int tell_each(struct site *s, const char *sql, int64_t now,
 		     int (*each)(void *arg, const char *id, struct err *err), void *arg,
@@ -99,12 +106,10 @@ int message_each(struct site *s, const char *id,
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	int rc;
 
-	rc = db_query(
-	    s->db,
-	    "SELECT * FROM (SELECT t.copy, t.email, m.at, m.kind, m.subject, m.text, m.command,"
-	    " m.argument, m.activation FROM message_to t JOIN message m ON m.id = t.message"
-	    " WHERE t.id = ?1 AND t.gone = 0 ORDER BY m.at DESC, t.copy LIMIT ?2) ORDER BY 1",
-	    &st, err);
+	rc = db_query(s->db,
+		      "SELECT * FROM (SELECT t.copy, t.email, m.at, m.kind, m.subject, m.text,"
+		      " m.command, m.argument, m.activation" CARRIED_FROM ") ORDER BY 1",
+		      &st, err);
 	if (rc == 0)
 		rc = db_bind(st, err, "ti", id, (int64_t)MESSAGES_CARRIED);
 	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
@@ -121,9 +126,8 @@ int message_carried(struct site *s, const char *id, uint64_t epoch, uint64_t gen
 		    struct err *err)
 {
 	return db_run(s->db, err,
-		      "UPDATE message_to SET epoch = ?2, generation = ?3"
-		      " WHERE id = ?1 AND gone = 0 AND generation = 0 AND copy IN (SELECT t.copy"
-		      " FROM message_to t JOIN message m ON m.id = t.message WHERE t.id = ?1"
-		      " AND t.gone = 0 ORDER BY m.at DESC, t.copy LIMIT ?4)",
-		      "tiii", id, (int64_t)epoch, (int64_t)generation, (int64_t)MESSAGES_CARRIED);
+		      "UPDATE message_to SET epoch = ?3, generation = ?4"
+		      " WHERE id = ?1 AND gone = 0 AND generation = 0 AND copy IN"
+		      " (SELECT t.copy" CARRIED_FROM ")",
+		      "tiii", id, (int64_t)MESSAGES_CARRIED, (int64_t)epoch, (int64_t)generation);
 }

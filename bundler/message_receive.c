@@ -127,5 +127,5 @@ int message_receive(struct site *s, const char *id, const struct receipt_event *
 		rc = 0;
 	if (rc == 0 && !read)
 		rc = incoming_put(s, id, e, &c, err);
-	return rc < 0 ? rc : 1;
+	return rc < 0 ? rc : !read;
 }

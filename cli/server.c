@@ -294,6 +294,7 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 		json_u64(&j, "requests", c.requests);
 		json_u64(&j, "enrolled", c.enrolled);
 		json_u64(&j, "activated", c.activated);
+		json_u64(&j, "messages", c.messages);
 		json_u64(&j, "known", c.known);
 		json_u64(&j, "incomplete", c.incomplete);
 		json_u64(&j, "refused", c.refused);
@@ -310,6 +311,9 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 	if (c.activated > 0)
 		printf(", %llu %s made active", (unsigned long long)c.activated,
 		       plural(c.activated, "user", "users"));
+	if (c.messages > 0)
+		printf(", %llu %s", (unsigned long long)c.messages,
+		       plural(c.messages, "message", "messages"));
 	if (c.incomplete > 0)
 		printf(", %llu not whole yet", (unsigned long long)c.incomplete);
 	if (c.refused > 0)

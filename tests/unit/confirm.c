@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bundler/collect.h"
+#include "bundler/compile.h"
 #include "bundler/confirm.h"
 #include "bundler/enrolment.h"
 #include "bundler/publish.h"
@@ -310,6 +311,27 @@ Test(confirm, takes_a_code_of_what_was_published_before_for_just_that)
 	cr_assert_eq(held(s, "office"), 2);
 	cr_assert_eq(server_events(s, "confirm-replay"), 1);
 	cr_assert_eq(tries(s), 1, "an old code is nobody's guess");
+}
+
+Test(confirm, takes_nothing_that_no_beat_led_to)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	struct holding never, h;
+	uint64_t n;
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	publish(s);
+	must(db_exec(s->db, "UPDATE workstation SET inputs = NULL", &err));
+	must(compile_site(s, 0, &n, &err));
+	applied(s, &m, &never);
+	must(db_exec(s->db, "UPDATE workstation SET inputs = NULL", &err));
+	publish(s);
+	applied(s, &m, &h);
+	cr_assert_eq(never.r.private_generation + 1, h.r.private_generation);
+	cr_assert_eq(told(s, &m, &never, 1), RC_UNTRUSTED);
+	cr_assert_eq(told(s, &m, &h, 1), 0);
 }
 
 Test(confirm, holds_nothing_of_a_channel_that_was_never_published)

@@ -213,7 +213,7 @@ Test(decommission, of_one_that_is_lost_marks_its_keys)
 	cr_assert_not(listed(s, &m, &w));
 	for (int i = 0; i < 12; i++) { /* until no beat that is kept leads to it */
 		struct machine other = machine_new();
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "other-%d", i);
 		enrol(s, &other, name);

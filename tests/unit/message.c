@@ -243,6 +243,23 @@ Test(message, gives_two_users_of_one_workstation_documents_of_their_own)
 	}
 }
 
+Test(message, waits_while_its_user_is_not_active_there)
+{
+	OWNED(site_freep) struct site *s = server_open(0);
+	OWNED(machine_clear) struct machine a = machine_new();
+	struct err err = {0};
+
+	enrol(s, &a, "a");
+	active(s, &a, ANNA, "anna");
+	cr_assert_eq(to(s, ANNA), 1);
+	must(db_exec(s->db, "UPDATE activation SET state = 'deactivated'", &err));
+	cr_assert_eq(carried(s, &a).n, 0);
+	must(message_carried(s, a.id, 1, 1, &err));
+	cr_assert_eq(server_number(s, "SELECT max(generation) FROM message_to"), 0);
+	must(db_exec(s->db, "UPDATE activation SET state = 'active'", &err));
+	cr_assert_eq(carried(s, &a).n, 1);
+}
+
 Test(message, is_followed_until_it_is_delivered_read_and_answered)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
