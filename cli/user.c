@@ -234,6 +234,11 @@ int cmd_user_list(struct cli *cli, const struct args *args, struct err *err)
 	struct listing l;
 	int rc = server_open(cli, 0, &s, err);
 
+	if (rc == 0 && group != NULL && site_group(s, group) == NULL)
+		rc = document_none("group", group, s->group, s->groups, sizeof(*s->group), err);
+	if (rc == 0 && licence != NULL && site_licence(s, licence) == NULL)
+		rc = document_none("licence", licence, s->licence, s->licences, sizeof(*s->licence),
+				   err);
 	if (rc == 0)
 		rc = people_new(s, &p, err);
 	if (rc < 0)

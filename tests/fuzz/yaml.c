@@ -18,7 +18,9 @@ static const char *const types[] = {
     "membership/1",  "depot/1",
     "site/1",        "channel/1",
     "workstation/1", "workstation-config/1",
-    "server/1",
+    "server/1",      "group/1",
+    "user/1",        "licence/1",
+    "key/1",         "policy/1",
 };
 
 static const char *type_of(struct bytes in)
