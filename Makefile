@@ -44,7 +44,7 @@ JOBS	?= $(shell nproc)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: fuzz-lib schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
+.PHONY: fuzz-lib sim schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -167,6 +167,15 @@ demo:
 bench: all
 	packaging/install-deps build test
 	tests/bench/run $(abspath $(B)/satchel)
+
+# A day of a thousand watchers on one share, in simulated time.
+$(B)/tests/sim/%: tests/sim/%.c $(B)/libsatchel.a
+	@mkdir -p $(@D)
+	$(call say,SIM,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a $(ALL_LDFLAGS) $(PKG_LIBS)
+
+sim: $(B)/tests/sim/watchers
+	$(B)/tests/sim/watchers
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(SHAREDIR)/schemas

@@ -40,6 +40,13 @@ int64_t timer_back_off(int64_t before, bool changed, int64_t least, int64_t most
 	return next < most ? next : most;
 }
 
+int64_t timer_poll(int64_t now, int64_t *wait, bool changed, int64_t least, int64_t most,
+		   uint64_t seed)
+{
+	*wait = timer_back_off(*wait, changed, least, most);
+	return now + *wait - *wait / 4 + timer_spread(*wait / 2 + 1, seed, (uint64_t)now);
+}
+
 int alarm_open(struct err *err)
 {
 	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);

@@ -34,6 +34,11 @@ int64_t timer_next(int64_t now, int64_t last, int64_t interval, unsigned jitter_
  * of changes: ${least} after a change, then half as long again each time, up to ${most}. */
 int64_t timer_back_off(int64_t before, bool changed, int64_t least, int64_t most);
 
+/** timer_poll(now, wait, changed, least, most, seed): when to look again; ${*wait} backs off, and a
+ * quarter of it more or less keeps machines apart. */
+int64_t timer_poll(int64_t now, int64_t *wait, bool changed, int64_t least, int64_t most,
+		   uint64_t seed);
+
 /** alarm_open(err): a descriptor that is readable at the time that was set.  alarm_set(fd, at,
  * err): at ${at}, also when that is past; INT64_MAX: never. */
 int alarm_open(struct err *err);

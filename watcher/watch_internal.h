@@ -124,6 +124,8 @@ void spot_looked(struct watch *w, struct spot *s, int64_t now);
 enum look_which { LOOK_ALL, LOOK_SHARED };
 void spots_look(struct watch *w, enum look_which which);
 void spots_retry(struct watch *w, int64_t now);
+/** spots_quicken(w): a run brought something: look at shares more often for a while. */
+void spots_quicken(struct watch *w);
 bool spots_looking(const struct watch *w);
 void spot_how_text(const struct spot *s, char dst[160]);
 

@@ -259,6 +259,8 @@ static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
 		sticks_done(w, r);
 	}
 	plan_use(w, &w->run_plan, now);
+	if (r->rc == 0 && !r->nothing && !r->later)
+		spots_quicken(w);
 	spots_look(w, LOOK_ALL);
 	w->dirty = true;
 	notify_status(&w->notify, r->text);

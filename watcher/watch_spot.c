@@ -63,9 +63,8 @@ static void spot_tell(struct watch *w, struct spot *s)
 /* The next try at a place that cannot be watched now, a little apart from everybody else's. */
 static void spot_later(struct watch *w, struct spot *s, bool changed, int64_t now)
 {
-	s->wait = timer_back_off(s->wait, changed, w->t->poll_least, w->t->poll_most);
 	s->retry_at =
-	    now + s->wait - s->wait / 4 + timer_spread(s->wait / 2 + 1, w->o->seed, (uint64_t)now);
+	    timer_poll(now, &s->wait, changed, w->t->poll_least, w->t->poll_most, w->o->seed);
 }
 
 static void spot_is(struct watch *w, struct spot *s, enum spot_how how, int64_t now)
@@ -160,7 +159,7 @@ void spot_looked(struct watch *w, struct spot *s, int64_t now)
 	seen = (struct seen){NULL, 0, false};
 	s->known = true;
 	if (s->how == HOW_POLLED)
-		spot_later(w, s, news, now);
+		spot_later(w, s, false, now);
 	if (s->returned) /* what waits here can be left there now */
 		w->want_full = true;
 	if (news || s->returned)
@@ -248,6 +247,15 @@ void spots_look(struct watch *w, enum look_which which)
 		    ((w->spot[i].how == HOW_WATCHED && which == LOOK_ALL) ||
 		     w->spot[i].how == HOW_POLLED))
 			w->spot[i].look_wanted = true;
+}
+
+/* News for us: more often comes soon.  What is for others changes nothing here, or every beat for
+ * one of a thousand machines would make all of them look more often. */
+void spots_quicken(struct watch *w)
+{
+	for (size_t i = 0; i < w->spots; i++)
+		if (w->spot[i].how == HOW_POLLED)
+			w->spot[i].wait = 0;
 }
 
 void spots_retry(struct watch *w, int64_t now)
