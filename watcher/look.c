@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/digest.h"
 #include "core/base/own.h"
@@ -36,11 +38,29 @@ static void name_add(struct looking *l, const char *dir, const char *name)
 		l->many = true;
 }
 
+/*
+ * A copy that is on its way has its name before it is whole, so size and time count as well: of
+ * every file of an inbox, and of the newest of what a workstation waits for, which is all that
+ * matters there.  They decide nothing but whether to look closer.
+ */
+static void file_add(struct looking *l, int dir, const char *path, const char *name)
+{
+	char text[NAME_MAX + 64];
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	snprintf(text, sizeof(text), "%s/%jd/%jd.%ld", name, (intmax_t)st.st_size,
+		 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	name_add(l, path, text);
+}
+
 /* Absent directories are empty ones: a depot grows them when it needs them. */
 static void directory_look(struct looking *l, int root, const char *dir)
 {
 	OWNED(dir_closep) DIR *d = NULL;
 	int fd = beneath_dir(root, dir, NULL);
+	char newest[NAME_MAX + 1] = "";
 	struct dirent *e;
 
 	if (fd < 0)
@@ -50,9 +70,18 @@ static void directory_look(struct looking *l, int root, const char *dir)
 		close(fd);
 		return;
 	}
-	for (unsigned i = 0; i < LOOK_ENTRIES && (e = readdir(d)) != NULL; i++)
-		if (e->d_name[0] != '.')
-			name_add(l, dir, e->d_name);
+	for (unsigned i = 0; i < LOOK_ENTRIES && (e = readdir(d)) != NULL; i++) {
+		if (e->d_name[0] == '.')
+			continue;
+		name_add(l, dir, e->d_name);
+		if (l->scope == HINT_INBOX && l->seen.n < LOOK_STATS)
+			file_add(l, fd, dir, e->d_name);
+		else if (l->scope == HINT_BEATS &&
+			 strtoull(e->d_name, NULL, 10) >= strtoull(newest, NULL, 10))
+			snprintf(newest, sizeof(newest), "%s", e->d_name);
+	}
+	if (newest[0] != '\0')
+		file_add(l, fd, dir, newest);
 }
 
 static int hash_compare(const void *a, const void *b)

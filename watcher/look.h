@@ -1,6 +1,7 @@
 /*
- * A look: the names in those directories of a depot that one side waits for.  Names say only that
- * there is something new to verify; they are kept as hashes, compared with those of the last look.
+ * A look: the names in those directories of a depot that one side waits for, with size and time of
+ * what may still be on its way.  They say only that there is something new to verify; they are kept
+ * as hashes, compared with those of the last look.
  * The look runs in a child that is given up when the medium hangs.
  */
 #ifndef SATCHEL_WATCHER_LOOK_H
@@ -11,6 +12,8 @@
 
 /* Names of one look.  A larger inbox is seen as one thing that changed or did not. */
 #define LOOK_NAMES 65536u
+/* Files of an inbox that are asked for size and time. */
+#define LOOK_STATS 8192u
 /* Entries read in one directory, whatever their names. */
 #define LOOK_ENTRIES 200000u
 

@@ -29,7 +29,7 @@
  * Calls that name or read something on the share, counted with strace(1) at the helpers of a
  * workstation with one channel.  A file server sees fewer: clients answer some from their caches.
  */
-enum { OPS_LOOK = 9, OPS_CHEAP = 44, OPS_SYNC = 59, OPS_NEWS = 93, OPS_APPLY = 131 };
+enum { OPS_LOOK = 11, OPS_CHEAP = 44, OPS_SYNC = 59, OPS_NEWS = 93, OPS_APPLY = 131 };
 
 enum event { POLL, TIMER, NEWS, AGAIN, ON, OFF, EVENTS };
 

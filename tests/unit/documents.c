@@ -133,6 +133,38 @@ Test(beat, comes_back_as_it_was)
 	refuses_unknown_and_missing(beat_read, &text);
 }
 
+Test(beat, rings_at_those_it_names_and_passes_over_what_it_does_not_understand)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef";
+	OWNED(buf_clear) struct buf text = BUF_INIT, odd = BUF_INIT;
+	struct beat b = beat_example(), got;
+	struct err err = {0};
+
+	strcpy(b.knock[b.knocks++], id);
+	cr_assert_eq(beat_encode(&b, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(beat_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_assert_eq(got.knocks, 1);
+	cr_expect_str_eq(got.knock[0], id);
+	cr_expect_not(got.knock_all);
+	/* Whatever else later versions write there. */
+	cr_assert_eq(buf_add(&odd, text.p, text.n, &err), 0);
+	cr_assert_eq(buf_printf(&odd, &err,
+				"  - \"0123\"\n  - what: map\n  - \"%s\"\n  - all\n  other: 1\n",
+				id),
+		     0);
+	cr_assert_eq(beat_decode(bytes_in(&odd), &got, &err), 0, "%s", err.text);
+	cr_expect_eq(got.knocks, 2);
+	cr_expect(got.knock_all);
+	/* More than are read mean everybody. */
+	buf_reset(&odd);
+	cr_assert_eq(buf_add(&odd, text.p, text.n, &err), 0);
+	for (unsigned i = 0; i < BEAT_KNOCKS; i++)
+		cr_assert_eq(buf_printf(&odd, &err, "  - \"%s\"\n", id), 0);
+	cr_assert_eq(beat_decode(bytes_in(&odd), &got, &err), 0, "%s", err.text);
+	cr_expect_eq(got.knocks, BEAT_KNOCKS);
+	cr_expect(got.knock_all);
+}
+
 Test(beat, of_an_empty_and_of_a_full_site)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;

@@ -792,6 +792,49 @@ Test(beat, a_shard_is_signed_again_only_when_something_in_it_changed)
 	cr_assert_eq(b.shards, 0);
 }
 
+static void beat_make(struct site *s, enum beat_flags flags)
+{
+	struct err err = {0};
+
+	must(db_begin(s->db, &err));
+	must(publish_beat(s, flags, &err));
+	must(db_commit(s->db, &err));
+}
+
+Test(beat, knocks_at_once_and_for_a_while)
+{
+	static const char *const names[] = {"w"}, *const nobody[] = {"w", "x"};
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+	struct beat b;
+
+	must(
+	    db_exec(s->db,
+		    "INSERT INTO workstation(id, name, sign, sign_number, seal, seal_number, state,"
+		    " enrolled, inputs) VALUES('0123456789abcdef0123456789abcdef', 'w', x'00', 1,"
+		    " x'00', 1, 'enrolled', 1, x'00')",
+		    &err));
+	beat_make(s, 0);
+	beat_load(s, &b);
+	cr_assert_eq(b.knocks, 0);
+	must(publish_knock(s, names, 1, &err));
+	beat_load(s, &b);
+	cr_assert_eq(b.sequence, 2, "though nothing changed");
+	cr_assert_eq(b.knocks, 1);
+	cr_assert_str_eq(b.knock[0], "0123456789abcdef0123456789abcdef");
+	cr_assert_eq(publish_knock(s, nobody, 2, &err), RC_USAGE);
+	cr_assert_eq(beats(s), 2, "all or none");
+	beat_make(s, BEAT_ANYWAY);
+	beat_load(s, &b);
+	cr_assert_eq(b.knocks, 1, "repeated, for those who look a little later");
+	clock_set(SERVER_NOW + 3600);
+	beat_make(s, 0);
+	cr_assert_eq(beats(s), 3, "that it is over makes no beat");
+	beat_make(s, BEAT_ANYWAY);
+	beat_load(s, &b);
+	cr_assert_eq(b.knocks, 0);
+}
+
 /* Private channels */
 
 static void private_make(struct site *s, const struct machine *m, const struct private_file *f,

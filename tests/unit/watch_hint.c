@@ -247,7 +247,7 @@ Test(looks, find_what_is_new_and_do_not_mind_what_is_gone)
 	cr_expect_eq(none.n, 0);
 	scratch_run(dir, "touch depot/beats/1-a.beat depot/beats/.half depot/inbox/00/x");
 	one = looked("depot", HINT_BEATS);
-	cr_expect_eq(one.n, 1);
+	cr_expect_eq(one.n, 2, "its name, and its size and time");
 	cr_expect(seen_news(&one, &none));
 	cr_expect_not(seen_news(&one, &one));
 	cr_expect_not(seen_news(&none, &one));
@@ -257,6 +257,18 @@ Test(looks, find_what_is_new_and_do_not_mind_what_is_gone)
 	cr_expect(seen_news(&one, &two));
 }
 
+Test(looks, see_that_a_copy_went_on_under_its_name)
+{
+	OWNED(seen_clear) struct seen half = {NULL, 0, false}, whole = {NULL, 0, false};
+
+	scratch_run(dir, "touch depot/beats/9-a.beat; echo half > depot/beats/10-b.beat");
+	half = looked("depot", HINT_BEATS);
+	scratch_run(dir, "echo half >> depot/beats/10-b.beat");
+	whole = looked("depot", HINT_BEATS);
+	cr_expect(seen_news(&whole, &half));
+	cr_expect_eq(whole.n, 3);
+}
+
 Test(looks, of_a_server_are_at_its_inbox)
 {
 	OWNED(seen_clear) struct seen before = looked("depot", HINT_INBOX);
@@ -264,7 +276,7 @@ Test(looks, of_a_server_are_at_its_inbox)
 
 	scratch_run(dir, "touch depot/inbox/00/a depot/beats/1-a.beat");
 	after = looked("depot", HINT_INBOX);
-	cr_expect_eq(after.n, 1);
+	cr_expect_eq(after.n, 2);
 	cr_expect(seen_news(&after, &before));
 	scratch_run(dir, "mkdir depot/inbox/01 && mv depot/inbox/00/a depot/inbox/01/a");
 	other = looked("depot", HINT_INBOX);

@@ -251,7 +251,7 @@ Test(loop, has_a_timer_that_a_new_plan_changes_at_once)
 {
 	start();
 	cr_assert(comes_to("^full start", 1));
-	cr_expect_eq(at_rest("timer"), 0);
+	cr_expect_eq(at_rest("^full timer"), 0);
 	scratch_run(dir, "touch soon");
 	kill(watcher, SIGHUP);
 	cr_expect(comes_to("^full timer", 2));
