@@ -799,6 +799,7 @@ static void beat_make(struct site *s, enum beat_flags flags)
 	must(db_begin(s->db, &err));
 	must(publish_beat(s, flags, &err));
 	must(db_commit(s->db, &err));
+	must(publish_post(s, &err));
 }
 
 Test(beat, knocks_at_once_and_for_a_while)
