@@ -1,4 +1,4 @@
-#include "applier/doctor.h"
+#include "applier/doctor_internal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,14 +21,6 @@
 #define NEAR_BEAT  (2 * 86400)
 /* A workstation that syncs writes a receipt every day, changed or not. */
 #define SYNC_OLD (2 * 86400)
-/* The service that applies on a machine with systemd. */
-#define STATION_UNIT "satchel-workstation.service"
-
-/* ${arg} of every check. */
-struct patient {
-	struct station *s;
-	int64_t now;
-};
 
 static void check_workstation(void *arg, struct findings *f)
 {
@@ -148,80 +140,6 @@ static void check_state(void *arg, struct findings *f)
 	examine_space_at(f, what, s->statefd);
 }
 
-/* Directories from which a machine is run: who may write there owns it. */
-static const char *const vital[] = {"/bin",  "/boot", "/etc", "/lib",
-				    "/root", "/sbin", "/usr", "/var"};
-
-static void examine_allow(struct station *s, const char *dir, struct findings *f)
-{
-	struct stat st;
-
-	for (size_t i = 0; i < ARRAY_LEN(vital); i++)
-		if (strcmp(dir, vital[i]) == 0 || dir[1] == '\0') {
-			found_warning(
-			    f,
-			    "channels may write in all of %s: who holds the site's publish "
-			    "key owns this machine",
-			    dir);
-			found_remedy(f, "name the directories that channels need in allow: of %s",
-				     s->config);
-			break;
-		}
-	if (stat(dir, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
-		found_warning(f, "everybody on this machine may write in %s", dir);
-		found_remedy(f, "chmod o-w %s", dir);
-	}
-}
-
-/* What the owner allows and the confinement of the service forbids fails in the middle of the
- * night. */
-static void examine_unit_paths(struct station *s, struct findings *f)
-{
-	struct probe_unit u;
-
-	if (strcmp(s->config, "/etc/satchel/workstation.yaml") != 0 ||
-	    probe_unit(STATION_UNIT, &u, NULL) < 0 || !u.enabled)
-		return;
-	for (size_t i = 0; i < s->allows; i++) {
-		if (probe_unit_writes(&u, s->allow[i]))
-			continue;
-		found_warning(f, "channels may write in %s, but " STATION_UNIT " may not",
-			      s->allow[i]);
-		found_remedy(f, "systemctl edit " STATION_UNIT ": [Service] ReadWritePaths=%s",
-			     s->allow[i]);
-	}
-}
-
-static void check_allow(void *arg, struct findings *f)
-{
-	struct station *s = ((struct patient *)arg)->s;
-	unsigned warned = f->count[FINDING_WARNING];
-	struct stat st;
-
-	if (stat(s->root, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		found_wrong(f, RC_STATE, "root: %s of %s is no directory", s->root, s->config);
-		found_remedy(f, "make it, or correct root:");
-		return;
-	}
-	if (s->root[1] == '\0' && s->allows == 0) {
-		found_wrong(f, RC_POLICY,
-			    "no channel may write anywhere: root: is / and allow: is "
-			    "empty in %s",
-			    s->config);
-		found_remedy(f, "name the directories that channels need in allow:");
-		return;
-	}
-	for (size_t i = 0; i < s->allows; i++)
-		examine_allow(s, s->allow[i], f);
-	examine_unit_paths(s, f);
-	if (f->count[FINDING_WARNING] > warned)
-		return;
-	if (s->allows == 0)
-		found_ok(f, "channels may write everywhere below %s", s->root);
-	else
-		found_ok(f, "channels may write in %zu directories below %s", s->allows, s->root);
-}
-
 /* What the file system of a target can do, and whether there is room. */
 static void examine_place(int fd, const char *tree, const char *path, struct findings *f)
 {
@@ -334,7 +252,9 @@ static const struct check checks[] = {
     {"clock", check_clock},
     {"depots", check_depots},
     {"state", check_state},
-    {"allow", check_allow},
+    {"allow", doctor_allow},
+    {"hooks", doctor_hooks},
+    {"hand-out", doctor_handout},
     {"targets", check_targets},
     {"receipts", check_receipts},
 };
