@@ -94,9 +94,10 @@ static int id_add(struct select *x, const char *id, struct err *err)
 static int id_by_name(struct select *x, const char *name, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc =
-	    db_query(x->s->db, "SELECT id FROM workstation WHERE name = ?1 AND state = 'enrolled'",
-		     &st, err);
+	int rc = db_query(
+	    x->s->db,
+	    "SELECT id FROM workstation WHERE name = ?1 AND state IN ('enrolled', 'leaving')", &st,
+	    err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "t", name);
@@ -190,7 +191,9 @@ static int who_add(struct select *x, const char *who, struct err *err)
 	int rc;
 
 	if (strcmp(who, "all") == 0)
-		return ids_of(x, "SELECT id FROM workstation WHERE state = 'enrolled'", NULL, err);
+		return ids_of(x,
+			      "SELECT id FROM workstation WHERE state IN ('enrolled', 'leaving')",
+			      NULL, err);
 	if (strncmp(who, "label:", 6) == 0)
 		return label_add(x, who + 6, err);
 	if (strncmp(who, "group:", 6) == 0)

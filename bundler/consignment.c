@@ -73,10 +73,10 @@ int consignment_revert(struct site *s, const char *depot, struct err *err)
 static const char list_sql[] =
     "SELECT c.depot, c.audience, c.at, c.beat,"
     " coalesce((SELECT value FROM counter WHERE name = 'beat'), 0) - c.beat,"
-    " (SELECT count(*) FROM workstation w WHERE w.state = 'enrolled' AND (c.some = 0"
+    " (SELECT count(*) FROM workstation w WHERE w.state IN ('enrolled', 'leaving') AND (c.some = 0"
     "  OR EXISTS(SELECT 1 FROM consigned x WHERE x.depot = c.depot AND x.id = w.id))),"
     " (SELECT count(*) FROM workstation w JOIN receipt r ON r.id = w.id"
-    "  WHERE w.state = 'enrolled' AND (c.some = 0"
+    "  WHERE w.state IN ('enrolled', 'leaving') AND (c.some = 0"
     "  OR EXISTS(SELECT 1 FROM consigned x WHERE x.depot = c.depot AND x.id = w.id))"
     "  AND (r.beat_epoch > c.epoch OR (r.beat_epoch = c.epoch AND r.beat >= c.beat)))"
     " FROM consignment c ORDER BY c.depot";

@@ -47,9 +47,10 @@ static int knock_keep(struct site *s, const char *name, struct err *err)
 	int rc;
 
 	if (strcmp(name, "all") != 0) {
-		rc = db_query(s->db,
-			      "SELECT id FROM workstation WHERE name = ?1 AND state = 'enrolled'",
-			      &st, err);
+		rc = db_query(
+		    s->db,
+		    "SELECT id FROM workstation WHERE name = ?1 AND state IN ('enrolled', 'leaving')",
+		    &st, err);
 		if (rc == 0)
 			rc = db_bind(st, err, "t", name);
 		if (rc == 0)

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "bundler/carry_select.h"
 #include "bundler/collect.h"
 #include "bundler/decommission.h"
 #include "bundler/enrolment.h"
@@ -156,6 +157,25 @@ Test(decommission, is_over_when_the_last_receipt_says_wiped)
 	cr_assert_not(listed(s, &m, &w));
 	cr_assert_eq(
 	    server_number(s, "SELECT count(*) FROM outbox WHERE path GLOB 'workstations/*'"), 0);
+}
+
+Test(decommission, is_carried_to_the_workstation_like_anything_else)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	OWNED(selection_clear) struct selection sel = {.ids = 0};
+	char kiosk[] = "kiosk", *who[] = {kiosk};
+	bool found = false;
+	struct err err = {0};
+
+	enrol(s, &m, "kiosk");
+	must(decommission_begin(s, "kiosk", &err));
+	publish(s);
+	must(selection_make(s, who, 1, &sel, &err));
+	cr_assert_eq(sel.ids, 1);
+	for (size_t i = 0; i < sel.paths; i++)
+		found = found || strncmp(sel.path[i], "workstations/", 13) == 0;
+	cr_assert(found, "its last private generation is on the stick");
 }
 
 Test(decommission, believes_nothing_of_what_nobody_asked_for_or_nobody_signed)
