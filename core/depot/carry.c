@@ -237,6 +237,13 @@ int carry_begin(struct run *r, struct err *err)
 	for (enum at at = 0; rc == 0 && at < ATS; at++)
 		if (r->depot[at] != NULL)
 			rc = carry_volume_is(r->depot[at], &r->volume[at], err);
+	for (enum at at = 0; rc == 0 && at < ATS; at++)
+		if (r->volume[at] && !(at == AT_TO && (r->c->flags & CARRY_VOLUME)))
+			say_info(
+			    r->c->say,
+			    "%s is one volume of several: only receipts and requests are written "
+			    "into it",
+			    depot_path(r->depot[at]));
 	return rc < 0 ? rc : carry_plan(r, err);
 }
 

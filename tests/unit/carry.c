@@ -167,6 +167,21 @@ Test(carry, leaves_what_changes_while_it_is_read_and_takes_it_next_time)
 	meddled("rm depot/channels/office/*.bundle && mkfifo depot/channels/office/$(cat name)");
 }
 
+Test(carry, gives_a_depot_up_that_hangs_and_says_which)
+{
+	/* The first child is the helper of FROM; the shell is the last. */
+	struct meddling m = {"set -- $(cat /proc/$PPID/task/$PPID/children); kill -STOP $1", false};
+	struct err err;
+
+	cr_assert_eq(carry_with((struct carry){.wants = meddle, .arg = &m, .silence_s = 1}, &err),
+		     RC_TIMEOUT, "%s", err.text);
+	cr_assert(m.done);
+	cr_assert_not_null(strstr(err.text, from), "%s", err.text);
+	no_dot_names();
+	carried((struct carry){0});
+	same_depots();
+}
+
 static bool no_bundles(void *arg, const char *path, const struct name *name)
 {
 	return name->kind != NAME_BUNDLE && name->kind != NAME_PART;
@@ -180,6 +195,33 @@ Test(carry, leaves_what_is_not_wanted_there_but_brings_everything_back)
 	sh("mv depot/channels kept; mkdir -p stick/channels; cp -r kept/* stick/channels");
 	carried((struct carry){.wants = no_bundles});
 	same_depots();
+}
+
+Test(carry, takes_no_bundle_whose_beginning_does_not_fit_its_name)
+{
+	/* In the manifest's header, in the manifest, and in the list of blocks; under another name.
+	 */
+	static const char *const bad[] = {
+	    "printf x | dd of=$f bs=1 seek=130 conv=notrunc status=none",
+	    "printf x | dd of=$f bs=1 seek=900 conv=notrunc status=none",
+	    "o=$(grep -abo blocks $f | head -n 1 | cut -d : -f 1); printf xyz | "
+	    "dd of=$f bs=1 seek=$((o + 520)) conv=notrunc status=none",
+	    "mv $f channels/office/1.0-1-" ABC ".bundle",
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		char command[512];
+
+		sh("rm -rf stick again; cp -r depot again");
+		snprintf(command, sizeof(command),
+			 "cd depot && f=$(ls channels/office/*.bundle) && %s", bad[i]);
+		sh(command);
+		cr_assert_eq(carry_with((struct carry){0}, &err), i == 3 ? 0 : RC_INCOMPLETE,
+			     "%s: %s", bad[i], err.text);
+		sh("test -z \"$(find stick -name '*.bundle')\"");
+		sh("rm -r depot; mv again depot");
+	}
 }
 
 /* Parts */
@@ -242,20 +284,24 @@ static void generations(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(command, sizeof(command), "echo %u > source/small", i);
 		sh(command);
-		must(publish_site(s, NULL, 0, PUBLISH_REREAD, NULL, NULL, &err));
+		must(publish_site(s, NULL, 0,
+				  i == 5 ? PUBLISH_REREAD | PUBLISH_FULL : PUBLISH_REREAD, NULL,
+				  NULL, &err));
 	}
 }
 
 Test(carry, brings_nothing_back_that_was_pruned)
 {
+	generations(2);
 	carried((struct carry){0});
-	generations(12);
-	sh("cp -r depot before");
+	generations(30);
+	sh("cp -r depot before; test ! -e \"$(ls stick/channels/office/1.1-2-*.bundle | "
+	   "sed s/stick/depot/)\"");
 	carried((struct carry){0});
 	sh("diff -r depot before");
 	cr_assert_gt(result.stale, 0);
 	cr_assert_eq(result.to.pruned, 0);
-	sh("test $(ls stick/beats | wc -l) -eq 9");
+	sh("test $(ls stick/beats | wc -l) -gt 8; ls stick/channels/office/1.1-2-*.bundle");
 	carried((struct carry){.flags = CARRY_PRUNE});
 	cr_assert_eq(result.to.pruned, result.stale);
 	same_depots();
