@@ -26,6 +26,12 @@ static void check_workstation(void *arg, struct findings *f)
 {
 	struct station *s = ((struct patient *)arg)->s;
 
+	if (s->end == STATION_WIPED) {
+		found_wrong(f, RC_STATE, "this workstation was decommissioned by the site %s",
+			    s->trust.name);
+		found_remedy(f, "with a new invitation: satchel enrol CODE --depot DIR");
+		return;
+	}
 	if (s->enrolled) {
 		found_ok(f, "workstation %s of site %s", s->name, s->trust.name);
 		return;
@@ -51,7 +57,7 @@ static void check_keys(void *arg, struct findings *f)
 	struct err err = {0};
 	int rc;
 
-	if (!s->enrolled)
+	if (!s->enrolled || s->end == STATION_WIPED)
 		return;
 	snprintf(shown, sizeof(shown), "%s/keys", s->state);
 	if (keysfd >= 0)

@@ -221,6 +221,7 @@ static int receipt_times(struct station *s, struct receipt *r, int64_t now, stru
 	int rc = station_fact_get(s, "by-hand", &by_hand, err);
 
 	r->written = now;
+	r->next_check = s->next_check;
 	if (rc == 0) { /* else freshness is unknown */
 		r->beat_epoch = s->beat_epoch;
 		r->beat = s->beat;

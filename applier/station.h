@@ -54,6 +54,7 @@ struct station {
 	struct db *db;                 /* owned */
 	int lock;                      /* owned; -1 while reading only */
 	struct say *say;               /* borrowed */
+	int64_t next_check; /* when something looks again by itself, for receipts; 0: not known */
 
 	/* Membership; all zero before enrolment. */
 	bool enrolled; /* a request was made; the server's answer is the private channel */

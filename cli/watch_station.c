@@ -145,11 +145,20 @@ static int look_first(struct station *s, const struct run_order *o, struct run_r
 	return 1;
 }
 
+static int64_t next_seconds(struct station *s)
+{
+	OWNED(station_policy_clear) struct station_policy policy = {0};
+
+	station_policy(s, &policy, NULL);
+	return (int64_t)policy.effective.policy.settings.sync_minutes * 60;
+}
+
 static int station_sync(struct station *s, const struct run_order *o, struct say *say,
 			struct run_result *ret, struct err *err)
 {
 	int rc = depots_choose(s, o, err);
 
+	s->next_check = clock_now() + next_seconds(s);
 	if (rc == 0 && o->cheap) {
 		rc = look_first(s, o, ret, err);
 		if (rc <= 0)

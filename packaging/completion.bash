@@ -7,6 +7,10 @@ _satchel() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
+	--account)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in

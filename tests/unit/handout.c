@@ -281,6 +281,60 @@ Test(handout, one_user_who_cannot_have_theirs_does_not_stop_the_others)
 	fixture_end(&f);
 }
 
+Test(handout, a_secret_that_is_not_there_is_told_and_what_was_handed_out_stays)
+{
+	static const struct tree_key more[] = {{"disk", 3, 2}, {"mail", 1, 0}, {"web", 7, 0}};
+	struct tree_files t = {0};
+	struct receipt_user u;
+	struct fixture f;
+
+	one_user(&f, &t);
+	tree_clear(&t);
+	tree_person(&t, ANNA, first_account(), more, 3);
+	for (size_t i = 0; i < t.n; i++)
+		if (strcmp(t.file[i].path, "secrets/web.7") == 0)
+			snprintf(t.file[i].path, sizeof(t.file[i].path), "secrets/web.8");
+	sync_tree(&f, &t);
+	u = user_of(&f, ANNA);
+	cr_assert_str_eq(u.result, "failed");
+	cr_assert_not_null(strstr(u.reason, "secrets/web.7"), "%s", u.reason);
+	is_key(&f, in_dir(&f, "keys/disk"), "disk", 3);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
+Test(handout, a_document_of_a_person_that_cannot_be_read_stops_no_channel)
+{
+	struct tree_files t = {0};
+	struct fixture f;
+
+	one_user(&f, &t);
+	tree_sub(&t, "office", "/opt/office", "keep");
+	tree_text(&t, "people/0123456789abcdef.yaml",
+		  "satchel: person/1\nemail: ben@example.org\nname: Ben\naccount: daemon\n");
+	tree_publish(&f, &t);
+	cr_assert_eq(fixture_sync(&f), RC_MALFORMED, "%s", f.err.text);
+	FIXTURE_RUN(&f, "diff -r office ws/root/opt/office");
+	is_key(&f, in_dir(&f, "keys/disk"), "disk", 3);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
+Test(handout, a_file_of_the_private_channel_that_was_changed_here_is_applied_again)
+{
+	struct tree_files t = {0};
+	struct fixture f;
+
+	one_user(&f, &t);
+	FIXTURE_RUN(&f,
+		    "cd ws/state/private/secrets && rm disk.3 && head -c 32 /dev/zero > disk.3");
+	FIXTURE_SYNC(&f, 0);
+	is_key(&f, "ws/state/private/secrets/disk.3", "disk", 3);
+	is_key(&f, in_dir(&f, "keys/disk"), "disk", 3);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 Test(handout, no_name_leads_out_of_the_directory)
 {
 	static const char *const names[] = {"..",          ".", "../../evil", "/etc", ".satchel",
