@@ -11,6 +11,7 @@
 
 #include "bundler/activation.h"
 #include "bundler/message.h"
+#include "bundler/people.h"
 #include "bundler/registry.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -217,6 +218,31 @@ static int place_check(struct asking *a, struct err *err)
 	return 0;
 }
 
+/* activated_tell(a, err): 1.  Who is not entitled is active and gets nothing, which the people
+ * there should not take for a request that was lost. */
+static int activated_tell(struct asking *a, struct err *err)
+{
+	const struct site_user *u = site_user(a->s, a->email);
+	bool entitled;
+	char why[PEOPLE_WHY] = "", text[256 + PEOPLE_WHY];
+	int rc = 0;
+
+	entitled = u != NULL && people_entitled(a->s, u, clock_now(), why);
+	if (!entitled) {
+		snprintf(
+		    text, sizeof(text),
+		    "the activation for the account %s has arrived; nothing is handed out yet: %s",
+		    a->r->account, why);
+		rc = message_notice(a->s, a->r->workstation, a->name, text, err);
+	}
+	if (rc == 0)
+		rc = registry_eventf(a->s->db, err, "activated", a->name,
+				     "%s is active on %s in the account %s%s%s", a->email, a->name,
+				     a->r->account,
+				     entitled ? "" : "; nothing is handed out: ", why);
+	return rc < 0 ? rc : 1;
+}
+
 /* activate(a, err): one account for a user on a workstation; a further code moves them. */
 static int activate(struct asking *a, struct err *err)
 {
@@ -238,11 +264,7 @@ static int activate(struct asking *a, struct err *err)
 		rc = db_run(a->s->db, err,
 			    "UPDATE activation_code SET used = used + 1 WHERE id = ?1", "t",
 			    r->activation);
-	if (rc == 0)
-		rc = registry_eventf(a->s->db, err, "activated", a->name,
-				     "%s is active on %s in the account %s", a->email, a->name,
-				     r->account);
-	return rc < 0 ? rc : 1;
+	return rc < 0 ? rc : activated_tell(a, err);
 }
 
 int activation_request(struct site *s, const struct key_public *sign, const struct request *r,

@@ -246,29 +246,47 @@ static int refusal_needed(struct site *s, const char *id, const char *activation
 	return db_i64(st, 0) < MESSAGE_REFUSALS && db_i64(st, 1) == 0;
 }
 
-int message_refuse(struct site *s, const char *id, const char *name, const char *activation,
-		   const char *text, struct err *err)
+/* tell(...): one message to one workstation, by the site itself; ${m} comes with what is particular
+ * to it. */
+static int tell(struct site *s, const char *id, const char *name, const struct message *m,
+		struct err *err)
 {
-	struct sending g = {.s = s, .who = name};
-	OWNED(freep) char *copy = strdup(text);
-	int rc = refusal_needed(s, id, activation, text, err);
+	struct sending g = {.s = s, .who = name, .m = *m};
+	int rc;
 
-	if (rc <= 0)
-		return rc;
-	if (copy == NULL)
-		return err_memory(err);
 	g.m.at = clock_now();
-	g.m.text = copy;
 	g.expires = g.m.at + (int64_t)MESSAGE_DAYS * DAY_SECONDS;
-	snprintf(g.m.kind, sizeof(g.m.kind), "refusal");
-	snprintf(g.m.subject, sizeof(g.m.subject), "the activation was refused");
-	snprintf(g.m.activation, sizeof(g.m.activation), "%s", activation);
 	rc = message_row_put(&g, err);
 	return rc < 0 ? rc
 		      : db_run(s->db, err,
 			       "INSERT INTO message_to(message, id, email, copy)"
 			       " VALUES(?1, ?2, '', ?1)",
 			       "tt", g.m.id, id);
+}
+
+int message_refuse(struct site *s, const char *id, const char *name, const char *activation,
+		   const char *text, struct err *err)
+{
+	OWNED(freep) char *copy = strdup(text);
+	struct message m = {.kind = "refusal", .subject = "the activation was refused"};
+	int rc = refusal_needed(s, id, activation, text, err);
+
+	if (rc <= 0)
+		return rc;
+	if (copy == NULL)
+		return err_memory(err);
+	m.text = copy;
+	snprintf(m.activation, sizeof(m.activation), "%s", activation);
+	return tell(s, id, name, &m, err);
+}
+
+int message_notice(struct site *s, const char *id, const char *name, const char *subject,
+		   struct err *err)
+{
+	struct message m = {.kind = "notice"};
+
+	snprintf(m.subject, sizeof(m.subject), "%s", subject);
+	return tell(s, id, name, &m, err);
 }
 
 static int withdrawn_find(struct site *s, const char *which, char ret_id[MESSAGE_ID + 1],

@@ -44,6 +44,10 @@ int message_withdraw(struct site *s, const char *which, char ret_id[MESSAGE_ID +
  * turned down, once.  In the caller's transaction. */
 int message_refuse(struct site *s, const char *id, const char *name, const char *activation,
 		   const char *text, struct err *err);
+/** message_notice(s, id, name, subject, err): what the site itself has to say to a workstation, in
+ * one line.  In the caller's transaction. */
+int message_notice(struct site *s, const char *id, const char *name, const char *subject,
+		   struct err *err);
 
 /**
  * message_receive(s, id, e, err): an event of a receipt of the workstation ${id}: 1 when somebody

@@ -11,12 +11,16 @@
 
 static void setup(void)
 {
-	struct site_user users[] = {{.email = ANNA}, {.email = BOB}};
+	char product[] = "Drawing";
+	struct site_licence licence = {
+	    .name = "cad", .product = product, .seats = 9, .from = INT64_MIN, .to = INT64_MAX};
+	struct site_user users[] = {{.email = ANNA, .licence = "cad"}, {.email = BOB}};
 	OWNED(site_freep) struct site *s = NULL;
 	struct err err = {0};
 
 	server_make();
 	s = server_open(SITE_LOCK);
+	must(site_licence_write(s, &licence, &err));
 	must(site_users_write(s, users, 2, 0, &err));
 }
 
@@ -114,6 +118,24 @@ Test(activation, makes_a_user_active_for_who_knows_the_code)
 	cr_assert_eq(n.refused + n.activated, 0);
 	cr_assert_eq(server_number(s, "SELECT used FROM activation_code"), 1);
 	cr_assert_eq(server_number(s, "SELECT count(*) FROM message"), 0);
+}
+
+Test(activation, says_at_the_workstation_when_there_is_nothing_to_hand_out)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char code[ACTIVATION_TEXT + 1];
+
+	enrol(s, &m, "kiosk");
+	code_for(s, BOB, 1, code);
+	cr_assert_eq(activate(s, &m, code, "bob").activated, 1);
+	cr_assert_eq(activate(s, &m, code, "bob").known, 1);
+	cr_assert_eq(server_number(s,
+				   "SELECT count(*) FROM message m JOIN message_to t ON"
+				   " t.message = m.id WHERE m.kind = 'notice' AND t.email = ''"
+				   " AND m.subject LIKE '%nothing is handed out yet: no licence%'"
+				   " AND m.subject NOT LIKE '%@%'"),
+		     1);
 }
 
 Test(activation, keeps_a_secret_of_a_code_in_the_registry_alone)
