@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bundler/keystore.h"
 #include "bundler/people.h"
 #include "bundler/site_internal.h"
 #include "bundler/status.h"
@@ -302,11 +303,37 @@ static void check_backup(void *arg, struct findings *f)
 	found_remedy(f, "back %s up, and touch %s/" BACKUP_MARK, p->site->state, p->site->state);
 }
 
+/* What is sealed under a key that nobody can find any more is lost. */
+static void check_key_store(void *subject, struct findings *f)
+{
+	struct patient *p = subject;
+	char first[WORD_NAME] = "";
+	struct err err = {0};
+	uint64_t marked = 0;
+	int rc = keystore_check(p->site, &err);
+
+	if (rc >= 0)
+		rc = keystore_marked(p->site, &marked, first, &err);
+	if (rc < 0) {
+		found_err(f, &err);
+		return;
+	}
+	if (marked > 0) {
+		found_warning(f, "%llu %s held by a workstation that is lost: %s%s",
+			      (unsigned long long)marked, marked == 1 ? "key is" : "keys are",
+			      first, marked == 1 ? "" : ", ...");
+		found_remedy(f, "satchel key rotate %s", first);
+		return;
+	}
+	found_ok(f, "the key store opens, and no key is to be rotated");
+}
+
 static const struct check checks[] = {
-    {"site", check_site},       {"lock", check_lock},           {"keys", check_keys},
-    {"root key", check_root},   {"trust", check_trust},         {"beat", check_beat},
-    {"clock", check_clock},     {"depot", check_depot},         {"state", check_state},
-    {"sources", check_sources}, {"documents", check_documents}, {"backup", check_backup},
+    {"site", check_site},           {"lock", check_lock},       {"keys", check_keys},
+    {"key store", check_key_store}, {"root key", check_root},   {"trust", check_trust},
+    {"beat", check_beat},           {"clock", check_clock},     {"depot", check_depot},
+    {"state", check_state},         {"sources", check_sources}, {"documents", check_documents},
+    {"backup", check_backup},
 };
 
 void site_examine(const char *dir, struct say *say, struct findings *f)

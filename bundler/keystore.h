@@ -68,6 +68,10 @@ int keystore_lock_passphrase(struct keystore *k, struct key_ask *ask, char ret_o
 /** keystore_lock_text(s, dst, err): how the master key is come by, in words. */
 int keystore_lock_text(struct site *s, char dst[KEYSTORE_PATH + 64], struct err *err);
 
+/** keystore_check(s, err): is the master key at hand, and the right one?  1: yes; 0: the store is
+ * empty, or only a person knows it (nobody is asked). */
+int keystore_check(struct site *s, struct err *err);
+
 /* Who holds what */
 
 struct key_version {
@@ -114,7 +118,8 @@ void key_standing_clear(struct key_standing *k);
 /** keystore_confirmed(s, name, err): 1 when every holder has confirmed a private generation that
  * has the current version, else 0. */
 int keystore_confirmed(struct site *s, const char *name, struct err *err);
-/** keystore_marked(s, ret, err): how many keys are to be rotated. */
-int keystore_marked(struct site *s, uint64_t *ret, struct err *err);
+/** keystore_marked(s, ret, ret_first, err): how many keys are to be rotated, and the first of them
+ * ("" for none). */
+int keystore_marked(struct site *s, uint64_t *ret, char ret_first[WORD_NAME], struct err *err);
 
 #endif

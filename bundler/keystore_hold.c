@@ -259,14 +259,17 @@ int keystore_confirmed(struct site *s, const char *name, struct err *err)
 	return rc < 0 ? rc : k.unconfirmed == 0;
 }
 
-int keystore_marked(struct site *s, uint64_t *ret, struct err *err)
+int keystore_marked(struct site *s, uint64_t *ret, char ret_first[WORD_NAME], struct err *err)
 {
-	int64_t n = 0;
-	int rc = db_int(s->db, err, &n, "SELECT count(DISTINCT name) FROM key_mark", "");
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(s->db, "SELECT count(DISTINCT name), min(name) FROM key_mark", &st, err);
 
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
 	if (rc < 0)
 		return rc;
-	*ret = (uint64_t)n;
+	*ret = (uint64_t)db_i64(st, 0);
+	snprintf(ret_first, WORD_NAME, "%s", db_text(st, 1));
 	return 0;
 }
 

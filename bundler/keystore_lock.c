@@ -222,6 +222,23 @@ int keystore_lock_text(struct site *s, char dst[KEYSTORE_PATH + 64], struct err 
 	return 0;
 }
 
+int keystore_check(struct site *s, struct err *err)
+{
+	OWNED(keystore_freep) struct keystore *k = NULL;
+	OWNED(freep) struct keystore_lock *l = malloc(sizeof(*l));
+	int rc;
+
+	if (l == NULL)
+		return err_memory(err);
+	rc = keystore_lock_read(s, l, err);
+	if (rc <= 0 || l->lock.kind == VAULT_PASSPHRASE)
+		return rc < 0 ? rc : 0;
+	rc = keystore_new(s, &k, err);
+	if (rc == 0)
+		rc = keystore_master(k, err);
+	return rc < 0 ? rc : 1;
+}
+
 /* Another master key */
 
 static int secret_reseal(struct keystore *k, const struct vault *to, const struct key_version *of,

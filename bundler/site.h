@@ -7,6 +7,7 @@
  *     registry.db  lock
  *     keys/{root,publish,beat,collect}.key and .pub     0400, minisign's files; a rotated key is
  *                                                       ROLE-VERSION.key, after the trust document
+ *     keys/store.key                                    0400, see bundler/keystore.h
  *     store/<number>.pack                               see bundler/store.h
  */
 #ifndef SATCHEL_BUNDLER_SITE_H

@@ -16,9 +16,10 @@ static const struct {
 
 void help_program(FILE *out)
 {
-	fputs("satchel keeps workstations up to date where no network can be counted on.\n\n"
-	      "usage: satchel [-s DIR | -w DIR] [-q | -v] [--json] COMMAND ...\n",
-	      out);
+	fputs(
+	    "satchel keeps workstations up to date where no network can be counted on.\n\n"
+	    "usage: satchel [-s DIR | -w DIR] [-q | -v] [--json] [--passphrase-file FILE] COMMAND ...\n",
+	    out);
 	for (size_t s = 0; s < ARRAY_LEN(sides); s++) {
 		fprintf(out, "\n%s\n", sides[s].title);
 		for (size_t i = 0; i < commands_n; i++)

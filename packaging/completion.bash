@@ -3,6 +3,10 @@ _satchel() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local i words=() commands options
 	case $prev in
+	--passphrase-file | --new-passphrase-file)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
 	-s | -w | --depot | --source | --state)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
@@ -14,7 +18,7 @@ _satchel() {
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | -w) ((i++)) ;;
+		-s | -w | --passphrase-file) ((i++)) ;;
 		-*) ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac

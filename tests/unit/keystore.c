@@ -305,6 +305,7 @@ Test(keystore, keys_of_a_lost_workstation_are_marked_until_they_are_rotated,
 	OWNED(key_standing_clear) struct key_standing look = {.versions = 0};
 	struct err err = {0};
 	uint64_t version, marked = 9;
+	char first[WORD_NAME] = "";
 
 	cr_assert_eq(keystore_make(k, "payroll", &err), 1);
 	cr_assert_eq(keystore_make(k, "stock", &err), 1);
@@ -312,14 +313,15 @@ Test(keystore, keys_of_a_lost_workstation_are_marked_until_they_are_rotated,
 	sent(s, "a", "payroll.1 stock.1", 1);
 	must(keystore_lost(s, "a", "pc-1", &err));
 	must(keystore_lost(s, "a", "pc-1", &err));
-	must(keystore_marked(s, &marked, &err));
+	must(keystore_marked(s, &marked, first, &err));
 	cr_assert_eq(marked, 2);
+	cr_assert_str_eq(first, "payroll");
 	must(keystore_look(s, "payroll", &look, &err));
 	cr_assert_eq(look.marks, 1);
 	cr_assert_str_eq(look.mark[0].workstation, "pc-1");
 	cr_assert_eq(look.mark[0].at, SERVER_NOW);
 	must(keystore_rotate(k, "payroll", &version, &err));
-	must(keystore_marked(s, &marked, &err));
+	must(keystore_marked(s, &marked, first, &err));
 	cr_assert_eq(marked, 1);
 }
 
