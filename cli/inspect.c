@@ -14,6 +14,7 @@
 #include "cli/term.h"
 #include "core/base/limits.h"
 #include "core/base/own.h"
+#include "core/depot/depot.h"
 #include "core/format/bundle.h"
 #include "core/os/durable.h"
 
@@ -200,6 +201,17 @@ static int sealed_words(const struct look *in, struct show *show, struct err *er
 	return show_value(show, "sealed to", to, err);
 }
 
+/* By its name alone: everything else of it is checked. */
+static bool is_part(const char *path)
+{
+	const char *file = strrchr(path, '/');
+	char whole[DEPOT_NAME];
+	struct name name;
+
+	snprintf(whole, sizeof(whole), "channels/x/%.200s", file == NULL ? path : file + 1);
+	return name_parse(whole, &name) == NAME_PART;
+}
+
 static int look_at(struct cli *cli, const struct args *args, const char *path,
 		   enum look_flags flags, bool verify, struct err *err)
 {
@@ -233,6 +245,10 @@ static int look_at(struct cli *cli, const struct args *args, const char *path,
 	in.verified = verify ? &verified : NULL;
 	if (rc == 0 && in.kind != LOOK_SEALED) {
 		rc = look_run(&in, show_value, &show, err);
+		if (rc == RC_INCOMPLETE && is_part(path))
+			err_set(err, rc,
+				"it is a part of a bundle: satchel carry to another depot "
+				"checks its blocks, and joins it with the others");
 		if (rc < 0)
 			err_prefix(err, "%s", path);
 	}
