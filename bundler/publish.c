@@ -166,27 +166,40 @@ static int beat_step(struct run *r, struct err *err)
 	return rc < 0 ? rc : publish_beat(r->s, 0, err);
 }
 
+/* What documents and sources ask for. */
+static void documents_publish(struct run *r, struct err *err)
+{
+	struct err e = {0};
+	uint64_t changed;
+
+	licences_warn(r->s);
+	channels_publish(r, err);
+	if (r->flags & PUBLISH_DRY_RUN)
+		return;
+	step_commit(r, channels_forget, err);
+	if (compile_site(r->s, 0, &changed, &e) < 0)
+		failed(r, &e, err);
+}
+
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,
 		 void (*each)(void *arg, const char *channel, const struct publish_counts *counts),
 		 void *arg, struct err *err)
 {
 	struct run r = {s, only, n, flags, each, arg, false, 0};
 	struct err e = {0};
-	uint64_t changed;
 	int rc = names_check(&r, err);
 
-	if (rc == 0)
-		rc = site_references_check(s, err);
 	if (rc < 0)
 		return rc;
-	licences_warn(s);
-	channels_publish(&r, err);
+	/* A mistake in a document keeps what is new back, and lets what is current stay believed.
+	 */
+	if (site_references_check(s, &e) < 0)
+		failed(&r, &e, err);
+	else
+		documents_publish(&r, err);
 	if (flags & PUBLISH_DRY_RUN)
 		return r.rc;
 	/* What is committed is posted, whatever else failed. */
-	step_commit(&r, channels_forget, err);
-	if (compile_site(s, 0, &changed, &e) < 0)
-		failed(&r, &e, err);
 	step_commit(&r, beat_step, err);
 	rc = publish_post(s, &e);
 	if (rc == 0 && r.made)

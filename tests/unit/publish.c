@@ -720,6 +720,25 @@ Test(beat, is_renewed_by_half_of_its_life_and_when_the_clock_was_set_back)
 	cr_assert_eq(b.issued, SERVER_NOW);
 }
 
+Test(beat, goes_on_while_a_mistake_in_a_document_keeps_what_is_new_back)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(site_freep) struct site *wrong = NULL;
+	struct err err = {0};
+
+	run(s);
+	change("echo new > source/three; mkdir -p site/groups;"
+	       " printf 'satchel: group/1\\nparent: nobody\\n' > site/groups/lab.yaml");
+	s = site_free(s);
+	wrong = server_open(SITE_LOCK);
+	clock_set(SERVER_NOW + (int64_t)wrong->beat_hours * 3600);
+	cr_expect_eq(publish_site(wrong, NULL, 0, 0, NULL, NULL, &err), RC_POLICY);
+	cr_expect(strstr(err.text, "groups/lab.yaml") != NULL, "%s", err.text);
+	cr_expect_eq(beats(wrong), 2, "what is current is still believed");
+	cr_expect_eq(server_number(wrong, "SELECT max(generation) FROM generation"), 1);
+	cr_expect_eq(server_number(wrong, "SELECT count(*) FROM outbox WHERE posted = 0"), 0);
+}
+
 Test(beat, names_the_shards_that_name_the_heads)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
