@@ -207,6 +207,44 @@ Test(messages, what_is_said_is_bounded_and_what_satchel_notices_does_not_push_it
 	fixture_end(&f);
 }
 
+Test(messages, what_a_receipt_left_out_is_not_acknowledged_with_it)
+{
+	struct tree_files t = {0};
+	int64_t done = -1;
+	char text[400];
+	struct fixture f;
+	struct open o;
+
+	fixture_joined(&f);
+	sync_tree(&f, &t);
+	fixture_collect(&f);
+	o = open_all(&f);
+	cr_assert_eq(station_event(o.s, "noticed", "the first", &f.err), 0);
+	open_end(&o);
+	FIXTURE_SYNC(&f, 0);
+	cr_assert_eq(told(&f, "noticed", "", NULL), 1);
+	FIXTURE_RUN(&f, "rm depot/inbox/*/*.receipt"); /* lost on its way */
+	o = open_all(&f);
+	for (int i = 0; i < 200; i++) {
+		snprintf(text, sizeof(text), "%0399d", i);
+		cr_assert_eq(station_event(o.s, "noticed", text, &f.err), 0);
+	}
+	open_end(&o);
+	FIXTURE_SYNC(&f, 0);
+	cr_assert_lt(told(&f, "noticed", "", NULL), 100);
+	fixture_collect(&f);
+	tree_publish(&f, &t);
+	FIXTURE_SYNC(&f, 0);
+	o = open_all(&f);
+	cr_assert_eq(
+	    db_int(o.s->db, &f.err, &done, "SELECT done FROM event WHERE text = 'the first'", ""),
+	    1);
+	cr_assert_eq(done, 0);
+	open_end(&o);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 Test(messages, commands_are_carried_out_once_and_answered)
 {
 	struct tree_files t = {0};
