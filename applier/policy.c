@@ -110,14 +110,29 @@ static int windows_text(const struct policy_settings *p, struct buf *ret, struct
 	return rc == 0 && p->windows > 8 ? buf_text(ret, ", ...", err) : rc;
 }
 
+/* Of the local day; a clock that cannot be told keeps nothing waiting. */
+static bool minute_open(const struct policy_settings *p, time_t at)
+{
+	struct tm local;
+
+	return localtime_r(&at, &local) == NULL ||
+	       policy_window_open(p, (unsigned)(local.tm_hour * 60 + local.tm_min));
+}
+
+int64_t policy_opens(const struct policy_settings *p)
+{
+	time_t now = (time_t)clock_now(), at = now;
+
+	while (!minute_open(p, at) && at < now + 2 * 86400) /* a day may have 25 hours */
+		at += 60 - at % 60;
+	return at - now;
+}
+
 int policy_open(const struct policy_settings *p, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
-	time_t now = (time_t)clock_now();
-	struct tm local;
 
-	if (localtime_r(&now, &local) == NULL ||
-	    policy_window_open(p, (unsigned)(local.tm_hour * 60 + local.tm_min)))
+	if (minute_open(p, (time_t)clock_now()))
 		return 0;
 	if (windows_text(p, &text, err) < 0)
 		return err->rc;

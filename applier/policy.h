@@ -37,4 +37,7 @@ bool policy_disabled(const struct station *s, const struct policy_settings *p);
  * windows. */
 int policy_open(const struct policy_settings *p, struct err *err);
 
+/** policy_opens(p): seconds until they may; 0: now. */
+int64_t policy_opens(const struct policy_settings *p);
+
 #endif

@@ -42,6 +42,22 @@ int watch_station_who(struct watch_who *w, struct err *err)
 	return 0;
 }
 
+/* A window of the policy that is shorter than the interval must not be missed. */
+static int64_t look_seconds(const struct policy_settings *p)
+{
+	int64_t every = (int64_t)p->sync_minutes * 60, opens = policy_opens(p);
+
+	return opens > 0 && opens < every ? opens : every;
+}
+
+static int64_t look_next(struct station *s)
+{
+	OWNED(station_policy_clear) struct station_policy policy = {0};
+
+	station_policy(s, &policy, NULL);
+	return clock_now() + look_seconds(&policy.effective.policy.settings);
+}
+
 /* After a run, so that what it brought counts already. */
 static void plan_fill(struct station *s, struct plan *plan)
 {
@@ -49,7 +65,7 @@ static void plan_fill(struct station *s, struct plan *plan)
 	const struct policy_settings *set = &policy.effective.policy.settings;
 
 	station_policy(s, &policy, NULL); /* on failure what satchel does by itself */
-	plan->interval_ms = (int64_t)set->sync_minutes * 60000;
+	plan->interval_ms = look_seconds(set) * 1000;
 	plan->jitter = (unsigned)set->jitter_percent;
 	plan->sticks = s->sticks;
 	for (size_t i = 0; i < s->depots; i++)
@@ -145,20 +161,12 @@ static int look_first(struct station *s, const struct run_order *o, struct run_r
 	return 1;
 }
 
-static int64_t next_seconds(struct station *s)
-{
-	OWNED(station_policy_clear) struct station_policy policy = {0};
-
-	station_policy(s, &policy, NULL);
-	return (int64_t)policy.effective.policy.settings.sync_minutes * 60;
-}
-
 static int station_sync(struct station *s, const struct run_order *o, struct say *say,
 			struct run_result *ret, struct err *err)
 {
 	int rc = depots_choose(s, o, err);
 
-	s->next_check = clock_now() + next_seconds(s);
+	s->next_check = look_next(s);
 	if (rc == 0 && o->cheap) {
 		rc = look_first(s, o, ret, err);
 		if (rc <= 0)

@@ -245,6 +245,23 @@ Test(station_policy, outside_of_the_windows_channels_wait_and_the_private_channe
 	fixture_end(&f);
 }
 
+Test(station_policy, whoever_watches_knows_when_the_next_window_opens)
+{
+	struct policy_settings p;
+
+	policy_settings_init(&p);
+	fixture_clock(FIXTURE_NOW + 30); /* 08:00:30 */
+	cr_assert_eq(policy_opens(&p), 0);
+	p.window[0] = (struct policy_window){22 * 60, 5 * 60};
+	p.window[1] = (struct policy_window){8 * 60 + 10, 8 * 60 + 20};
+	p.windows = 1;
+	cr_assert_eq(policy_opens(&p), 14 * HOUR - 30);
+	p.windows = 2;
+	cr_assert_eq(policy_opens(&p), 600 - 30);
+	fixture_clock(FIXTURE_NOW + 15 * HOUR);
+	cr_assert_eq(policy_opens(&p), 0);
+}
+
 Test(station_policy, a_person_who_says_now_goes_ahead)
 {
 	struct tree_files t = {0};
