@@ -37,7 +37,7 @@ static int rows_each(struct site *s, const char *sql, const char *of,
 	if (rc == 0)
 		rc = db_bind(st, err, "t", of);
 	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
-		struct activation_row a;
+		struct activation_row a = {.active = false};
 
 		row_read(st, &a);
 		rc = each(arg, &a, err);
@@ -117,7 +117,7 @@ static int state_change(struct site *s, const struct activation_row *a, bool act
 int activation_deactivate(struct site *s, const char *email, const char *workstation,
 			  struct err *err)
 {
-	struct activation_row a;
+	struct activation_row a = {.active = false};
 	int rc = row_find(s, email, workstation, &a, err);
 
 	return rc < 0 ? rc : state_change(s, &a, false, err);
@@ -127,7 +127,7 @@ int activation_reactivate(struct site *s, const char *email, const char *worksta
 			  struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	struct activation_row a;
+	struct activation_row a = {.active = false};
 	int rc = row_find(s, email, workstation, &a, err);
 
 	if (rc == 0)

@@ -82,7 +82,7 @@ int activation_codes(struct site *s, const char *email,
 	if (rc == 0)
 		rc = db_bind(st, err, "t", email);
 	while (rc == 0 && (rc = db_step(s->db, st, err)) == 1) {
-		struct activation_code c;
+		struct activation_code c = {.used = 0};
 
 		code_read(st, &c);
 		rc = each(arg, &c, err);
@@ -158,7 +158,7 @@ static int revoke_now(struct site *s, const struct activation_code *c, struct er
 int activation_code_revoke(struct site *s, const char *which, struct activation_code *ret,
 			   struct err *err)
 {
-	struct activation_code c;
+	struct activation_code c = {.used = 0};
 	int rc = code_find(s, which, &c, err);
 
 	if (rc == 0 && c.revoked == 0) {
