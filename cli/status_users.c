@@ -3,10 +3,17 @@
  */
 #include <string.h>
 
+#include "bundler/people.h"
 #include "cli/server.h"
 #include "cli/status.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+
+struct listed {
+	struct roll *roll;
+	struct site *s;
+	const struct people *people;
+};
 
 static void standing_json(struct json *j, const struct status_user *u)
 {
@@ -31,16 +38,36 @@ static void standing_json(struct json *j, const struct status_user *u)
 	json_close(j, ']');
 }
 
-static void user_json(struct json *j, const struct status_user *u)
+/* keys_of(l, u, ret, err): what they would be handed if entitled; nothing when they are deleted. */
+static int keys_of(const struct listed *l, const struct status_user *u, struct people_keys *ret,
+		   struct err *err)
 {
+	const struct site_user *document = site_user(l->s, u->email);
+
+	return document == NULL ? 0 : people_keys(l->people, document, ret, err);
+}
+
+static int user_json(struct listed *l, const struct status_user *u, struct err *err)
+{
+	OWNED(people_keys_clear) struct people_keys keys = {0};
+	struct json *j = l->roll->json;
+	int rc = keys_of(l, u, &keys, err);
+
+	if (rc < 0)
+		return rc;
 	json_open(j, NULL, '{');
 	json_text(j, "email", u->email);
 	json_text(j, "name", u->name);
 	json_text(j, "group", u->group);
 	json_text(j, "licence", u->licence);
 	json_bool(j, "deleted", u->deleted);
+	json_open(j, "keys", '[');
+	for (size_t i = 0; i < keys.n; i++)
+		json_text(j, NULL, keys.key[i]->name);
+	json_close(j, ']');
 	standing_json(j, u);
 	json_close(j, '}');
+	return 0;
 }
 
 static const char *or_none(const char *text)
@@ -93,18 +120,25 @@ int user_colour(struct cli *cli, struct site *s, const char *email, struct json 
 	return status_users(s, only_each, &o, err);
 }
 
-static void user_full(struct roll *l, const struct status_user *u)
+static int user_full(struct listed *l, const struct status_user *u, struct err *err)
 {
+	OWNED(people_keys_clear) struct people_keys keys = {0};
 	char word[64], name[1100];
+	int rc = keys_of(l, u, &keys, err);
 
-	colour_word(l->cli->term, colour_names[u->colour], word, sizeof(word));
+	if (rc < 0)
+		return rc;
+	colour_word(l->roll->cli->term, colour_names[u->colour], word, sizeof(word));
 	err_escape(name, sizeof(name), u->name);
 	printf("user %s\n  name       %s\n  group      %s\n  licence    %s\n  colour     %s\n",
 	       u->email, u->deleted ? "(deleted)" : or_none(name), or_none(u->group),
 	       or_none(u->licence), word);
 	reasons_text(u->reasons, u->email);
+	for (size_t i = 0; i < keys.n; i++)
+		printf("  key        %s\n", keys.key[i]->name);
 	for (size_t i = 0; i < u->places; i++)
-		place_text(l, &u->place[i]);
+		place_text(l->roll, &u->place[i]);
+	return 0;
 }
 
 /* Where they are to be active; of more than there is room for, how many. */
@@ -144,20 +178,17 @@ static int user_row(struct table *t, const struct status_user *u, struct err *er
 
 static int user_each(void *arg, const struct status_user *u, struct err *err)
 {
-	struct roll *l = arg;
+	struct listed *all = arg;
+	struct roll *l = all->roll;
 	struct table *t[2];
 	int rc = 0;
 
 	if (!roll_counts(l, u->email, u->colour))
 		return 0;
-	if (l->json != NULL) {
-		user_json(l->json, u);
-		return 0;
-	}
-	if (l->full) {
-		user_full(l, u);
-		return 0;
-	}
+	if (l->json != NULL)
+		return user_json(all, u, err);
+	if (l->full)
+		return user_full(all, u, err);
 	roll_tables(l, u->colour, t);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(t); i++)
 		rc = t[i] != NULL ? user_row(t[i], u, err) : 0;
@@ -167,12 +198,15 @@ static int user_each(void *arg, const struct status_user *u, struct err *err)
 int users_list(struct roll *l, struct site *s, struct err *err)
 {
 	static const char *const heading[] = {"USER", "COLOUR", "GROUP", "WORKSTATIONS", "REASON"};
-	int rc = 0;
+	OWNED(people_freep) struct people *people = NULL;
+	struct listed all = {.roll = l, .s = s};
+	int rc = people_new(s, &people, err);
 
+	all.people = people;
 	table_init(&l->table, ARRAY_LEN(heading), 1);
 	for (size_t i = 0; i < ARRAY_LEN(heading) && rc == 0; i++)
 		rc = table_cell(&l->table, err, "%s", heading[i]);
-	return rc < 0 ? rc : status_users(s, user_each, l, err);
+	return rc < 0 ? rc : status_users(s, user_each, &all, err);
 }
 
 int cmd_status_users(struct cli *cli, const struct args *args, struct err *err)

@@ -15,6 +15,10 @@ _satchel() {
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
+	--colour)
+		mapfile -t COMPREPLY < <(compgen -W "grey blue red orange green purple" -- "$cur")
+		return
+		;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
