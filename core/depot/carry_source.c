@@ -11,6 +11,7 @@
 
 #include "core/base/own.h"
 #include "core/depot/carry_internal.h"
+#include "core/depot/depot_internal.h"
 
 void source_clear(struct source *s)
 {
@@ -289,6 +290,7 @@ struct copy {
 	uint8_t *block;       /* owned */
 	uint64_t first, count, size;
 	bool whole;
+	bool own; /* some of the parts lie in ${to} itself */
 };
 
 static int copy_prefix(struct copy *c, struct err *err)
@@ -316,6 +318,9 @@ static int copy_blocks(struct copy *c, struct err *err)
 		rc = supply_block(&c->supply, c->first + i, c->block, &n, err);
 		if (rc == 0)
 			rc = depot_stream_more(c->to, (struct bytes){c->block, n}, err);
+		/* A write that failed must not be taken for a part that cannot be read. */
+		if (rc == 0 && c->own)
+			rc = depot_owed(c->to, err);
 		carry_progress(c->r, n);
 	}
 	return rc;
@@ -383,5 +388,7 @@ int carry_bundle(struct run *r, enum at to, const char *path, struct err *err)
 	if (rc < 0)
 		return rc;
 	copy_extent(&c, &name);
+	for (size_t i = 0; i < c.supply.n; i++)
+		c.own = c.own || c.supply.source[i].at == to;
 	return copy_write(&c, path, err);
 }

@@ -85,8 +85,8 @@ int depot_post_file(struct depot *d, const char *path, struct bytes prefix, int 
  * for a file of ${size} bytes (RC_SPACE with numbers, RC_TYPE when a directory has the name),
  * depot_stream_more appends, depot_stream_commit flushes and names it, and reads it back when the
  * depot was opened with DEPOT_VERIFY; what had the name before is replaced.  depot_stream_abort
- * removes what was begun; fine at any time.  One file at a time, and nothing else is asked in
- * between.
+ * removes what was begun; fine at any time.  One file at a time; other questions may come in
+ * between, and a piece that could not be written is told by the next one.
  * ${sweep}: remove first what killed writers of the same name have left.
  */
 int depot_stream_begin(struct depot *d, const char *path, uint64_t size, bool sweep,
