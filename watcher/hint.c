@@ -17,6 +17,9 @@
 #define EVENTS_DOCUMENTS (EVENTS_DEPOT | IN_DELETE | IN_MOVED_FROM)
 /* In a tree every change counts; writing itself too, so that the end of it is waited for. */
 #define EVENTS_TREE (EVENTS_DEPOT | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM)
+/* The library keeps a little memory for every directory that comes and goes, and whoever may write
+ * into a depot can make as many as they like: after so many the helper makes room for a new one. */
+#define DIRECTORIES_MAX 20000u
 /* Between two messages, so that a million events are not a million messages. */
 #define QUIET_MS 50
 
@@ -47,9 +50,10 @@ const char *hint_blind(uint64_t type)
 struct watching {
 	const char *path;
 	enum hint_scope scope;
-	uint64_t type; /* of the file system */
-	int fd;        /* to the watcher */
-	int64_t told;  /* when */
+	uint64_t type;        /* of the file system */
+	int fd;               /* to the watcher */
+	int64_t told;         /* when */
+	unsigned directories; /* that came while it watched */
 };
 
 static int tell(struct watching *w, enum hint_what what)
@@ -109,12 +113,19 @@ static int watch_tree(const char *path)
 {
 	char git[PATH_MAX];
 	const char *skip[2] = {git, NULL};
+	int had;
 
 	if ((size_t)snprintf(git, sizeof(git), "%s/.git", path) >= sizeof(git))
 		return 0;
-	if (inotifytools_watch_recursively_with_exclude(path, EVENTS_TREE | IN_DONT_FOLLOW, skip))
-		return 1;
-	return inotifytools_error() == ENOSPC ? RC_LIMIT : 0;
+	/* The library reads a directory before it watches it: what was made in between is found by
+	 * reading again. */
+	do {
+		had = inotifytools_get_num_watches();
+		if (!inotifytools_watch_recursively_with_exclude(path, EVENTS_TREE | IN_DONT_FOLLOW,
+								 skip))
+			return inotifytools_error() == ENOSPC ? RC_LIMIT : 0;
+	} while (inotifytools_get_num_watches() != had);
+	return 1;
 }
 
 /* Watching what is watched already changes nothing, so this is also how new directories are taken
@@ -147,12 +158,17 @@ static bool still_there(const struct watching *w, const struct stat *was)
 }
 
 /* A directory that is new in a tree is watched with all that is in it already. */
-static int directory_taken(const struct watching *w, const struct inotify_event *e)
+static int directory_taken(struct watching *w, const struct inotify_event *e)
 {
 	const char *parent = inotifytools_filename_from_wd(e->wd);
 	char full[PATH_MAX];
 
-	if (w->scope != HINT_TREE || parent == NULL || (e->mask & IN_Q_OVERFLOW))
+	if (e->mask & IN_Q_OVERFLOW) { /* whatever was dropped: from the beginning */
+		inotifytools_cleanup();
+		return inotifytools_initialize() ? watch_all(w) : RC_LIMIT;
+	}
+	w->directories++;
+	if (w->scope != HINT_TREE || parent == NULL)
 		return watch_all(w);
 	if (!(e->mask & (IN_CREATE | IN_MOVED_TO)) || e->len == 0 || strcmp(e->name, ".git") == 0)
 		return 1;
@@ -166,16 +182,18 @@ static int directory_taken(const struct watching *w, const struct inotify_event 
 static enum hint_what next_news(struct watching *w, const struct stat *was)
 {
 	const struct inotify_event *e = inotifytools_next_event(-1);
+	uint32_t mask;
 	bool self;
 
 	if (e == NULL)
 		return HINT_GONE;
-	self = (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
+	mask = e->mask; /* what follows may take the event's memory */
+	self = (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
 	if (self && !still_there(w, was))
 		return HINT_GONE;
-	if ((self || (e->mask & (IN_ISDIR | IN_Q_OVERFLOW))) && directory_taken(w, e) < 0)
+	if ((self || (mask & (IN_ISDIR | IN_Q_OVERFLOW))) && directory_taken(w, e) < 0)
 		return HINT_FULL;
-	return e->mask & IN_Q_OVERFLOW ? HINT_LOST : HINT_CHANGED;
+	return mask & IN_Q_OVERFLOW ? HINT_LOST : HINT_CHANGED;
 }
 
 /* What is told again within so short a time changes nothing for whoever waits for quiet. */
@@ -209,7 +227,7 @@ static int helper(void *arg, int fd)
 	if (rc <= 0)
 		return tell(w, rc < 0 ? HINT_FULL : HINT_ABSENT);
 	for (enum hint_what what = HINT_READY; tell_news(w, what) == 0; what = next_news(w, &st))
-		if (what == HINT_GONE || what == HINT_FULL)
+		if (what == HINT_GONE || what == HINT_FULL || w->directories > DIRECTORIES_MAX)
 			return 0;
 	return 1;
 }
