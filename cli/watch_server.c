@@ -10,6 +10,7 @@
 #include "bundler/publish.h"
 #include "bundler/registry.h"
 #include "bundler/site.h"
+#include "cli/passphrase.h"
 #include "cli/server.h"
 #include "cli/term.h"
 #include "cli/watch.h"
@@ -22,8 +23,14 @@ static int site_of(struct watch_who *w, enum site_flags flags, struct say *say, 
 		   struct err *err)
 {
 	const char *dir = cli_site_dir(w->cli, err);
+	int rc;
 
-	return dir == NULL ? err->rc : site_open(dir, flags, say, ret, err);
+	if (dir == NULL)
+		return err->rc;
+	rc = site_open(dir, flags, say, ret, err);
+	if (rc == 0)
+		(*ret)->ask = &w->cli->passphrase->ask;
+	return rc;
 }
 
 int watch_server_who(struct watch_who *w, struct err *err)
