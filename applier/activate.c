@@ -182,13 +182,14 @@ static int request_queue(struct activate *a, const struct key_secret *sign, stru
 				trust_collect(&s->trust), err);
 	if (rc == 0)
 		rc = outbox_path(s, OUTBOX_ACTIVATION, sequence, path, err);
-	return rc < 0
-		   ? rc
-		   : db_run(s->db, err,
-			    "INSERT OR REPLACE INTO activation "
-			    "(id, account, people, collect, path, until) VALUES (?, ?, ?, ?, ?, ?)",
-			    "ttttti", a->id, a->account.name, (const char *)a->people.p, a->collect,
-			    path, a->code.last_day + ACTIVATION_GRACE);
+	return rc < 0 ? rc
+		      : db_run(s->db, err,
+			       "INSERT OR REPLACE INTO activation "
+			       "(id, account, people, collect, path, until, receipt) "
+			       "VALUES (?, ?, ?, ?, ?, ?, ifnull((SELECT value FROM counter "
+			       "WHERE name = 'receipt'), 0))",
+			       "ttttti", a->id, a->account.name, (const char *)a->people.p,
+			       a->collect, path, a->code.last_day + ACTIVATION_GRACE);
 }
 
 /* Number, row and outbox change together or not at all. */
@@ -264,7 +265,7 @@ struct row {
 	char account[ACCOUNT_NAME];
 	char path[DEPOT_NAME];
 	char *people; /* owned */
-	int64_t until;
+	int64_t until, receipt;
 };
 
 static void row_clear(struct row *r)
@@ -275,10 +276,11 @@ static void row_clear(struct row *r)
 static int row_next(struct station *s, struct row *r, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(s->db,
-			  "SELECT id, account, path, people, until FROM activation WHERE id > ? "
-			  "ORDER BY id LIMIT 1",
-			  &st, err);
+	int rc = db_query(
+	    s->db,
+	    "SELECT id, account, path, people, until, receipt FROM activation WHERE id > ? "
+	    "ORDER BY id LIMIT 1",
+	    &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "t", r->id);
@@ -292,6 +294,7 @@ static int row_next(struct station *s, struct row *r, struct err *err)
 	free(r->people);
 	r->people = strdup(db_text(st, 3));
 	r->until = db_i64(st, 4);
+	r->receipt = db_i64(st, 5);
 	return r->people == NULL ? err_memory(err) : 1;
 }
 
@@ -303,17 +306,36 @@ static bool refused(const struct people *people, const char *id)
 	return false;
 }
 
+/* The newest receipt that the server has recorded, as a shard says. */
+static int acknowledged(struct station *s, int64_t *ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf fact = BUF_INIT;
+	int rc = station_fact_get(s, "acknowledged", &fact, err);
+
+	if (rc == 1 && fact.n == 8)
+		*ret = (int64_t)get_u64(fact.p);
+	return rc < 0 ? rc : 0;
+}
+
 /* 1: yes. */
 static int answered(struct station *s, const struct row *r, const struct people *people,
 		    struct err *err)
 {
 	OWNED(buf_clear) struct buf now = BUF_INIT;
+	int64_t receipt = 0;
 	int rc;
 
 	if (refused(people, r->id) || station_now(s) >= r->until)
 		return 1;
 	rc = holders(people, r->account, &now, err);
-	return rc < 0 ? rc : now.n > 0 && strcmp((const char *)now.p, r->people) != 0;
+	if (rc < 0 || now.n == 0)
+		return rc;
+	if (strcmp((const char *)now.p, r->people) != 0)
+		return 1;
+	/* Whoever had it has it still.  A server that has recorded a later receipt has read the
+	 * request beside it, and had nothing to change. */
+	rc = acknowledged(s, &receipt, err);
+	return rc < 0 ? rc : receipt > r->receipt;
 }
 
 static int row_forget(struct station *s, const struct row *r, struct err *err)

@@ -269,8 +269,8 @@ static int result_keep(struct handout_state *h, const struct handed *u, struct e
 	return db_run(h->run.s->db, err,
 		      "INSERT INTO handed (email, account, result, reason, at) "
 		      "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (email) DO UPDATE SET "
-		      "at = iif(account = ?2 AND result = ?3 AND reason = ?4, at, ?5), "
-		      "account = ?2, result = ?3, reason = ?4",
+		      "account = ?2, result = ?3, reason = ?4, at = ?5 "
+		      "WHERE account <> ?2 OR result <> ?3 OR reason <> ?4",
 		      "tttti", u->person->email, u->person->account, result_of(h, u), reason,
 		      clock_now());
 }

@@ -351,6 +351,7 @@ int report_last(struct station *s, struct err *err)
 
 int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 {
+	uint8_t fact[8];
 	int64_t last = 0;
 	int rc = db_run(s->db, err,
 			"UPDATE event SET done = 1 WHERE done = 0 AND receipt > 0 AND receipt <= ?",
@@ -359,6 +360,9 @@ int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 	if (rc == 0)
 		rc = db_int(s->db, err, &last, "SELECT value FROM counter WHERE name = 'receipt'",
 			    "");
+	put_u64(fact, sequence);
+	if (rc >= 0)
+		rc = station_fact_put(s, "acknowledged", (struct bytes){fact, sizeof(fact)}, err);
 	/* The server has recorded it: posting it again would only be work for both sides. */
 	if (rc == 0 || rc == 1)
 		rc = db_run(s->db, err,

@@ -165,6 +165,16 @@ static int handout_set(struct station *s, const struct node *n)
 	return s->handout == NULL ? -1 : 0;
 }
 
+/* Nobody but root comes into the state directory. */
+static int handout_check(const struct station *s, const struct node *n, struct err *err)
+{
+	if (!station_within(s->handout, s->state) && !station_within(s->state, s->handout))
+		return 0;
+	return err_set(err, RC_MALFORMED,
+		       "%s:%u: hand-out: %s and the state directory %s are not apart", s->config,
+		       node_line(n), s->handout, s->state);
+}
+
 static int config_fields(struct station *s, const struct node *root, struct err *err)
 {
 	int rc;
@@ -175,6 +185,8 @@ static int config_fields(struct station *s, const struct node *root, struct err 
 	rc = list_read(node_get(root, "depots"), &s->depot, &s->depots, err);
 	if (rc == 0)
 		rc = list_read(node_get(root, "allow"), &s->allow, &s->allows, err);
+	if (rc == 0 && node_get(root, "hand-out") != NULL)
+		rc = handout_check(s, node_get(root, "hand-out"), err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < s->allows; i++)

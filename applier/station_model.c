@@ -15,10 +15,11 @@ const char station_model_sql[] =
     "CREATE TABLE activation (" /* asked for, and not answered yet */
     " id TEXT PRIMARY KEY,"
     " account TEXT NOT NULL,"
-    " people TEXT NOT NULL,"   /* who had that account when it was asked for */
-    " collect TEXT NOT NULL,"  /* the collect key that it is sealed to */
-    " path TEXT NOT NULL,"     /* of the request, in the outbox */
-    " until INTEGER NOT NULL)" /* no server will take it any more */
+    " people TEXT NOT NULL,"     /* who had that account when it was asked for */
+    " receipt INTEGER NOT NULL," /* the newest one then */
+    " collect TEXT NOT NULL,"    /* the collect key that it is sealed to */
+    " path TEXT NOT NULL,"       /* of the request, in the outbox */
+    " until INTEGER NOT NULL)"   /* no server will take it any more */
     " STRICT, WITHOUT ROWID;"
     "CREATE TABLE handed (" /* of each user who is active here: how the last hand-out came out */
     " email TEXT PRIMARY KEY,"

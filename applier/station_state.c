@@ -204,10 +204,13 @@ int station_fact_get(struct station *s, const char *name, struct buf *ret, struc
 	return rc < 0 ? rc : 1;
 }
 
+/* The same again writes nothing, so that a run which changes nothing flushes nothing. */
 int station_fact_put(struct station *s, const char *name, struct bytes value, struct err *err)
 {
-	return db_run(s->db, err, "INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", "tb",
-		      name, value);
+	return db_run(s->db, err,
+		      "INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
+		      "SET value = excluded.value WHERE value <> excluded.value",
+		      "tb", name, value);
 }
 
 int station_fact_drop(struct station *s, const char *name, struct err *err)

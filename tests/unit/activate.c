@@ -261,6 +261,30 @@ Test(activate, the_person_or_a_refusal_ends_the_waiting_and_nothing_else_does)
 	fixture_end(&f);
 }
 
+Test(activate, a_further_code_of_who_is_active_already_is_answered_when_the_server_has_read_it)
+{
+	char code[ACTIVATION_TEXT + 1], id[17];
+	struct tree_files t = {0};
+	struct activated a;
+	struct fixture f;
+
+	ready(&f);
+	tree_person(&t, "anna@example.org", own_account(), NULL, 0);
+	tree_publish(&f, &t);
+	FIXTURE_SYNC(&f, 0);
+	code_make(&f, FIXTURE_NOW + DAY, code, id);
+	cr_assert_eq(activate(&f, code, own_account(), &a), 0, "%s", f.err.text);
+	tree_publish(&f, &t); /* something else changed */
+	FIXTURE_SYNC(&f, 0);
+	cr_assert_eq(waiting(&f), 1);
+	fixture_collect(&f);
+	tree_publish(&f, &t);
+	FIXTURE_SYNC(&f, 0);
+	cr_assert_eq(waiting(&f), 0);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 Test(activate, more_than_a_machine_has_people_are_too_many)
 {
 	char code[ACTIVATION_TEXT + 1], id[17];
