@@ -160,6 +160,9 @@ Test(status_user, is_red_when_it_failed_on_a_workstation_whatever_else_is_good)
 	place[0].private.tree.b[0] = 1;
 	cr_assert_eq(judged(), COLOUR_RED, "an equal number is no equal tree");
 	reason_has("kiosk: holds another tree");
+	place[0].handed.result[0] = '\0';
+	judged();
+	cr_assert_eq(l.n, 1, "what it says of another tree is no concern");
 	good();
 	place[0].private.generation = 9;
 	cr_assert_eq(judged(), COLOUR_RED);
