@@ -62,9 +62,9 @@ struct carry_result {
  * ${*ret} is filled in as far as it came, also on failure.
  * Errors, the first that applies: RC_CONFLICT (depots of two sites, or not of ${c->site}), RC_AGAIN
  * (FROM is no depot), RC_IO, RC_TIMEOUT, RC_SPACE (with numbers, before the first byte of that
- * direction), RC_UNTRUSTED (something was refused; the rest was carried), RC_INCOMPLETE (something
- * that is wanted is not whole anywhere; the rest was carried).
- * Forks: only while the process has one thread.
+ * direction; what fits of the inbox, or of the rest, is carried), RC_UNTRUSTED (something was
+ * refused; the rest was carried), RC_INCOMPLETE (something that is wanted is not whole anywhere;
+ * the rest was carried). Forks: only while the process has one thread.
  */
 int carry(const struct carry *c, struct carry_result *ret, struct err *err);
 

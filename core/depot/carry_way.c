@@ -29,8 +29,11 @@ uint64_t carry_allocated(uint64_t size)
 	return (size + ALLOCATION - 1) / ALLOCATION * ALLOCATION;
 }
 
+enum choice { ALL, NOT_INBOX, INBOX, NOTHING };
+
 struct way {
 	struct run *r;
+	enum choice choice; /* of the moves, by the space that there is */
 	enum at to;
 	struct depot *depot; /* that is written to */
 	struct carry_way *result;
@@ -71,29 +74,59 @@ static void size_text(char dst[32], uint64_t n)
 	snprintf(dst, 32, i == 0 ? "%.0f %s" : "%.1f %s", v, unit[i]);
 }
 
-static int space_check(struct way *w, struct err *err)
+static bool inbox(const struct move *m)
 {
-	char needs[32], has[32];
-	uint64_t needed = 0, bytes = 0;
-	int rc;
+	return m->kind == NAME_RECEIPT || m->kind == NAME_REQUEST;
+}
+
+static bool chosen(const struct way *w, const struct move *m)
+{
+	return m->to == w->to && (w->choice == ALL || (w->choice == INBOX) == inbox(m));
+}
+
+static uint64_t needed(const struct way *w)
+{
+	uint64_t n = 0;
 
 	for (size_t i = 0; i < w->r->moves; i++) {
 		const struct move *m = &w->r->move[i];
 
-		if (m->to == w->to && m->how == MOVE_COPY)
-			needed += carry_allocated(m->size);
+		if (m->how == MOVE_COPY && chosen(w, m))
+			n += carry_allocated(m->size);
 	}
-	if (needed == 0)
-		return 0;
-	rc = depot_free_bytes(w->depot, &bytes, err);
-	if (rc < 0 || bytes >= needed)
+	return w->choice == NOTHING ? 0 : n;
+}
+
+/*
+ * When there is no room for all: a flood of receipts must not keep the rest away, and a bundle that
+ * does not fit must not keep receipts, which are small, from coming home.
+ */
+static int space_check(struct way *w, struct err *err)
+{
+	static const struct {
+		enum choice choice;
+		const char *words;
+	} less[] = {{NOT_INBOX, "only receipts and requests were left"},
+		    {INBOX, "only receipts and requests were written"},
+		    {NOTHING, "nothing was written there"}};
+	char needs[32], has[32];
+	uint64_t all, bytes = 0;
+	size_t i = 0;
+	int rc;
+
+	w->choice = ALL;
+	all = needed(w);
+	rc = all == 0 ? 0 : depot_free_bytes(w->depot, &bytes, err);
+	if (rc < 0 || all == 0 || bytes >= all)
 		return rc;
-	size_text(needs, needed);
+	do {
+		w->choice = less[i].choice;
+	} while ((needed(w) == 0 || needed(w) > bytes) && ++i + 1 < ARRAY_LEN(less));
+	w->choice = less[i].choice;
+	size_text(needs, all);
 	size_text(has, bytes);
-	return err_set(err, RC_SPACE,
-		       "not enough space in the depot \"%s\": needs %s, has %s; nothing was "
-		       "written there",
-		       depot_path(w->depot), needs, has);
+	return err_set(err, RC_SPACE, "not enough space in the depot \"%s\": needs %s, has %s; %s",
+		       depot_path(w->depot), needs, has, less[i].words);
 }
 
 static int document_copy(struct way *w, const char *path, const struct move *m, struct err *err)
@@ -220,8 +253,12 @@ int carry_way(struct run *r, enum at to, struct err *err)
 		return w.result->rc = rc;
 	if (rc == RC_SPACE && prune && prune_first(&w, err) == 0)
 		rc = space_check(&w, err);
-	for (size_t i = 0; rc == 0 && i < r->moves; i++)
-		if (r->move[i].to == to)
+	if (rc < 0 && rc != RC_SPACE)
+		return w.result->rc = rc;
+	w.result->rc = rc;
+	rc = 0;
+	for (size_t i = 0; rc == 0 && w.choice != NOTHING && i < r->moves; i++)
+		if (chosen(&w, &r->move[i]))
 			rc = move_try(&w, &r->move[i], err);
 	if (w.result->rc == 0)
 		w.result->rc = rc;
