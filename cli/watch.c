@@ -263,15 +263,17 @@ int watch_ask(struct cli *cli, bool server, unsigned verb, struct err *err)
 
 static int watch_status(struct watch_who *w, struct err *err)
 {
+	struct err ignored;
 	OWNED(watchfile_clear) struct watchfile f = {0};
 	OWNED(fd_closep) int dir = -1;
 	int rc = watch_ask(w->cli, w->server, CONTROL_STATUS, err);
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
+	/* site.yaml may name another state directory; one that is damaged now may not. */
 	if (w->server)
-		rc = watch_server_who(w, err); /* site.yaml may name another state directory */
-	dir = rc < 0 ? rc : os_open_dir(w->state, err);
+		watch_server_who(w, &ignored);
+	dir = os_open_dir(w->state, err);
 	rc = dir < 0 ? dir : watchfile_read(dir, &f, err);
 	if (rc < 0)
 		return rc;
