@@ -10,12 +10,13 @@
 
 /* How long things take; milliseconds.  Tests shorten them. */
 struct watch_times {
-	int64_t settle;                  /* a depot is quiet for so long before it is looked at */
-	int64_t settle_tree;             /* a source or document, before it is published */
-	int64_t settle_most;             /* a tree that is never quiet is published all the same */
-	int64_t answer;                  /* a helper or a look, before a place counts as silent */
-	int64_t poll_least, poll_most;   /* between looks at places that inotify does not see */
-	int64_t again_least, again_most; /* before what failed is tried again */
+	int64_t settle;                /* a depot is quiet for so long before it is looked at */
+	int64_t settle_tree;           /* a source or document, before it is published */
+	int64_t settle_most;           /* a tree that is never quiet is published all the same */
+	int64_t answer;                /* a helper or a look, before a place counts as silent */
+	int64_t poll_least, poll_most; /* between looks at places that inotify does not see */
+	int64_t silent_least, silent_most; /* before one that does not answer is asked again */
+	int64_t again_least, again_most;   /* before what failed is tried again */
 	int64_t silence; /* of a run, before it is ended: it tells of its progress */
 	int64_t end;     /* a run gets this long when the watcher is told to end */
 	int64_t asked;   /* between two runs that users ask for */

@@ -75,7 +75,12 @@ static void spot_is(struct watch *w, struct spot *s, enum spot_how how, int64_t 
 		look_stop(&s->look);
 		s->look_wanted = false;
 		s->returned = true;
-		spot_later(w, s, false, now);
+		/* Whoever hangs may stay: one that does not answer is not asked often. */
+		if (how == HOW_SILENT)
+			s->retry_at = timer_poll(now, &s->wait, false, w->t->silent_least,
+						 w->t->silent_most, w->o->seed);
+		else
+			spot_later(w, s, false, now);
 	}
 	spot_tell(w, s);
 }

@@ -92,6 +92,8 @@ static void start(void)
 						 .answer = 2000,
 						 .poll_least = 100,
 						 .poll_most = 1000,
+						 .silent_least = 200,
+						 .silent_most = 1000,
 						 .again_least = 200,
 						 .again_most = 1000,
 						 .silence = 700,
