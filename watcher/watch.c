@@ -170,7 +170,10 @@ static void client_heard(struct watch *w, struct control_client *k, int64_t now)
 		return;
 	if (k->uid != 0 && k->uid != geteuid() && w->last_end + w->t->asked > now)
 		at = w->last_end + w->t->asked;
-	want_unasked(w, RUN_ASKED, at);
+	/* Each new look puts the run off: somebody who asks without pause would keep it from all.
+	 */
+	if (!(w->wants & RUN_ASKED) || at < w->want_at)
+		want_unasked(w, RUN_ASKED, at);
 }
 
 /* One poll */

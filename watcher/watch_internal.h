@@ -90,7 +90,8 @@ struct watch {
 	bool side_going, plan_wanted;
 	int64_t side_until;
 	size_t side_stick;                  /* RUN_SEARCH */
-	struct control_client *side_client; /* RUN_MESSAGES; NULL when it went away */
+	struct control_client *side_client; /* RUN_MESSAGES; whose place that was */
+	uid_t side_uid;                     /* and who that was */
 	struct buf side_answer;             /* owned */
 	struct plan side_plan;              /* owned */
 

@@ -322,7 +322,8 @@ static void side_next(struct watch *w, int64_t now)
 	}
 	w->side_client = client_with_messages(w);
 	if (w->side_client != NULL) {
-		order = (struct run_order){.what = RUN_MESSAGES, .uid = w->side_client->uid};
+		w->side_uid = w->side_client->uid;
+		order = (struct run_order){.what = RUN_MESSAGES, .uid = w->side_uid};
 		side_begin(w, &order, now);
 	}
 }
@@ -343,8 +344,9 @@ static void side_ended(struct watch *w, const struct run_result *r, int64_t now)
 		}
 		notify_say(&w->notify, "READY=1");
 	}
-	if (w->side_what == RUN_MESSAGES && w->side_client == client_with_messages(w) &&
-	    w->side_client != NULL) {
+	/* Who asked may have gone, and somebody else sit in their place. */
+	if (w->side_what == RUN_MESSAGES && w->side_client != NULL &&
+	    w->side_client == client_with_messages(w) && w->side_client->uid == w->side_uid) {
 		char line[1200];
 
 		snprintf(line, sizeof(line), "%d %s\n", rc_status(r->rc), r->text);

@@ -10,10 +10,19 @@
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 
+/*
+ * Bytes that are overwritten: documents and keys, which is all that is wiped, have no more.  A file
+ * may be somebody else's to blow up, and a hole of terabytes would fill the disk with zeros.
+ */
+#define WIPE_MOST ((off_t)LIMIT_DOCUMENT)
+
 static int overwrite(int fd, off_t size, struct err *err)
 {
 	static const uint8_t zeros[4096];
 	int rc = 0;
+
+	if (size > WIPE_MOST)
+		size = WIPE_MOST;
 
 	for (off_t done = 0; rc == 0 && done < size; done += (off_t)sizeof(zeros)) {
 		size_t n =

@@ -234,6 +234,30 @@ Test(handout, what_somebody_put_there_stays_and_stops_nobody)
 	fixture_end(&f);
 }
 
+/* An account owns its files, and can make holes of any size of them. */
+Test(handout, what_an_account_blew_up_is_not_filled_with_zeros)
+{
+	struct tree_files t = {0};
+	struct fixture f;
+	struct stat st;
+	char command[1024];
+	int fd;
+
+	one_user(&f, &t);
+	snprintf(command, sizeof(command),
+		 "cd %s && chmod 600 keys/disk && truncate -s 64M keys/disk", in_dir(&f, ""));
+	FIXTURE_RUN(&f, command);
+	fd = open(fixture_path(&f, in_dir(&f, "keys/disk")), O_RDONLY);
+	cr_assert_geq(fd, 0);
+	FIXTURE_SYNC(&f, 0);
+	is_key(&f, in_dir(&f, "keys/disk"), "disk", 3);
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_expect_leq(st.st_blocks, (2 << 20) / 512, "%lld KiB", (long long)st.st_blocks / 2);
+	close(fd);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 Test(handout, a_directory_that_is_not_ours_gets_nothing)
 {
 	struct tree_files t = {0};

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,8 +53,13 @@ static void work(void *arg, const struct run_order *o, struct say *say, struct p
 	plan_add(plan, PLACE_DEPOT, path, "", NULL);
 	snprintf(path, sizeof(path), "%s/tree", dir);
 	plan_add(plan, PLACE_SOURCE, path, "office", NULL);
-	if (o->what == RUN_MESSAGES)
-		buf_text(answer, "no message\n", NULL);
+	if (o->what == RUN_MESSAGES) {
+		note("messages ", "are read", "\n");
+		if (told("slow"))
+			usleep(400000);
+		buf_printf(answer, NULL, told("whose") ? "for %u\n" : "no message\n",
+			   (unsigned)o->uid);
+	}
 	if (o->what != RUN_SYNC)
 		return;
 	run_reasons(why, sizeof(why), o->reasons);
@@ -274,6 +281,62 @@ Test(loop, answers_who_asks_with_what_came_of_it)
 	cr_expect_str_eq((const char *)messages.p, "no message\n");
 	kill(watcher, SIGUSR1);
 	cr_expect(comes_to("said 1 worked (asked for)", 2));
+}
+
+/* A connection of this user's, which has asked; the kernel tells the watcher whose it is. */
+static int asks_as(uid_t uid, const char *line)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+	cr_assert_lt(
+	    (size_t)snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/%s", dir, CONTROL_SOCKET),
+	    sizeof(at.sun_path));
+	cr_assert_eq(seteuid(uid), 0);
+	rc = connect(fd, (struct sockaddr *)&at, sizeof(at));
+	cr_assert_eq(seteuid(0), 0);
+	cr_assert_eq(rc, 0, "%m");
+	send(fd, line, strlen(line), MSG_NOSIGNAL); /* one of many may be turned away */
+	return fd;
+}
+
+Test(loop, messages_of_one_who_went_away_are_told_to_nobody_else)
+{
+	char got[64] = "";
+	int first, second;
+
+	if (geteuid() != 0)
+		cr_skip("only root can ask as others");
+	scratch_run(dir, "chmod 755 . && touch slow whose");
+	start();
+	cr_assert(comes_to("said 1 worked", 1));
+	first = asks_as(65534, "messages\n");
+	cr_assert(comes_to("^messages", 1));
+	close(first);
+	usleep(50000);
+	second = asks_as(65533, "messages\n");
+	cr_assert_gt(read(second, got, sizeof(got) - 1), 0);
+	cr_expect_str_eq(got, "for 65533\n");
+	close(second);
+}
+
+/* Each look takes a while here, and before each has ended somebody asks again. */
+Test(loop, whoever_asks_again_and_again_does_not_keep_the_sync_from_anybody)
+{
+	int64_t until = clock_monotonic_ms() + 5000;
+
+	if (geteuid() != 0)
+		cr_skip("only root can ask as others");
+	scratch_run(dir, "chmod 755 . && cd depot/beats && touch $(seq -f %.0f-a.beat 2 30000)");
+	start();
+	cr_assert(comes_to("said 1 worked", 1));
+	while (count("^full asked for") < 3) {
+		cr_assert_lt(clock_monotonic_ms(), until);
+		for (int i = 0; i < 200; i++) {
+			close(asks_as(65534, "sync\n"));
+			usleep(1000);
+		}
+	}
 }
 
 Test(loop, looks_again_at_a_depot_that_went_and_came_back)
