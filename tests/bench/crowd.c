@@ -1,7 +1,9 @@
 /*
  * crowd: many simulated workstations on one site, to measure the server.
  *
- *   crowd make SITE KEYS N      enrol N workstations: rows, documents, keys into the file KEYS
+ *   crowd make SITE KEYS N [GROUP LICENCE]
+ *                               enrol N workstations: rows, documents, keys into the file KEYS; on
+ *                               each a user of the group is active
  *   crowd receipts SITE KEYS    one receipt of each into the inbox: holds what the site wants
  *   crowd floor SITE KEYS       what the receipts cost SQLite, Ed25519 and X25519 alone, in seconds
  */
@@ -75,42 +77,62 @@ static void machine_id(char id[WORKSTATION_ID + 1], const struct machine *m)
 	workstation_id(id, &pub);
 }
 
-static void document(struct site *s, const char *name)
+/* A document of the site. */
+static void document(struct site *s, const char *path, const char *text)
 {
-	char path[256], text[256];
-	int n, fd;
+	int fd = openat(s->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	size_t n = strlen(text);
 
-	snprintf(path, sizeof(path), "workstations/%s.yaml", name);
-	fd = openat(s->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	n = snprintf(text, sizeof(text), "satchel: workstation/1\nname: %s\n", name);
-	if (fd < 0 || write(fd, text, (size_t)n) != n || close(fd) < 0) {
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n || close(fd) < 0) {
 		perror(path);
 		exit(1);
 	}
 }
 
-static void make(struct site *s, const char *keys, size_t n)
+static void user_make(struct site *s, size_t i, const char *id, const char *group,
+		      const char *licence)
+{
+	char path[256], text[512], email[64];
+	struct err err = {0};
+
+	snprintf(email, sizeof(email), "u%06zu@acme.example", i);
+	snprintf(path, sizeof(path), "users/%s.yaml", email);
+	snprintf(text, sizeof(text), "satchel: user/1\nname: User %zu\ngroup: %s\nlicence: %s\n", i,
+		 group, licence);
+	document(s, path, text);
+	MUST(db_run(s->db, &err,
+		    "INSERT INTO activation(id, email, account, state, at, code)"
+		    " VALUES(?1, ?2, 'user', 'active', ?3, '')",
+		    "tti", id, email, clock_now()));
+}
+
+static void make(struct site *s, const char *keys, size_t n, const char *group, const char *licence)
 {
 	FILE *out = fopen(keys, "w");
 	struct err err = {0};
 
 	mkdirat(s->dirfd, "workstations", 0755);
+	mkdirat(s->dirfd, "users", 0755);
 	for (size_t i = 0; out != NULL && i < n; i++) {
 		struct machine m;
-		char id[WORKSTATION_ID + 1], name[32];
+		char id[WORKSTATION_ID + 1], name[32], path[64], text[128];
 
 		if (i % BATCH == 0)
 			MUST(db_begin(s->db, &err));
 		machine_new(&m);
 		machine_id(id, &m);
 		snprintf(name, sizeof(name), "ws-%06zu", i);
-		document(s, name);
+		snprintf(path, sizeof(path), "workstations/%s.yaml", name);
+		snprintf(text, sizeof(text), "satchel: workstation/1\nname: %s\n", name);
+		document(s, path, text);
 		MUST(db_run(
 		    s->db, &err,
 		    "INSERT INTO workstation(id, name, sign, sign_number, seal, seal_number,"
 		    " state, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 'enrolled', ?7)",
 		    "ttbibii", id, name, (struct bytes){m.sign + 32, 32}, (int64_t)m.sign_number,
 		    (struct bytes){m.seal + 32, 32}, (int64_t)m.seal_number, clock_now()));
+		if (group != NULL)
+			user_make(s, i, id, group, licence);
 		fwrite(&m, sizeof(m), 1, out);
 		if (i % BATCH == BATCH - 1 || i == n - 1)
 			MUST(db_commit(s->db, &err));
@@ -140,6 +162,23 @@ static void receipt_fill(struct site *s, struct receipt *r, const char *id)
 		db_digest(st, 2, &r->private_tree);
 		r->sequence = (uint64_t)db_i64(st, 3) + 1;
 	}
+}
+
+/* Whoever is active there, and has what is theirs. */
+static void user_fill(struct site *s, struct receipt *r, struct receipt_user *u)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	struct err err = {0};
+
+	MUST(db_query(s->db, "SELECT email, account FROM activation WHERE id = ?1", &st, &err));
+	MUST(db_bind(st, &err, "t", r->workstation));
+	if (db_step(s->db, st, &err) != 1)
+		return;
+	*u = (struct receipt_user){.result = "handed-out", .at = r->written};
+	snprintf(u->email, sizeof(u->email), "%s", db_text(st, 0));
+	snprintf(u->account, sizeof(u->account), "%s", db_text(st, 1));
+	r->user = u;
+	r->users = 1;
 }
 
 static int channels_fill(struct site *s, struct receipt_channel *c)
@@ -200,10 +239,12 @@ static void receipts(struct site *s, FILE *in)
 		OWNED(buf_clear) struct buf sealed = BUF_INIT;
 		struct receipt r = {.channel = channel, .channels = channels};
 		char id[WORKSTATION_ID + 1], path[DEPOT_NAME];
+		struct receipt_user user;
 		struct digest d;
 
 		machine_id(id, &m);
 		receipt_fill(s, &r, id);
+		user_fill(s, &r, &user);
 		MUST(receipt_encode(&r, &inner, &err));
 		MUST(signed_make(k, bytes_in(&inner), &doc, &err));
 		MUST(sealed_make(trust_collect(&s->trust), bytes_in(&doc), &sealed, &err));
@@ -282,8 +323,9 @@ int main(int argc, char **argv)
 	if (argc < 4 || sodium_init() < 0)
 		return 2;
 	MUST(site_open(argv[2], 0, NULL, &s, &err));
-	if (strcmp(argv[1], "make") == 0 && argc == 5) {
-		make(s, argv[3], (size_t)atol(argv[4]));
+	if (strcmp(argv[1], "make") == 0 && (argc == 5 || argc == 7)) {
+		make(s, argv[3], (size_t)atol(argv[4]), argc == 7 ? argv[5] : NULL,
+		     argc == 7 ? argv[6] : NULL);
 		return 0;
 	}
 	in = fopen(argv[3], "r");
