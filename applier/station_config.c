@@ -339,6 +339,20 @@ static char *joined(const char *root, const char *target)
 	return asprintf(&full, "%s%s", root[1] == '\0' ? "" : root, target) < 0 ? NULL : full;
 }
 
+/* Beside the configuration: what lies there is run, so its owner alone puts it there. */
+static char *hooks_path(const struct station *s)
+{
+	OWNED(freep) char *copy = strdup(s->config);
+	char *path = NULL;
+
+	return copy == NULL || asprintf(&path, "%s/hooks", dirname(copy)) < 0 ? NULL : path;
+}
+
+static bool overlap(const char *a, const char *b)
+{
+	return station_within(a, b) || station_within(b, a);
+}
+
 /*
  * Neither the state nor the configuration may lie in a tree that a server writes.  Below the root
  * no link is followed, so the root alone has to be resolved to compare.
@@ -346,19 +360,19 @@ static char *joined(const char *root, const char *target)
 static int target_apart(const struct station *s, const char *target, struct err *err)
 {
 	OWNED(freep) char *full = NULL;
+	OWNED(freep) char *hooks = hooks_path(s);
 	char root[PATH_MAX];
 
 	if (realpath(s->root, root) == NULL)
 		snprintf(root, sizeof(root), "%s", s->root);
 	full = joined(root, target);
-	if (full == NULL)
+	if (full == NULL || hooks == NULL)
 		return err_memory(err);
-	if (station_within(full, s->state) || station_within(s->state, full) ||
-	    station_within(full, s->handout) || station_within(s->handout, full) ||
+	if (overlap(full, s->state) || overlap(full, s->handout) || overlap(full, hooks) ||
 	    station_within(s->config, full))
 		return err_set(err, RC_POLICY,
 			       "the channel wants to write in %s, where satchel's own state, "
-			       "configuration or hand-out lies",
+			       "configuration, hooks or hand-out lies",
 			       full);
 	return 0;
 }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,19 @@ int cli_on_server(struct cli *cli, bool *ret, struct err *err)
 	return 0;
 }
 
+/*
+ * Whoever starts us with a standard descriptor closed must not have what we say written into the
+ * next file that is opened.  What is put there refuses as a closed one does.
+ */
+static int standard_open(struct err *err)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return err_sys(err, RC_INTERNAL, "standard descriptor %d is closed", fd);
+	return 0;
+}
+
 /* Closing stdout is where a full disk or a closed pipe shows: an answer that was not written is an
  * error. */
 static int finish(int rc, struct err *err, struct term *term)
@@ -210,6 +224,9 @@ int main(int argc, char **argv)
 	 * more. */
 	umask(022);
 	argc = argc > 0 ? argc - 1 : 0;
+	rc = standard_open(&err);
+	if (rc < 0)
+		return rc_status(rc);
 	rc = take_globals(&argc, argv + 1, &g, &err);
 	term_init(&term, g.quiet, g.verbose);
 	if (rc == 0 && sodium_init() < 0)

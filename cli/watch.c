@@ -126,18 +126,24 @@ static int watch_run(struct watch_who *w, const struct args *args, struct err *e
 
 /* What it says of itself */
 
+/* Where a medium is mounted was named by whoever made it. */
 static void rows_print(const char *word, const struct watchfile_row *row, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	char path[2 * LIMIT_PATH];
+
+	for (size_t i = 0; i < n; i++) {
+		err_escape(path, sizeof(path), row[i].path);
 		printf("  %-9s %s%s%s%s%s: %s\n", i == 0 ? word : "", row[i].kind,
 		       row[i].kind[0] != '\0' ? " " : "", row[i].name,
-		       row[i].name[0] != '\0' ? " " : "", row[i].path, row[i].how);
+		       row[i].name[0] != '\0' ? " " : "", path, row[i].how);
+	}
 }
 
 static void file_print(const struct watchfile *f, int64_t now)
 {
-	char age[TEXT_SIZE], next[CLOCK_TEXT + 1];
+	char age[TEXT_SIZE], next[CLOCK_TEXT + 1], text[4 * sizeof(f->text)];
 
+	err_escape(text, sizeof(text), f->text);
 	age_text(age, f->last, now);
 	if (!watchfile_runs(f))
 		printf("  watcher   not running; it ran last %s\n", age);
@@ -147,7 +153,7 @@ static void file_print(const struct watchfile *f, int64_t now)
 		puts("  watcher   running, nothing done yet");
 	else
 		printf("  watcher   ran last %s (%s): %s%s%s\n", age, f->reason, f->result,
-		       f->text[0] != '\0' ? ": " : "", f->text);
+		       text[0] != '\0' ? ": " : "", text);
 	if (!watchfile_runs(f))
 		return;
 	clock_format(next, f->next);

@@ -9,7 +9,7 @@
 
 int64_t clock_now(void)
 {
-	const char *set = getenv("SATCHEL_CLOCK");
+	const char *set = secure_getenv("SATCHEL_CLOCK");
 	int64_t at;
 
 	if (set != NULL && number_i64(set, strlen(set), &at, NULL) == 0)

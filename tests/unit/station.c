@@ -287,8 +287,9 @@ Test(station, targets_lie_below_the_root_and_only_where_allowed)
 
 Test(station, no_channel_gets_at_the_state_or_the_configuration)
 {
-	static const char *const paths[] = {"/ws", "/ws/state", "/ws/state/private/x", "/",
-					    "/ws/workstation.yaml"};
+	static const char *const paths[] = {
+	    "/ws",       "/ws/state",    "/ws/state/private/x", "/", "/ws/workstation.yaml",
+	    "/ws/hooks", "/ws/hooks/lib"};
 	struct fixture f = fixture_make();
 	char config[256];
 
