@@ -23,11 +23,14 @@ int cmd_activate(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(station_freep) struct station *s = NULL;
 	OWNED(freep) struct activated *a = calloc(1, sizeof(*a));
-	int rc = a == NULL ? err_memory(err)
-			   : station_open(cli->station, STATION_LOCK, cli->say, &s, err);
+	OWNED(buf_wipe) struct buf code = BUF_SECRET;
+	int rc = a == NULL ? err_memory(err) : args_secret(args, 0, &code, err);
 
 	if (rc == 0)
-		rc = station_activate(s, args->rest[0], args_text(args, "account", NULL), a, err);
+		rc = station_open(cli->station, STATION_LOCK, cli->say, &s, err);
+	if (rc == 0)
+		rc = station_activate(s, (const char *)code.p, args_text(args, "account", NULL), a,
+				      err);
 	if (rc < 0)
 		return rc;
 	if (cli->json)

@@ -141,6 +141,15 @@ char *args_value(const struct args *a, const char *name)
 	return found;
 }
 
+int args_secret(const struct args *a, size_t i, struct buf *ret, struct err *err)
+{
+	size_t n = strlen(a->rest[i]);
+	int rc = buf_text(ret, a->rest[i], err);
+
+	memset(a->rest[i], '-', n);
+	return rc;
+}
+
 size_t args_list(const struct args *a, const char *name, char *ret[ARGS_MAX])
 {
 	size_t n = 0;

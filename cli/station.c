@@ -33,15 +33,19 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	const char *where = args_text(args, "depot", NULL);
 	char host[128] = "workstation", shown[WORKSTATION_ID + 8];
 	char site[4 * sizeof(((struct trust *)0)->name)];
+	OWNED(buf_wipe) struct buf code = BUF_SECRET;
 	int rc;
 
 	if (where == NULL)
 		return err_set(err, RC_USAGE,
 			       "satchel enrol wants --depot: satchel enrol CODE --depot DIR");
 	gethostname(host, sizeof(host) - 1);
-	rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
+	rc = args_secret(args, 0, &code, err);
 	if (rc == 0)
-		rc = station_enrol(s, args->rest[0], where, args_text(args, "name", host), err);
+		rc = station_open(cli->station, STATION_LOCK | STATION_CREATE, cli->say, &s, err);
+	if (rc == 0)
+		rc = station_enrol(s, (const char *)code.p, where, args_text(args, "name", host),
+				   err);
 	if (rc < 0)
 		return rc;
 	fingerprint_text(shown, s->id);
@@ -49,7 +53,7 @@ int cmd_enrol(struct cli *cli, const struct args *args, struct err *err)
 	printf("site        %s\nfingerprint %s\n", site, shown);
 	say_info(cli->say, "%s",
 		 rc == 1 ? "this workstation is enrolled there already" : "the request is written");
-	if (rc == 0 && strlen(args->rest[0]) == DIGEST_HEX)
+	if (rc == 0 && code.n == DIGEST_HEX)
 		say_info(cli->say, "nobody invited this machine: on the server, satchel collect, "
 				   "then satchel workstation approve with this fingerprint");
 	if (rc == 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/own.h"
 
@@ -54,7 +55,32 @@ static char *plain(const char *p, size_t n)
 	return copy;
 }
 
-/* id parent major:minor root POINT options [optional...] - TYPE SOURCE options: 1 understood. */
+static bool option_is(const char *p, size_t n, const char *text)
+{
+	return n >= strlen(text) && memcmp(p, text, strlen(text)) == 0;
+}
+
+/* Source: fs/fuse/inode.c, fuse_show_options and fuse_permission: without allow_other the kernel
+ * lets in who mounted it, and nobody else. */
+static bool closed_to_us(const char *p, const char *end)
+{
+	bool all = false, ours = true;
+
+	while (p < end) {
+		const char *comma = memchr(p, ',', (size_t)(end - p));
+		size_t n = (size_t)((comma != NULL ? comma : end) - p);
+		uint64_t user;
+
+		all = all || (n == 11 && option_is(p, n, "allow_other"));
+		if (option_is(p, n, "user_id=") &&
+		    number_u64(p + 8, n - 8, UINT32_MAX, &user, NULL) == 0)
+			ours = user == geteuid();
+		p += n + 1;
+	}
+	return !all && !ours;
+}
+
+/* id parent major:minor root POINT options [optional...] - TYPE SOURCE OPTIONS: 1 understood. */
 static int line_parse(const char *at, const char *end, struct mount *ret, struct err *err)
 {
 	const char *id, *skip, *point, *type, *source;
@@ -79,6 +105,7 @@ static int line_parse(const char *at, const char *end, struct mount *ret, struct
 		return err_memory(err);
 	}
 	snprintf(ret->type, sizeof(ret->type), "%.*s", (int)type_n, type);
+	ret->closed = strncmp(ret->type, "fuse", 4) == 0 && closed_to_us(at, end);
 	return 1;
 }
 
@@ -183,7 +210,7 @@ bool mount_may_be_stick(const struct mount *m, bool early)
 	};
 	static const char *const above[] = {"/media/", "/run/media/", "/mnt/"};
 
-	if (listed(m->type, never, ARRAY_LEN(never)))
+	if (m->closed || listed(m->type, never, ARRAY_LEN(never)))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(above); i++)
 		if (strncmp(m->point, above[i], strlen(above[i])) == 0)

@@ -15,6 +15,7 @@ struct mount {
 	char *point;   /* owned; where it is mounted, as any bytes but NUL */
 	char type[32]; /* of the file system: "ext4", "fuse.rclone" */
 	char *source;  /* owned; "/dev/sdb1" */
+	bool closed;   /* FUSE of another user, who lets nobody else in, root neither */
 };
 
 struct mounts {
@@ -43,7 +44,8 @@ bool mounts_has(const struct mounts *m, uint64_t id, const char *point);
 /**
  * mount_may_be_stick(m, early): can it be a medium that a person plugs in?  Whatever lies below
  * /media, /run/media or /mnt, and what was mounted after the watcher began (${early} is false) from
- * a device or through FUSE; the kernel's own file systems and those of containers never.
+ * a device or through FUSE; the kernel's own file systems and those of containers never, nor what a
+ * user has mounted for themselves, who could have as many as there are places for.
  */
 bool mount_may_be_stick(const struct mount *m, bool early);
 

@@ -113,7 +113,7 @@ Test(sticks, are_what_people_plug_in_and_not_what_the_machine_mounts_for_itself)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct mount m = {1, strdup(rows[i].point), "", strdup(rows[i].source)};
+		struct mount m = {1, strdup(rows[i].point), "", strdup(rows[i].source), false};
 
 		snprintf(m.type, sizeof(m.type), "%s", rows[i].type);
 		cr_expect_eq(mount_may_be_stick(&m, true), rows[i].early, "%s at the start",
@@ -121,5 +121,33 @@ Test(sticks, are_what_people_plug_in_and_not_what_the_machine_mounts_for_itself)
 		cr_expect_eq(mount_may_be_stick(&m, false), rows[i].late, "%s later", m.point);
 		free(m.point);
 		free(m.source);
+	}
+}
+
+Test(mounts, what_a_user_mounted_for_themselves_is_no_stick)
+{
+	static const struct {
+		const char *line;
+		bool stick;
+	} rows[] = {
+	    {"8 1 0:50 / /media/stick rw - fuseblk /dev/sdb1 rw,user_id=0,group_id=0,allow_other\n",
+	     true},
+	    {"8 1 0:50 / /home/u/share rw - fuse.sshfs h: rw,user_id=4000000000,group_id=1000\n",
+	     false},
+	    {"8 1 0:50 / /media/u rw - fuse.rclone r: rw,user_id=4000000000,group_id=1000\n",
+	     false},
+	    {"8 1 0:50 / /mnt/u rw - fuse r rw,user_id=4000000000,group_id=1,allow_other\n", true},
+	    {"8 1 0:50 / /mnt/u rw - fuse r rw,user_id=4000000000,allow_others,no,allow_othe\n",
+	     false},
+	    {"8 1 0:50 / /mnt/u rw - fuse r rw,user_id=,group_id=\n", true},
+	    {"8 1 0:50 / /mnt/u rw - fuse r\n", true},
+	    {"8 1 8:17 / /media/stick rw - vfat /dev/sdb1 rw,user_id=4000000000\n", true},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		OWNED(mounts_clear) struct mounts m = parsed(rows[i].line);
+
+		cr_assert_eq(m.n, 1, "row %zu", i);
+		cr_expect_eq(mount_may_be_stick(&m.mount[0], false), rows[i].stick, "row %zu", i);
 	}
 }
