@@ -3,6 +3,7 @@
  */
 #include "cli/status.h"
 
+#include "cli/documents.h"
 #include "cli/server.h"
 #include "cli/station.h"
 #include "cli/watch.h"
@@ -67,6 +68,25 @@ static void overview_clear(struct overview *o)
 	roll_clear(&o->users);
 }
 
+/* Documents that contradict each other keep publish back, so red does not end by itself. */
+static void documents_text(const struct site *s)
+{
+	char shown[4 * ERR_TEXT_MAX];
+	struct err bad = {0};
+
+	if (site_references_check(s, &bad) >= 0)
+		return;
+	err_escape(shown, sizeof(shown), bad.text);
+	printf("nothing new is published while a document is wrong: %s\n", shown);
+}
+
+static void documents_json(const struct site *s, struct json *j)
+{
+	struct err bad = {0};
+
+	json_word(j, "documents", site_references_check(s, &bad) >= 0 ? "" : bad.text);
+}
+
 static int overview_json(struct overview *o, struct cli *cli, struct site *s,
 			 const struct status_site *g, struct json *j, struct err *err)
 {
@@ -74,6 +94,7 @@ static int overview_json(struct overview *o, struct cli *cli, struct site *s,
 
 	json_open(j, NULL, '{');
 	site_json(j, g);
+	documents_json(s, j);
 	watch_lines(s->state, j);
 	json_open(j, "workstations", '[');
 	rc = workstations_list(&o->workstations, s, err);
@@ -109,6 +130,7 @@ static int overview_text(struct overview *o, struct cli *cli, struct site *s,
 	if (rc < 0)
 		return rc;
 	site_text(g, o->workstations.now);
+	documents_text(s);
 	watch_lines(s->state, NULL);
 	if (o->workstations.shown == 0)
 		puts("no workstation yet: satchel invite NAME prints a code for one");
