@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -300,6 +301,8 @@ static void *work(void *arg)
 	h->dirs.fd = -1;
 	work_all(h);
 	dirs_clear(&h->dirs);
+	if (h->buffer != NULL)
+		sodium_memzero(h->buffer, ARENA_BYTES);
 	free(h->buffer);
 	free(h);
 	return NULL;
@@ -357,6 +360,7 @@ struct pool *pool_free(struct pool *p)
 		struct arena *a = p->spare;
 
 		p->spare = a->next;
+		sodium_memzero(a->p, a->cap); /* of a private channel: keys */
 		free(a->p);
 		free(a);
 	}

@@ -18,6 +18,7 @@
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
+#include "core/os/wipe.h"
 
 void stage_slot(char dst[16], char letter, uint32_t n)
 {
@@ -40,11 +41,19 @@ static uint64_t mount_of(int fd)
 	return st.stx_mnt_id;
 }
 
-static int stage_enter(struct stage *s, bool make, struct err *err)
+/* What is taken out of the private channel, keys that were withdrawn among it, is wiped. */
+static int area_remove(const struct apply *a, int dirfd, const char *name, struct err *err)
 {
+	return strcmp(a->t->tree, TREE_PRIVATE) == 0 ? wipe_tree(dirfd, name, err)
+						     : beneath_remove_tree(dirfd, name, err);
+}
+
+static int stage_enter(struct apply *a, bool make, struct err *err)
+{
+	struct stage *s = &a->stage;
 	struct stat st;
 
-	if (make && (beneath_remove_tree(s->holderfd, s->name, err) < 0 ||
+	if (make && (area_remove(a, s->holderfd, s->name, err) < 0 ||
 		     (mkdirat(s->holderfd, s->name, 0700) < 0 &&
 		      err_sys(err, RC_IO, "cannot make the staging area %s", s->name) < 0)))
 		return err->rc;
@@ -84,7 +93,7 @@ static int stage_beside(struct apply *a, bool make, struct err *err)
 	snprintf(a->stage.name, sizeof(a->stage.name), STAGE_INSIDE "-%s", a->t->tree);
 	a->stage.inside = false;
 	a->stage.holderfd = beneath_parent(a->t->rootfd, a->t->path, &name, err);
-	return a->stage.holderfd < 0 ? a->stage.holderfd : stage_enter(&a->stage, make, err);
+	return a->stage.holderfd < 0 ? a->stage.holderfd : stage_enter(a, make, err);
 }
 
 static int stage_within(struct apply *a, bool make, struct err *err)
@@ -92,7 +101,7 @@ static int stage_within(struct apply *a, bool make, struct err *err)
 	snprintf(a->stage.name, sizeof(a->stage.name), STAGE_INSIDE);
 	a->stage.inside = true;
 	a->stage.holderfd = beneath_dir(a->targetfd, ".", err);
-	return a->stage.holderfd < 0 ? a->stage.holderfd : stage_enter(&a->stage, make, err);
+	return a->stage.holderfd < 0 ? a->stage.holderfd : stage_enter(a, make, err);
 }
 
 int stage_open(struct apply *a, struct err *err)
@@ -115,7 +124,7 @@ void stage_remove(struct apply *a)
 {
 	struct stage *s = &a->stage;
 
-	if (s->fd >= 0 && beneath_remove_tree(s->holderfd, s->name, NULL) < 0)
+	if (s->fd >= 0 && area_remove(a, s->holderfd, s->name, NULL) < 0)
 		say_warning(a->s->say,
 			    "the staging area %s could not be removed; the next run tries again",
 			    s->name);
@@ -133,10 +142,10 @@ void stage_sweep(struct apply *a)
 		OWNED(fd_closep) int fd = beneath_parent(a->t->rootfd, a->t->path, &name, NULL);
 
 		if (fd >= 0)
-			beneath_remove_tree(fd, beside, NULL);
+			area_remove(a, fd, beside, NULL);
 	}
 	if (a->targetfd >= 0)
-		beneath_remove_tree(a->targetfd, STAGE_INSIDE, NULL);
+		area_remove(a, a->targetfd, STAGE_INSIDE, NULL);
 	changelist_drop(a->s->statefd, a->t->tree);
 }
 

@@ -234,6 +234,29 @@ Test(handout, what_somebody_put_there_stays_and_stops_nobody)
 	fixture_end(&f);
 }
 
+Test(handout, a_key_that_is_withdrawn_is_wiped_from_the_private_channel_as_well)
+{
+	static const struct tree_key one[] = {{"mail", 1, 0}};
+	static const uint8_t zeros[32];
+	struct tree_files t = {0};
+	uint8_t is[32] = {1};
+	struct fixture f;
+	int fd;
+
+	one_user(&f, &t);
+	fd = open(fixture_path(&f, "ws/state/private/secrets/disk.3"), O_RDONLY);
+	cr_assert_geq(fd, 0);
+	tree_clear(&t);
+	tree_person(&t, ANNA, first_account(), one, 1);
+	sync_tree(&f, &t);
+	FIXTURE_RUN(&f, "test ! -e ws/state/private/secrets/disk.3");
+	cr_assert_eq(pread(fd, is, sizeof(is), 0), 32);
+	cr_expect_arr_eq(is, zeros, 32);
+	close(fd);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 /* An account owns its files, and can make holes of any size of them. */
 Test(handout, what_an_account_blew_up_is_not_filled_with_zeros)
 {
