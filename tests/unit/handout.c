@@ -1,6 +1,8 @@
 /*
  * Hand-out: what lies where people can read it, whose it is, and what a killed run leaves.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "applier/handout_internal.h"
@@ -276,6 +278,28 @@ Test(handout, what_an_account_blew_up_is_not_filled_with_zeros)
 	is_key(&f, in_dir(&f, "keys/disk"), "disk", 3);
 	cr_assert_eq(fstat(fd, &st), 0);
 	cr_expect_leq(st.st_blocks, (2 << 20) / 512, "%lld KiB", (long long)st.st_blocks / 2);
+	close(fd);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
+Test(handout, a_lease_on_a_key_keeps_no_old_one_and_stops_nothing)
+{
+	static const struct tree_key one[] = {{"mail", 1, 0}};
+	struct tree_files t = {0};
+	struct fixture f;
+	int fd;
+
+	one_user(&f, &t);
+	signal(SIGIO, SIG_IGN);
+	fd = open(fixture_path(&f, in_dir(&f, "keys/mail")), O_RDONLY);
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		cr_skip("no leases here");
+	tree_clear(&t);
+	tree_person(&t, ANNA, first_account(), one, 1);
+	sync_tree(&f, &t);
+	cr_assert_str_eq(user_of(&f, ANNA).result, "handed-out", "%s", user_of(&f, ANNA).reason);
+	FIXTURE_RUN(&f, "test \"$(ls ws/handout/*/keys | tr '\\n' ' ')\" = 'mail mail.1 '");
 	close(fd);
 	tree_clear(&t);
 	fixture_end(&f);
