@@ -64,4 +64,8 @@ int apply_recover(struct station *s, const struct apply_target *target, struct e
 int apply_held(struct station *s, const char *tree, uint64_t *ret_epoch, uint64_t *ret_generation,
 	       struct digest *ret_tree, struct err *err);
 
+/** apply_kept_wipe(holderfd, tree, err): local versions of ${tree} that were kept in the directory
+ * beside its target: for what nobody may have any more.  Absent is fine. */
+int apply_kept_wipe(int holderfd, const char *tree, struct err *err);
+
 #endif

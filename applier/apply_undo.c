@@ -12,17 +12,20 @@
 #include "applier/apply_internal.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/wipe.h"
 
 /* Kept */
 
 static void kept_say(struct apply *a, const char *path, const char *parent, const char *name)
 {
 	const char *target = target_name(a->t);
-	const char *slash = a->stage.inside ? NULL : strrchr(target, '/');
-	int holder = slash == NULL ? (int)strlen(target) : (int)(slash - target);
+	const char *slash = strrchr(target, '/');
+	int holder = a->stage.inside ? (int)strlen(target)
+		     : slash == NULL ? 0
+				     : (int)(slash - target);
 
-	say_warning(a->s->say, "%s was changed here; the local version is kept as %.*s/%s/%s", path,
-		    holder, target, parent, name);
+	say_warning(a->s->say, "%s was changed here; the local version is kept as %.*s%s%s/%s",
+		    path, holder, target, holder > 0 ? "/" : "", parent, name);
 }
 
 /** Move ${slot} of the staging area to a name of its own below the kept directory. */
@@ -54,6 +57,13 @@ static int keep_slot(struct apply *a, const char *slot, const char *path, struct
 		return err_sys(err, RC_IO, "cannot keep a copy of %s", path);
 	kept_say(a, path, parent, name);
 	return 0;
+}
+
+int apply_kept_wipe(int holderfd, const char *tree, struct err *err)
+{
+	OWNED(fd_closep) int fd = beneath_dir(holderfd, KEPT_NAME, NULL);
+
+	return fd < 0 ? 0 : wipe_tree(fd, tree, err);
 }
 
 /** An exchange left it under 'n', the two steps under 'o'.  What is staged there and was never

@@ -42,6 +42,9 @@ static int private_wipe(struct station *s, struct err *err)
 {
 	int rc = wipe_tree(s->statefd, PRIVATE_DIR, err);
 
+	/* A secret that somebody had changed is a secret still. */
+	if (rc == 0)
+		rc = apply_kept_wipe(s->statefd, TREE_PRIVATE, err);
 	return rc < 0 ? rc : sync_forget(s, TREE_PRIVATE, err);
 }
 

@@ -106,7 +106,7 @@ static int id_of(const char *which, char dst[17], struct err *err)
 		return 0;
 	}
 	if (activation_parse(which, &in, err) < 0)
-		return err_prefix(err, "\"%s\" is no id of a code", which);
+		return err_prefix(err, "that is no id of a code"); /* but nearly one, perhaps */
 	activation_id(dst, in.secret);
 	sodium_memzero(&in, sizeof(in));
 	return 0;

@@ -121,6 +121,22 @@ Test(station_end, everything_entrusted_is_wiped_and_the_last_receipt_says_so)
 	fixture_end(&f);
 }
 
+Test(station_end, a_secret_that_was_changed_here_and_kept_is_wiped_as_well)
+{
+	struct tree_files t = {0};
+	struct fixture f;
+
+	holding(&f, &t);
+	FIXTURE_RUN(&f, "echo x >> ws/state/private/secrets/disk.1");
+	FIXTURE_SYNC(&f, 0);
+	FIXTURE_RUN(&f, "find ws/state/.satchel-kept -name disk.1 | grep -q .");
+	tree_publish(&f, &t);
+	FIXTURE_SYNC(&f, 0);
+	is_wiped(&f);
+	tree_clear(&t);
+	fixture_end(&f);
+}
+
 Test(station_end, without_a_depot_the_last_receipt_waits)
 {
 	struct tree_files t = {0};
