@@ -187,7 +187,7 @@ int station_open(const char *dir, enum station_flags flags, struct say *say, str
 	if (rc == 0)
 		rc = state_open(s, flags, err);
 	if (rc == 0 && (flags & STATION_LOCK)) {
-		s->lock = lock_take(s->statefd, "lock", "run of satchel on this workstation", err);
+		s->lock = lock_wait(s->statefd, "lock", "run of satchel on this workstation", err);
 		rc = s->lock < 0 ? s->lock : 0;
 	}
 	if (rc == 0 && (flags & STATION_CREATE))

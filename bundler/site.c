@@ -173,7 +173,7 @@ int site_open(const char *dir, enum site_flags flags, struct say *say, struct si
 	if (rc == 0)
 		rc = state_open(s, err);
 	if (rc == 0 && (flags & SITE_LOCK) != 0) {
-		s->lock = lock_take(s->statefd, "lock", "satchel command for this site", err);
+		s->lock = lock_wait(s->statefd, "lock", "satchel command for this site", err);
 		rc = s->lock < 0 ? s->lock : 0;
 	}
 	if (rc == 0)

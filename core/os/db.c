@@ -199,6 +199,10 @@ static int make_schema(const char *path, uint32_t application_id, const char *co
 		rc = db_exec(db, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF", err);
 	if (rc == 0)
 		rc = migrate(db, application_id, migrations, count, err);
+	/* Set in the file before anybody knows it: several that open it at once would be in each
+	 * other's way while they change the mode, and SQLite waits for nobody then. */
+	if (rc == 0)
+		rc = db_exec(db, "PRAGMA journal_mode = WAL", err);
 	return rc;
 }
 

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/bytes.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 
@@ -57,6 +59,17 @@ int lock_take(int dirfd, const char *name, const char *what, struct err *err)
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
 		errno = 0;
 	return TAKE_FD(fd);
+}
+
+int lock_wait(int dirfd, const char *name, const char *what, struct err *err)
+{
+	int64_t until = clock_monotonic_ms() + LOCK_PATIENCE;
+	struct timespec pause = {.tv_nsec = 20000000};
+	int fd;
+
+	while ((fd = lock_take(dirfd, name, what, err)) == RC_BUSY && clock_monotonic_ms() < until)
+		nanosleep(&pause, NULL);
+	return fd;
 }
 
 int lock_holder(int dirfd, const char *name, struct lock_holder *ret, struct err *err)

@@ -13,6 +13,14 @@
  * running (process N)". */
 int lock_take(int dirfd, const char *name, const char *what, struct err *err);
 
+/**
+ * lock_wait(dirfd, name, what, err): as lock_take, but a run that is about to end is waited for,
+ * LOCK_PATIENCE at the most: a person who types a command beside a watcher at work wants it done,
+ * not told to type it again.
+ */
+#define LOCK_PATIENCE 5000 /* milliseconds */
+int lock_wait(int dirfd, const char *name, const char *what, struct err *err);
+
 /** lock_holder(dirfd, name, ret, err): who holds it: 1, or 0 when nobody does.  Takes nothing,
  * makes nothing. */
 struct lock_holder {

@@ -330,6 +330,8 @@ Test(db, two_that_make_it_at_once_end_with_one)
 					rc = db_run(db, &err, "INSERT INTO thing (name) VALUES (?)",
 						    "t", "x");
 				db = db_free(db);
+				if (rc < 0)
+					fprintf(stderr, "%s\n", err.text);
 				_exit(rc == 0 ? 0 : 1);
 			}
 		}

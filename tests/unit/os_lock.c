@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,4 +124,44 @@ Test(lock, is_no_link_and_no_directory)
 	cr_assert_eq(scratch_run(dir, "ln -s /etc/passwd link && mkdir d"), 0);
 	cr_assert_eq(lock_take(root, "link", "sync", &err), RC_PATH);
 	cr_assert_eq(lock_take(root, "d", "sync", &err), RC_IO);
+}
+
+static int hold_a_moment(void *arg, int fd)
+{
+	int held = lock_take(*(int *)arg, "lock", "sync", NULL);
+	char go;
+
+	if (held < 0 || write(fd, "+", 1) != 1)
+		return 1;
+	return read(fd, &go, 1) == 1 ? 0 : 1; /* told to end */
+}
+
+/* Ends the holder after ${lock_wait} has begun: the first try finds it held. */
+static void *end_holder(void *arg)
+{
+	const struct child *c = arg;
+
+	return write(c->fd, "-", 1) == 1 ? NULL : arg;
+}
+
+Test(lock, a_run_that_is_about_to_end_is_waited_for)
+{
+	struct child c = CHILD_INIT;
+	struct err err = {0};
+	pthread_t thread;
+	void *failed;
+	char ready;
+	int fd;
+
+	cr_assert_eq(child_start(hold_a_moment, &root, &root, 1, &c, &err), 0);
+	cr_assert_eq(read(c.fd, &ready, 1), 1);
+	cr_assert_eq(lock_take(root, "lock", "sync", &err), RC_BUSY);
+	cr_assert_eq(pthread_create(&thread, NULL, end_holder, &c), 0);
+	fd = lock_wait(root, "lock", "sync", &err);
+	cr_expect_geq(fd, 0, "%s", err.text);
+	cr_assert_eq(pthread_join(thread, &failed), 0);
+	cr_expect_null(failed);
+	child_kill(&c);
+	if (fd >= 0)
+		close(fd);
 }
