@@ -174,7 +174,8 @@ static bool stick_carry(struct watch_who *w, const struct home *h, const char *s
 			struct say *say, struct run_result *ret)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	struct carry c = {.from = h->depot, .to = stick, .site = &h->site, .say = say};
+	struct carry c = {
+	    .from = h->depot, .to = stick, .flags = CARRY_NO_LINK, .site = &h->site, .say = say};
 	struct carry_result r = {0};
 	struct err err = {0};
 	int rc = site_of(w, 0, say, &s, &err);

@@ -128,7 +128,7 @@ static bool stick_whole(struct station *s, const char *path, struct say *say)
 	OWNED(depot_freep) struct depot *d = NULL;
 	struct err err = {0};
 
-	if (depot_open(path, DEPOT_WRITE | DEPOT_VERIFY, 0, &d, &err) == 0 &&
+	if (depot_open(path, DEPOT_WRITE | DEPOT_VERIFY | DEPOT_NO_LINK, 0, &d, &err) == 0 &&
 	    outbox_post(s, d, &err) >= 0)
 		return true;
 	say_warning(say, "%s", err.text);
@@ -245,7 +245,7 @@ int watch_search(const char *mount, const struct digest *site, char ret[4096], s
 
 		if ((size_t)snprintf(ret, 4096, "%s%s", mount, below[i]) >= 4096)
 			continue;
-		rc = depot_open(ret, 0, 10, &d, err);
+		rc = depot_open(ret, DEPOT_NO_LINK, 10, &d, err);
 		if (rc == 0)
 			rc = follow_first(d, NULL, site, &chain, err);
 		if (rc == 0)

@@ -31,6 +31,8 @@ static int depots_open(struct run *r, struct err *err)
 
 	if (rc == 0 && (c->flags & CARRY_CREATE) && !dry)
 		flags |= DEPOT_CREATE;
+	if (rc == 0 && (c->flags & CARRY_NO_LINK))
+		flags |= DEPOT_NO_LINK;
 	if (rc == 0)
 		rc = depot_open(c->to, flags, c->silence_s, &r->depot[AT_TO], err);
 	if (rc == RC_IO && errno == ENOENT && r->depot[AT_FROM] != NULL && dry &&

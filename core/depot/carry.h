@@ -16,6 +16,7 @@ enum carry_flags {
 	CARRY_CHECK = 1 << 2,   /* read also what both sides have with the same size */
 	CARRY_CREATE = 1 << 3,  /* make the directory TO (not its parents) when it is absent */
 	CARRY_VOLUME = 1 << 4,  /* TO is one volume that is being made (carry_volume) */
+	CARRY_NO_LINK = 1 << 5, /* TO is refused when it is a symbolic link */
 };
 
 /** What may lie in TO: false leaves a file where it is.  Not asked about the marker, the trust

@@ -159,7 +159,8 @@ int depot_question_path(struct buf *question, const char *path, struct err *err)
 
 static int depot_start(struct depot *d, struct err *err)
 {
-	struct helper_start start = {d->path, (d->flags & DEPOT_CREATE) != 0};
+	struct helper_start start = {d->path, (d->flags & DEPOT_CREATE) != 0,
+				     (d->flags & DEPOT_NO_LINK) != 0};
 	OWNED(buf_clear) struct buf answer = BUF_INIT;
 	int rc = child_start(helper_main, &start, NULL, 0, &d->child, err);
 

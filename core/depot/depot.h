@@ -14,8 +14,10 @@ struct depot; /* owned: the helper and what it told */
 
 enum depot_flags {
 	DEPOT_WRITE = 1 << 0,
-	DEPOT_VERIFY = 1 << 1, /* read back past the page cache after writing */
-	DEPOT_CREATE = 1 << 2, /* make the directory (not its parents) when it is absent */
+	DEPOT_VERIFY = 1 << 1,  /* read back past the page cache after writing */
+	DEPOT_CREATE = 1 << 2,  /* make the directory (not its parents) when it is absent */
+	DEPOT_NO_LINK = 1 << 3, /* RC_PATH when it is a symbolic link: on a medium it is whoever
+				   owns that who says where it leads */
 };
 
 /**

@@ -119,7 +119,7 @@ struct helper {
 
 struct helper_start {
 	const char *path;
-	bool create;
+	bool create, no_link;
 };
 
 int helper_main(void *arg, int fd);

@@ -236,8 +236,17 @@ static int root_make(const char *path, struct err *err)
 static int root_open(const struct helper_start *start, struct err *err)
 {
 	int rc = start->create ? root_make(start->path, err) : 0;
+	OWNED(fd_closep) int fd = -1;
+	struct stat st;
 
-	return rc < 0 ? rc : os_open_dir(start->path, err);
+	if (rc < 0 || !start->no_link)
+		return rc < 0 ? rc : os_open_dir(start->path, err);
+	fd = open(start->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, RC_IO, "cannot open the directory");
+	if (S_ISLNK(st.st_mode))
+		return err_set(err, RC_PATH, "it is a symbolic link, which is not followed here");
+	return beneath_dir(fd, ".", err);
 }
 
 int helper_main(void *arg, int fd)

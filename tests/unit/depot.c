@@ -98,6 +98,29 @@ Test(depot, is_opened_made_and_refused)
 	depot_freep(&d);
 }
 
+Test(depot, is_no_link_where_none_is_followed)
+{
+	struct depot *d = NULL;
+	struct err err = {0};
+	char path[2 * SCRATCH_PATH];
+
+	run("mkdir real; ln -s real link; ln -s nowhere dangling");
+	snprintf(path, sizeof(path), "%s/link", dir);
+	cr_expect_eq(depot_open(path, DEPOT_WRITE | DEPOT_NO_LINK, WAITS, &d, &err), RC_PATH);
+	cr_expect_not_null(strstr(err.text, "symbolic link"), "%s", err.text);
+	snprintf(path, sizeof(path), "%s/dangling", dir);
+	cr_expect_eq(depot_open(path, DEPOT_WRITE | DEPOT_NO_LINK, WAITS, &d, &err), RC_PATH);
+	run("test -z \"$(ls -A real)\" && test ! -e nowhere");
+	snprintf(path, sizeof(path), "%s/real", dir);
+	cr_assert_eq(depot_open(path, DEPOT_WRITE | DEPOT_NO_LINK, WAITS, &d, &err), 0, "%s",
+		     err.text);
+	cr_expect_eq(depot_post(d, BEAT, bytes_of("abc"), &err), 0, "%s", err.text);
+	d = depot_free(d);
+	snprintf(path, sizeof(path), "%s/link", dir);
+	cr_expect_eq(depot_open(path, 0, WAITS, &d, &err), 0, "a person may have links");
+	depot_free(d);
+}
+
 Test(depot, leaves_no_helper_behind)
 {
 	struct depot *d = opened(0);
