@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -223,6 +224,8 @@ int main(int argc, char **argv)
 	/* What the program makes is for its owner and, where a mode says so, for others: never
 	 * more. */
 	umask(022);
+	/* A crash, which a hostile depot may be able to cause, leaves no keys lying about. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 	argc = argc > 0 ? argc - 1 : 0;
 	rc = standard_open(&err);
 	if (rc < 0)
