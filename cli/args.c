@@ -1,8 +1,11 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/base/bytes.h"
 #include "core/base/own.h"
+
+#define SECRET_MOST 256 /* bytes of a line that is to hold a code */
 
 static const struct option_row *row_by_name(const struct command *c, const char *name, size_t len)
 {
@@ -141,11 +144,28 @@ char *args_value(const struct args *a, const char *name)
 	return found;
 }
 
+/* One line, without the buffer that stdio would keep of it. */
+static int secret_read(struct buf *ret, struct err *err)
+{
+	char c;
+	ssize_t n;
+	int rc = 0;
+
+	while (rc == 0 && (n = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n' && ret->n < SECRET_MOST)
+		rc = buf_add(ret, &c, 1, err);
+	if (rc == 0 && ret->n == 0)
+		return err_set(err, RC_USAGE, "\"-\" wants a code on standard input");
+	return rc;
+}
+
 int args_secret(const struct args *a, size_t i, struct buf *ret, struct err *err)
 {
 	size_t n = strlen(a->rest[i]);
-	int rc = buf_text(ret, a->rest[i], err);
+	int rc;
 
+	if (strcmp(a->rest[i], "-") == 0)
+		return secret_read(ret, err);
+	rc = buf_text(ret, a->rest[i], err);
 	memset(a->rest[i], '-', n);
 	return rc;
 }

@@ -74,7 +74,7 @@ bool args_has(const struct args *a, const char *name);
 /** args_text(a, name, fallback): the value of the last one given. */
 const char *args_text(const struct args *a, const char *name, const char *fallback);
 /** args_secret(a, i, ret, err): word ${i}, which from now on only ${ret} holds: whoever lists
- * processes sees what stands in argv. */
+ * processes sees what stands in argv.  A word "-" stands for a line of standard input. */
 int args_secret(const struct args *a, size_t i, struct buf *ret, struct err *err);
 /** args_list(a, name, ret): values in order, at most ARGS_MAX; returns how many. */
 size_t args_list(const struct args *a, const char *name, char *ret[ARGS_MAX]);
