@@ -22,8 +22,10 @@ static int server_sync(struct cli *cli, const struct args *args, struct err *err
 		return rc;
 	rc = publish_knock(s, (const char *const *)args->rest, args->rest_n, err);
 	if (rc == 0)
-		say_info(cli->say,
-			 "knocked: workstations that see the depot look within about a minute");
+		say_info(
+		    cli->say,
+		    "knocked: workstations that see the depot look within seconds, on a share within "
+		    "the poll-seconds of their policy");
 	return rc;
 }
 

@@ -67,6 +67,7 @@ static void plan_fill(struct station *s, struct plan *plan)
 	station_policy(s, &policy, NULL); /* on failure what satchel does by itself */
 	plan->interval_ms = look_seconds(set) * 1000;
 	plan->jitter = (unsigned)set->jitter_percent;
+	plan->poll_ms = (int64_t)set->poll_seconds * 1000;
 	plan->sticks = s->sticks;
 	for (size_t i = 0; i < s->depots; i++)
 		if (plan_add(plan, PLACE_DEPOT, s->depot[i], "", NULL) < 0)

@@ -76,7 +76,8 @@ static int text_add(struct buf *b, const char *text, struct err *err)
 
 int plan_pack(const struct plan *p, struct buf *ret, struct err *err)
 {
-	const uint64_t head[] = {(uint64_t)p->interval_ms, p->jitter, p->sticks};
+	const uint64_t head[] = {(uint64_t)p->interval_ms, (uint64_t)p->poll_ms, p->jitter,
+				 p->sticks};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(head); i++)
@@ -116,14 +117,15 @@ static bool text_take(struct bytes *in, const char **ret)
 int plan_unpack(struct bytes in, struct plan *ret, struct err *err)
 {
 	OWNED(plan_clear) struct plan p = {0};
-	uint64_t interval, jitter, sticks, kind;
+	uint64_t interval, poll, jitter, sticks, kind;
 	const char *path, *name;
 
-	if (!number_take(&in, &interval) || !number_take(&in, &jitter) ||
-	    !number_take(&in, &sticks) || interval == 0 || interval > INT64_MAX / 1000 ||
-	    jitter > 100)
+	if (!number_take(&in, &interval) || !number_take(&in, &poll) ||
+	    !number_take(&in, &jitter) || !number_take(&in, &sticks) || interval == 0 ||
+	    interval > INT64_MAX / 1000 || poll > INT64_MAX / 1000 || jitter > 100)
 		return err_set(err, RC_MALFORMED, "a plan that cannot be read");
 	p.interval_ms = (int64_t)interval;
+	p.poll_ms = (int64_t)poll;
 	p.jitter = (unsigned)jitter;
 	p.sticks = sticks != 0;
 	while (in.n > 0) {

@@ -30,8 +30,9 @@ struct place {
 
 struct plan {
 	int64_t interval_ms;
-	unsigned jitter;     /* percent */
-	bool sticks;         /* media that are plugged in are looked at */
+	int64_t poll_ms; /* longest time between looks where inotify sees nothing; 0: a minute */
+	unsigned jitter; /* percent */
+	bool sticks;     /* media that are plugged in are looked at */
 	struct place *place; /* owned */
 	size_t places;
 };

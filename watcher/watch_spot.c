@@ -63,8 +63,9 @@ static void spot_tell(struct watch *w, struct spot *s)
 /* The next try at a place that cannot be watched now, a little apart from everybody else's. */
 static void spot_later(struct watch *w, struct spot *s, bool changed, int64_t now)
 {
-	s->retry_at =
-	    timer_poll(now, &s->wait, changed, w->t->poll_least, w->t->poll_most, w->o->seed);
+	int64_t most = w->plan.poll_ms > 0 ? w->plan.poll_ms : w->t->poll_most;
+
+	s->retry_at = timer_poll(now, &s->wait, changed, w->t->poll_least, most, w->o->seed);
 }
 
 static void spot_is(struct watch *w, struct spot *s, enum spot_how how, int64_t now)

@@ -23,6 +23,8 @@ const struct policy_row policy_rows[POLICY_SETTINGS] = {
 			     STRICT_FEWER},
     [POLICY_JITTER_PERCENT] = {"jitter-percent", ROW_NUMBER, AT(jitter_percent), 0, 100, 10, NULL,
 			       STRICT_FEWER},
+    [POLICY_POLL_SECONDS] = {"poll-seconds", ROW_NUMBER, AT(poll_seconds), 5, 3600, 60, NULL,
+			     STRICT_FEWER},
     [POLICY_STALE_HOURS] = {"stale-hours", ROW_NUMBER, AT(stale_hours), 0, 87600, 0, NULL,
 			    STRICT_FEWER_BUT_ZERO},
     [POLICY_EXPIRY] = {"expiry", ROW_WORD, AT(expiry), POLICY_EXPIRY_WARN, POLICY_EXPIRY_REFUSE,

@@ -26,6 +26,7 @@
 enum policy_setting {
 	POLICY_SYNC_MINUTES,
 	POLICY_JITTER_PERCENT,
+	POLICY_POLL_SECONDS,
 	POLICY_STALE_HOURS,
 	POLICY_EXPIRY,
 	POLICY_LOCAL_CHANGES,
@@ -48,6 +49,7 @@ struct policy_settings {
 			  what satchel does by itself */
 	uint64_t sync_minutes;
 	uint64_t jitter_percent;
+	uint64_t poll_seconds;
 	uint64_t stale_hours;   /* 0: as the beat says itself */
 	uint64_t expiry;        /* enum policy_expiry */
 	uint64_t local_changes; /* enum policy_local; POLICY_LOCAL_OWNER when no policy says it */

@@ -263,6 +263,7 @@ Test(policies, explaining_says_where_each_value_comes_from_and_what_it_took_the_
 	cr_assert_str_eq(
 	    (char *)b.p,
 	    "settings.jitter-percent 10 (satchel itself)\n"
+	    "settings.poll-seconds 60 (satchel itself)\n"
 	    "settings.stale-hours 0 (satchel itself)\n"
 	    "settings.local-changes null (the workstation's owner)\n"
 	    "settings.apply-windows [] (satchel itself)\n"

@@ -92,6 +92,7 @@ Test(policy, nothing_said_is_what_satchel_does_by_itself)
 	cr_assert_eq(p.said, 0);
 	cr_assert_eq(p.sync_minutes, 60);
 	cr_assert_eq(p.jitter_percent, 10);
+	cr_assert_eq(p.poll_seconds, 60);
 	cr_assert_eq(p.stale_hours, 0);
 	cr_assert_eq(p.expiry, POLICY_EXPIRY_WARN);
 	cr_assert_eq(p.local_changes, POLICY_LOCAL_OWNER);
@@ -145,6 +146,7 @@ static const struct {
     {"sync-minutes: 30", "sync-minutes: 45", "30"},
     {"sync-minutes: 45", "sync-minutes: 30", "30"},
     {"jitter-percent: 0", "jitter-percent: 10", "0"},
+    {"poll-seconds: 20", "poll-seconds: 300", "20"},
     {"stale-hours: 0", "stale-hours: 500", "500"},
     {"stale-hours: 500", "stale-hours: 0", "500"},
     {"stale-hours: 100", "stale-hours: 500", "100"},

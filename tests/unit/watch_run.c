@@ -159,23 +159,24 @@ Test(plan, has_each_place_once)
 
 Test(plan, that_is_cut_or_odd_is_refused)
 {
-	OWNED(plan_clear) struct plan p = {.interval_ms = 60000}, got = {0};
+	OWNED(plan_clear) struct plan p = {.interval_ms = 60000, .poll_ms = 20000}, got = {0};
 	OWNED(buf_clear) struct buf b = BUF_INIT;
 	struct err err = {0};
 
 	cr_assert_eq(plan_add(&p, PLACE_INBOX, "/x", "", &err), 0);
 	cr_assert_eq(plan_pack(&p, &b, &err), 0);
 	cr_assert_eq(plan_unpack(bytes_in(&b), &got, &err), 0);
+	cr_expect_eq(got.poll_ms, 20000);
 	for (size_t n = 0; n < b.n; n++) {
 		struct plan none = {0};
 
-		if (n == 24) /* a plan without places */
+		if (n == 32) /* a plan without places */
 			continue;
 		cr_expect_eq(plan_unpack((struct bytes){b.p, n}, &none, &err), RC_MALFORMED, "%zu",
 			     n);
 		cr_expect_null(none.place);
 	}
-	b.p[24] = 99; /* a kind that there is not */
+	b.p[32] = 99; /* a kind that there is not */
 	cr_expect_eq(plan_unpack(bytes_in(&b), &got, &err), RC_MALFORMED);
 }
 
