@@ -27,6 +27,7 @@ const struct watch_times watch_times = {
     .end = 5000,
     .asked = 2000,
     .spread = 30000,
+    .looks = 2000,
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -71,7 +72,8 @@ void plan_use(struct watch *w, struct plan *fresh, int64_t now)
 			say_warning(w->say, "%s", err.text);
 		sticks_mounts(w, now);
 	}
-	if (w->plan.interval_ms > 0)
+	/* One that rang and still waits for its run is set when that has ended. */
+	if (w->plan.interval_ms > 0 && !(w->wants & RUN_TIMER))
 		timer_set(w, now);
 }
 
@@ -270,11 +272,11 @@ static void watch_begin(struct watch *w)
 
 	w->started = wall;
 	w->last = last;
-	w->last_full = last > 0 && last <= wall ? now - (wall - last) * 1000 : 0;
+	w->want_full = last == 0 || last > wall;
+	w->last_full = w->want_full ? now : now - (wall - last) * 1000;
 	w->due = NEVER;
 	w->last_end = now - w->t->asked;
 	w->plan_wanted = true;
-	w->want_full = last == 0 || last > wall;
 	watch_want(w, RUN_START, now);
 }
 

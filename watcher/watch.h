@@ -21,6 +21,7 @@ struct watch_times {
 	int64_t end;     /* a run gets this long when the watcher is told to end */
 	int64_t asked;   /* between two runs that users ask for */
 	int64_t spread;  /* what is new on a share may wait so long, for many look at it */
+	int64_t looks;   /* a run waits so long for looks, to be compared with the right ones */
 };
 extern const struct watch_times watch_times;
 

@@ -9,9 +9,6 @@
 #include "core/base/own.h"
 #include "watcher/watch_internal.h"
 
-/* A run waits so long for looks that are on their way, so that it is compared with the right one.
- */
-#define LOOKS_MS 2000
 /* Another command holds the lock: it is rarely long. */
 #define BUSY_LEAST_MS 500
 #define BUSY_MOST_MS  15000
@@ -389,8 +386,8 @@ static int64_t run_tick(struct watch *w, int64_t now)
 		spots_look(w, LOOK_SHARED);
 		return now;
 	}
-	if (spots_looking(w) && now < w->want_since + LOOKS_MS)
-		return w->want_since + LOOKS_MS;
+	if (spots_looking(w) && now < w->want_since + w->t->looks)
+		return w->want_since + w->t->looks;
 	run_begin(w, now);
 	return w->run_going ? w->run_until : w->want_at;
 }

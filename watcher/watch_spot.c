@@ -173,26 +173,29 @@ void spot_looked(struct watch *w, struct spot *s, int64_t now)
 	s->returned = false;
 }
 
-/* A burst of events is one look: when it is over, or when it does not end. */
+/*
+ * A burst of events is one look: when it is over, or when it does not end.  Then another one
+ * follows when it is over, for the helper tells of a burst only now and then, and of its last event
+ * perhaps not at all.
+ */
 static int64_t spot_settle(struct watch *w, struct spot *s, int64_t now)
 {
-	int64_t quiet = spot_is_depot(s) ? w->t->settle : w->t->settle_tree;
-	int64_t at = s->hinted + quiet;
+	int64_t over = s->hinted + (spot_is_depot(s) ? w->t->settle : w->t->settle_tree);
+	int64_t most;
 
 	if (s->hinted_first == NEVER)
 		return NEVER;
-	if (at > s->hinted_first + w->t->settle_most)
-		at = s->hinted_first + w->t->settle_most;
-	if (at > now)
-		return at;
-	s->hinted_first = NEVER;
+	most = s->hinted_first + w->t->settle_most;
+	if (over > now && most > now)
+		return over < most ? over : most;
+	s->hinted_first = over > now ? now : NEVER;
 	if (spot_is_depot(s)) {
 		s->look_wanted = true;
-		return NEVER;
+	} else {
+		s->changed = s->place.kind == PLACE_SOURCE;
+		watch_want(w, s->changed ? RUN_SOURCE : RUN_DOCUMENTS, now);
 	}
-	s->changed = s->place.kind == PLACE_SOURCE;
-	watch_want(w, s->changed ? RUN_SOURCE : RUN_DOCUMENTS, now);
-	return NEVER;
+	return over > now ? over : NEVER;
 }
 
 static void spot_look(struct watch *w, struct spot *s, int64_t now)

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/sync_fixture.h"
 
-TestSuite(look, .timeout = 120);
+TestSuite(look, .timeout = 400);
 
 static struct sync_news looked(struct fixture *f)
 {

@@ -216,11 +216,11 @@ Test(control, does_not_wait_for_who_does_not_read)
 static void *serve(void *arg)
 {
 	(void)arg;
-	for (unsigned i = 0; i < 500 && first() == NULL; i++) {
+	for (unsigned i = 0; i < 10000 && first() == NULL; i++) {
 		control_accept(&c, 0);
 		usleep(10000);
 	}
-	for (unsigned i = 0; i < 500 && first() != NULL && control_hear(first()) == 0; i++)
+	for (unsigned i = 0; i < 10000 && first() != NULL && control_hear(first()) == 0; i++)
 		usleep(10000);
 	if (first() != NULL)
 		control_answer(first(), bytes_of("0 well\n"));
@@ -234,7 +234,7 @@ Test(asking, brings_the_answer, .init = setup, .fini = teardown)
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, serve, NULL);
-	cr_expect_eq(control_ask(dir, CONTROL_SYNC, 10000, &got, &err), 0, "%s", err.text);
+	cr_expect_eq(control_ask(dir, CONTROL_SYNC, 100000, &got, &err), 0, "%s", err.text);
 	cr_expect_str_eq((const char *)got.p, "0 well\n");
 	pthread_join(thread, NULL);
 }

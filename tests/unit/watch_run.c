@@ -97,7 +97,7 @@ Test(run, brings_back_what_it_said_its_plan_its_answer_and_its_result)
 	struct run_result r = {0};
 	struct heard h = {0};
 
-	cr_assert_eq(run_to_end("works", &h, &plan, &answer, &r, 10000), 1);
+	cr_assert_eq(run_to_end("works", &h, &plan, &answer, &r, 100000), 1);
 	cr_expect_eq(h.warnings, 1);
 	cr_expect_str_eq(h.last, "a warning of 2 media");
 	cr_expect_eq(h.progress, 1);
@@ -118,7 +118,7 @@ Test(run, that_dies_is_a_result_too)
 	struct run_result r = {0};
 	struct heard h = {0};
 
-	cr_assert_eq(run_to_end("dies", &h, NULL, NULL, &r, 10000), 1);
+	cr_assert_eq(run_to_end("dies", &h, NULL, NULL, &r, 100000), 1);
 	cr_expect_eq(r.rc, RC_INTERNAL);
 	cr_expect_not_null(strstr(r.text, "137"), "%s", r.text);
 }
