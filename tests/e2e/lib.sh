@@ -48,7 +48,8 @@ same_tree() { # same_tree DIR DIR
 	}
 }
 
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds; WHAT is said when it does not
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds; WHAT is said when it does not.  A bound costs time
+# only when something is wrong, so it is far beyond what a busy machine needs.
 wait_for() {
 	wait_left=$(($1 * 20))
 	wait_what=$2
@@ -79,8 +80,13 @@ watching() {
 	echo $! > "$WORK/$watching_name.pid"
 	WATCHERS="$WATCHERS $!"
 	trap watchers_end EXIT
-	wait_for 10 "the watcher $watching_name" grep -q 'watching for' "$WORK/$watching_name.log"
+	wait_for 90 "the watcher $watching_name" grep -q 'watching for' "$WORK/$watching_name.log"
 }
+unwatch() { # unwatch NAME: end that watcher, and wait until it is gone
+	kill "$(cat "$WORK/$1.pid")"
+	wait_for 90 "the end of the watcher $1" gone "$(cat "$WORK/$1.pid")"
+}
+gone() { ! kill -0 "$1"; }
 log_says() { grep -qF -- "$2" "$WORK/$1.log"; } # log_says NAME TEXT
 
 colour() { # colour WORKSTATION COLOUR
