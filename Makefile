@@ -93,7 +93,8 @@ e2e: $(B)/satchel
 # Everything under the sanitizers, with its own build directory.
 SANITIZERS := address,undefined
 asan:
-	$(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" unit e2e
+	E2E_ONLY=together $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" unit e2e
+	E2E_ONLY=alone $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" e2e
 
 # An independent reader of YAML and validator of JSON Schema agrees with the decoders.
 $(B)/tests/schemas/decode: tests/schemas/decode.c $(B)/libsatchel.a
