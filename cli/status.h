@@ -45,6 +45,14 @@ int roll_print(struct roll *l, const char *command, struct err *err);
  * --exit-code RC_CONFLICT unless all are green or purple.  ${what}: "user". */
 int roll_end(const struct roll *l, const struct args *args, const char *what, struct err *err);
 
+/** roll_run(cli, args, kind, err): a command that is nothing but such a listing. */
+struct roll_kind {
+	int (*list)(struct roll *l, struct site *s, struct err *err);
+	const char *command, *what; /* as for roll_print and roll_end */
+};
+int roll_run(struct cli *cli, const struct args *args, const struct roll_kind *kind,
+	     struct err *err);
+
 /** by_colour_json(j, key, n), by_colour_text(term, dst, size, n): how many of each colour; ${term}
  * NULL: words alone. */
 #define BY_COLOUR_TEXT 512

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/server.h"
 #include "cli/status.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -161,4 +162,28 @@ void by_colour_text(const struct term *term, char *dst, size_t size, const uint6
 		used += (size_t)snprintf(dst + used, size - used, "%s%" PRIu64 " %s",
 					 used > 0 ? ", " : "", n[order[i]], word);
 	}
+}
+
+int roll_run(struct cli *cli, const struct args *args, const struct roll_kind *kind,
+	     struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	OWNED(roll_clear) struct roll l;
+	struct json j = {stdout, false};
+	int rc = roll_init(&l, cli, args, cli->json ? &j : NULL, err);
+
+	if (rc == 0)
+		rc = server_open(cli, 0, &s, err);
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		json_open(&j, NULL, '[');
+	rc = kind->list(&l, s, err);
+	if (cli->json) {
+		json_close(&j, ']');
+		putchar('\n');
+	}
+	if (rc == 0)
+		rc = roll_print(&l, kind->command, err);
+	return rc < 0 ? rc : roll_end(&l, args, kind->what, err);
 }

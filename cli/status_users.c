@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "bundler/people.h"
-#include "cli/server.h"
 #include "cli/status.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -211,23 +210,7 @@ int users_list(struct roll *l, struct site *s, struct err *err)
 
 int cmd_status_users(struct cli *cli, const struct args *args, struct err *err)
 {
-	OWNED(site_freep) struct site *s = NULL;
-	OWNED(roll_clear) struct roll l;
-	struct json j = {stdout, false};
-	int rc = roll_init(&l, cli, args, cli->json ? &j : NULL, err);
+	static const struct roll_kind users = {users_list, "status users", "user"};
 
-	if (rc == 0)
-		rc = server_open(cli, 0, &s, err);
-	if (rc < 0)
-		return rc;
-	if (cli->json)
-		json_open(&j, NULL, '[');
-	rc = users_list(&l, s, err);
-	if (cli->json) {
-		json_close(&j, ']');
-		putchar('\n');
-	}
-	if (rc == 0)
-		rc = roll_print(&l, "status users", err);
-	return rc < 0 ? rc : roll_end(&l, args, "user", err);
+	return roll_run(cli, args, &users, err);
 }

@@ -226,23 +226,8 @@ int cmd_workstation_show(struct cli *cli, const struct args *args, struct err *e
 
 int cmd_status_workstations(struct cli *cli, const struct args *args, struct err *err)
 {
-	OWNED(site_freep) struct site *s = NULL;
-	OWNED(roll_clear) struct roll l;
-	struct json j = {stdout, false};
-	int rc = roll_init(&l, cli, args, cli->json ? &j : NULL, err);
+	static const struct roll_kind workstations = {workstations_list, "status workstations",
+						      "workstation"};
 
-	if (rc == 0)
-		rc = server_open(cli, 0, &s, err);
-	if (rc < 0)
-		return rc;
-	if (cli->json)
-		json_open(&j, NULL, '[');
-	rc = workstations_list(&l, s, err);
-	if (cli->json) {
-		json_close(&j, ']');
-		putchar('\n');
-	}
-	if (rc == 0)
-		rc = roll_print(&l, "status workstations", err);
-	return rc < 0 ? rc : roll_end(&l, args, "workstation", err);
+	return roll_run(cli, args, &workstations, err);
 }

@@ -3,39 +3,11 @@
  */
 #include <criterion/criterion.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bundler/people.h"
-#include "tests/unit/server.h"
+#include "tests/unit/documents.h"
 
 TestSuite(people, .init = server_make, .fini = server_teardown);
-
-/* document("users/ann@x.org", text): after the line that says what it is. */
-static void document(const char *name, const char *text)
-{
-	static const char *const types[][2] = {
-	    {"groups", "group"},
-	    {"users", "user"},
-	    {"licences", "licence"},
-	    {"keys", "key"},
-	    {"policies", "policy"},
-	    {"channels", "channel"},
-	    {"workstations", "workstation"},
-	};
-	char path[SCRATCH_PATH + 320];
-	size_t n = strcspn(name, "/"), i = 0;
-	FILE *f;
-
-	while (strncmp(types[i][0], name, n) != 0)
-		i++;
-	snprintf(path, sizeof(path), "%s/%s", site_dir, types[i][0]);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/%s.yaml", site_dir, name);
-	f = fopen(path, "w");
-	cr_assert_not_null(f, "%s", path);
-	fprintf(f, "satchel: %s/1\n%s", types[i][1], text);
-	fclose(f);
-}
 
 /* all > sales > sales-north; keys archive, till (key group tills), spare (tills). */
 static void documents(void)
