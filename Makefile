@@ -1,7 +1,7 @@
 # satchel: `make` builds, `make demo` shows, `make check` tests, `make install` installs.
 # Variables a packager may set: PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS, B (the build directory).
 
-VERSION	:= 0.1.0
+VERSION	:= 0.2.0
 PREFIX	?= /usr/local
 BINDIR	?= $(PREFIX)/bin
 MANDIR	?= $(PREFIX)/share/man
@@ -21,30 +21,45 @@ say	= $(if $(V),,@printf '  %-4s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$(2)))
 PKGS	:= libarchive libsodium libzstd yaml-0.1 sqlite3 libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linotifytools
+CRITERION_CFLAGS := $(shell pkg-config --cflags criterion 2>/dev/null)
+CRITERION_LIBS := $(shell pkg-config --libs criterion 2>/dev/null)
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
 	   -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter -Wimplicit-fallthrough
+# In core/ a value that does not fit is a check in the code, never a silent conversion.
+$(B)/core/%.o: WARN += -Wconversion -Wsign-conversion
 HARDEN	:= -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen \
 	   $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,$(HARDEN)) $(PKG_CFLAGS) -pthread $(CFLAGS)
 ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN),-pie -Wl,-z,relro,-z,now) $(LDFLAGS)
 
-LIB_SRC	:= $(wildcard core/*/*.c bundler/*.c applier/*.c watcher/*.c)
-CLI_SRC	:= $(wildcard cli/*.c)
+# Sources lie in rooms, at most three folders deep.
+rooms	= $(sort $(wildcard $(foreach ending,$2,$1/*.$(ending) $1/*/*.$(ending) $1/*/*/*.$(ending) $1/*/*/*/*.$(ending))))
+LIB_SRC	:= $(foreach top,core bundler applier watcher,$(call rooms,$(top),c))
+CLI_SRC	:= $(call rooms,cli,c)
 SCHEMAS	:= $(wildcard schemas/*.yaml)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o) $(if $(SCHEMAS),$(B)/gen/schemas.o)
 CLI_OBJ	:= $(CLI_SRC:%.c=$(B)/%.o)
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
-C_FILES	:= $(wildcard core/*/*.[ch] bundler/*.[ch] applier/*.[ch] watcher/*.[ch] cli/*.[ch] tests/*/*.[ch])
-SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests .ci 2>/dev/null)
-# Under the sanitizers, all but those that a sanitizer only makes slow: large trees, strace, other people's programs.
-E2E_LARGE := tests/e2e/20-many tests/e2e/40-killed $(wildcard tests/e2e/6[0-9]-*) tests/e2e/70-package tests/e2e/82-carry-yanked
-E2E_ASAN := $(filter-out $(E2E_LARGE),$(wildcard tests/e2e/[0-9]*))
-E2E	:= $(E2E_ASAN) $(E2E_LARGE)
+C_FILES	:= $(foreach top,core bundler applier watcher cli tests,$(call rooms,$(top),c h))
+SHELL_FILES := $(shell grep -lE '^\#!/bin/(ba)?sh' -r packaging tests docs .ci 2>/dev/null)
+# Under the sanitizers, which take ten times as long for each run of the program: what meets bytes of strangers, every command, and a
+# watcher that stays.  The others test what the program does, and run as it is shipped.
+E2E_ALL	:= $(wildcard tests/e2e/*/[0-9]*)
+E2E_ASAN := $(filter $(addprefix tests/e2e/,attacks/955-% attacks/956-% attacks/957-% attacks/958-% attacks/960-% attacks/965-% attacks/971-% \
+	    attacks/972-% hostile/300-% hostile/301-% hostile/302-% hostile/303-% hostile/304-% hostile/307-% cli/200-% cli/202-% cli/203-% \
+	    cli/204-% cli/205-% enrolment/500-% loop/100-% watch/800-%),$(E2E_ALL))
+E2E_PLAIN := $(filter-out $(E2E_ASAN),$(E2E_ALL))
+E2E	:= $(E2E_ALL)
 JOBS	?= $(shell nproc)
-UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
+UNIT	:= $(patsubst %.c,$(B)/%,$(call rooms,tests/unit,c))
+# Cut off at calls that write: under the sanitizers at every fortieth, in the plain program at every fourth, and by `make
+# faults` at all of them.
+UNIT_KILL := $(filter %_kill,$(UNIT))
+# These start many processes, and run what others run as well: make check leaves them to the plain program, make asan does not.
+UNIT_MANY := $(filter $(addprefix $(B)/tests/unit/applier/,handout/handout sync/sync_decommission sync/sync_policy sync/sync_poll),$(UNIT))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: fuzz-lib sim schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
+.PHONY: coverage compile-commands lints warnings-clang fuzz-lib sim schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -77,14 +92,25 @@ $(B)/gen/schemas.o: $(B)/gen/schemas.c
 
 # Tests
 
-$(B)/tests/unit/%: tests/unit/%.c $(TEST_OBJ) $(B)/libsatchel.a
-	@mkdir -p $(@D)
-	$(call say,TEST,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags criterion) -MMD -MP -MF $@.d -o $@ $< $(TEST_OBJ) $(B)/libsatchel.a \
-	    $(ALL_LDFLAGS) $(shell pkg-config --libs criterion) $(PKG_LIBS)
+# The macros of a test are many times its text, and take half a minute of compiling when they are optimised and watched for
+# undefined behaviour.  What is under test stands in the library.
+TEST_CFLAGS = $(CRITERION_CFLAGS) -O0 $(if $(SAN),-fno-sanitize=undefined)
+# A linker that is three times as fast, where it is installed.
+TEST_LD	:= $(if $(shell command -v ld.lld),-fuse-ld=lld)
 
-unit: $(UNIT)
-	tests/run-unit $(UNIT)
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_OBJ) $(B)/libsatchel.a
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(TEST_LD) -o $@ $^ $(CRITERION_LIBS) $(PKG_LIBS)
+
+# UNIT_LEFT: names of programs that are left out.
+UNIT_RUN = $(filter-out $(addprefix %/,$(UNIT_LEFT)),$(UNIT))
+unit: $(UNIT_RUN)
+	tests/run-unit $(UNIT_RUN)
 
 # End to end: shell programs that use the built binary as a person would.
 e2e: $(B)/satchel
@@ -95,6 +121,27 @@ SANITIZERS := address,undefined
 asan:
 	E2E_ONLY=together $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" unit e2e
 	E2E_ONLY=alone $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" e2e
+
+# Killed, and given errors, at every single call that writes.
+.PHONY: faults
+faults: $(UNIT_KILL) $(B)/satchel
+	SATCHEL_FAULT_STRIDE=1 tests/run-unit $(UNIT_KILL)
+	KILL_STRIDE=1 $(MAKE) e2e E2E="$(filter tests/e2e/kill/40%,$(E2E_ALL))"
+
+# The pools of threads and the watcher under ThreadSanitizer, with their own build directory.  Criterion does not run
+# there: tests/tsan has a small one.  A fixed layout of memory, because older ThreadSanitizers want one.
+TSAN_UNIT := $(filter $(addprefix $(B)/tests/unit/,core/os/os_workers core/tree/scan bundler/pack/pack bundler/outbox/% \
+	     applier/apply/apply watcher/%),$(UNIT))
+# A hundred thousand calls and a thousand applies beside somebody who exchanges names without pause; make check does a few.
+.PHONY: races
+races: $(B)/tests/unit/applier/apply/apply_hostile
+	SATCHEL_RACES=100000 tests/run-unit $<
+
+.PHONY: tsan tsan-run
+tsan:
+	$(MAKE) B=$(B)/tsan SAN=thread CFLAGS="-O1 -g" CRITERION_CFLAGS=-Itests/tsan CRITERION_LIBS= tsan-run
+tsan-run: $(TSAN_UNIT)
+	TSAN_OPTIONS="die_after_fork=0" setarch -R tests/run-unit $(TSAN_UNIT)
 
 # An independent reader of YAML and validator of JSON Schema agrees with the decoders.
 $(B)/tests/schemas/decode: tests/schemas/decode.c $(B)/libsatchel.a
@@ -113,29 +160,41 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(B)/gen/schemas.c
 	$(Q)clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -O1 -g \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(B)/fuzzlib/libsatchel.a $(PKG_LIBS)
 
+# What no target reaches is not compiled for them.
+FUZZ_LIB := $(filter-out applier/%,$(LIB_SRC))
 fuzz-lib:
-	$(MAKE) B=$(B)/fuzzlib CC=clang SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" lib
+	$(MAKE) B=$(B)/fuzzlib CC=clang SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" LIB_SRC="$(FUZZ_LIB)" lib
 
 fuzz: fuzz-lib
 	$(MAKE) $(FUZZ)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz $(FUZZ)
 
-lint: format warnings
-	tests/lint/layers.sh
-	tests/lint/words.sh
-	shellcheck -x -S warning $(SHELL_FILES)
+lint: format warnings lints
+
+# What reads the sources, and whether each of them finds what it is there for.
+lints:
+	tests/lint/rooms
+	tests/lint/tables
+	tests/lint/docstrings
+	tests/lint/spdx
+	tests/lint/words
+	tests/lint/check
+	printf "%s\\0" $(SHELL_FILES) | xargs -0 -n 12 -P 2 shellcheck -x -S warning
 	mandoc -T lint -W warning man/*.[1-8]
 
 format:
 	clang-format --dry-run -Werror $(C_FILES)
 
-# Both compilers, every warning an error.
-warnings:
+# Both compilers, every warning an error.  gcc sees some only when it optimises; clang sees all of its own without.
+warnings: warnings-clang
 	$(MAKE) B=$(B)/lint-gcc CC=gcc CFLAGS="-O2 -Werror" $(B)/lint-gcc/satchel
-	$(MAKE) B=$(B)/lint-clang CC=clang CFLAGS="-O2 -Werror" $(B)/lint-clang/satchel
 
+warnings-clang:
+	$(MAKE) B=$(B)/lint-clang CC=clang CFLAGS="-O0 -Werror" $(B)/lint-clang/satchel
+
+# cppcheck loses the thread at a cast to __typeof__.
 analyze:
-	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability -I. -DSATCHEL_VERSION='"x"' \
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability -I. -DSATCHEL_VERSION='"x"' '-D__typeof__(x)=void *' \
 	    --suppress=missingIncludeSystem --suppressions-list=tests/lint/cppcheck.txt -j2 core bundler applier watcher cli
 
 deps:
@@ -146,13 +205,39 @@ check:
 	packaging/install-deps build test deb parts
 	$(MAKE) -j$(JOBS) check-run
 
+# As lint, but gcc's warnings are seen while the program is built that the large tests and the kill tests use.
 check-run:
-	$(MAKE) lint
+	$(MAKE) CFLAGS="$(CFLAGS) -Werror" all
+	$(MAKE) format warnings-clang lints
 	$(MAKE) schemas-check
 	$(MAKE) analyze
-	$(MAKE) asan
-	$(MAKE) e2e E2E="$(E2E_LARGE)"
-	$(MAKE) fuzz
+	$(MAKE) asan UNIT_LEFT="$(notdir $(UNIT_MANY))"
+	E2E_ONLY=together $(MAKE) e2e E2E="$(E2E_PLAIN)"
+	$(MAKE) check-alone check-beside
+
+# Tests that have the machine to themselves mostly wait.  What only computes runs beside them.
+.PHONY: check-alone check-beside
+check-alone:
+	E2E_ONLY=alone $(MAKE) e2e E2E="$(E2E_PLAIN)"
+check-beside:
+	$(MAKE) unit UNIT="$(UNIT_KILL) $(UNIT_MANY)"
+	FUZZ_JOBS=1 $(MAKE) fuzz
+
+# How much of the library and of the program the tests reach: unit tests and the end-to-end tests that run beside each
+# other, in build/coverage.  Prints lines and branches; build/coverage/index.html says which.
+COVERAGE := $(B)/coverage
+coverage:
+	packaging/install-deps build test coverage
+	E2E_ONLY=together $(MAKE) -j$(JOBS) B=$(COVERAGE) CFLAGS="-O0 -g --coverage -fprofile-update=atomic" LDFLAGS=--coverage E2E="$(filter-out tests/e2e/transport/% tests/e2e/kill/%,$(E2E_ALL))" unit e2e
+	gcovr --root . --object-directory $(COVERAGE) --exclude 'tests/' --exclude '$(B)/' --exclude-unreachable-branches \
+	    --gcov-ignore-parse-errors --html-details $(COVERAGE)/index.html --print-summary > $(COVERAGE)/summary.txt
+	tail -n 3 $(COVERAGE)/summary.txt
+
+# compile_commands.json, for editors and analysers: a build of everything, watched by bear.
+compile-commands:
+	packaging/install-deps build test dev
+	rm -rf $(B)/commands
+	bear --output compile_commands.json -- $(MAKE) -j$(JOBS) B=$(B)/commands CFLAGS=-O0 all $(patsubst $(B)/%,$(B)/commands/%,$(UNIT))
 
 # Many simulated workstations on one site: tests/bench/crowd.c says how to call it.
 $(B)/tests/bench/crowd: tests/bench/crowd.c $(B)/libsatchel.a
@@ -196,7 +281,7 @@ install-units:
 	install -m 0644 packaging/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/satchel.conf
 	install -m 0644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/satchel.conf
 
-# The Debian package, in build/deb; tested by tests/e2e/70-package.
+# The Debian package, in build/deb; tested by tests/e2e/package/900-package.
 deb:
 	packaging/install-deps build deb
 	packaging/deb $(abspath $(B))/deb

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The program begins here: global options, the choice of a command, and the one place that prints
+ * an error and turns it into an exit status.
+ */
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -6,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "cli/passphrase.h"
-#include "cli/term.h"
+#include "cli/frame/cli.h"
+#include "cli/frame/passphrase.h"
+#include "cli/frame/term.h"
 #include "core/base/own.h"
 
 #ifndef SATCHEL_VERSION
@@ -42,7 +47,7 @@ static int take_globals(int *argc, char **argv, struct globals *g, struct err *e
 		}
 		if (value != NULL) {
 			if (i + 1 >= *argc)
-				return err_set(err, RC_USAGE, "%s wants a %s", a,
+				return err_set(err, RC_USAGE, "%s needs a %s", a,
 					       a[1] == '-' ? "file" : "directory");
 			if (*value != NULL)
 				return err_set(err, RC_USAGE, "%s is given twice", a);
@@ -148,9 +153,9 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct err *err)
 	if (c == NULL) {
 		if ((argc == 1 || wants_help(argc, argv)) &&
 		    help_group(argc == 1 ? stderr : stdout, argv[0]))
-			return argc == 1
-				   ? err_set(err, RC_USAGE, "satchel %s: which of these?", argv[0])
-				   : 0;
+			return argc == 1 ? err_set(err, RC_USAGE,
+						   "%s: choose one of the commands above", argv[0])
+					 : 0;
 		return unknown_command(argc, argv, err);
 	}
 	if (wants_help(argc - words, argv + words)) {
@@ -161,25 +166,6 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct err *err)
 	if (rc < 0)
 		return rc;
 	return c->run(cli, &args, err);
-}
-
-int cli_on_server(struct cli *cli, bool *ret, struct err *err)
-{
-	struct stat st;
-
-	if (cli->site != NULL && cli->station != NULL)
-		return err_set(err, RC_USAGE,
-			       "-s names a site and -w a workstation: give one of them");
-	if (cli->site == NULL && cli->station == NULL &&
-	    stat("/etc/satchel/server.yaml", &st) != 0 &&
-	    stat("/etc/satchel/workstation.yaml", &st) != 0)
-		return err_set(
-		    err, RC_USAGE,
-		    "this machine is neither a server nor a workstation yet: name a site with -s DIR or "
-		    "SATCHEL_SITE, or a workstation with -w DIR");
-	*ret = cli->site != NULL ||
-	       (cli->station == NULL && stat("/etc/satchel/server.yaml", &st) == 0);
-	return 0;
 }
 
 /*
@@ -203,13 +189,13 @@ static int finish(int rc, struct err *err, struct term *term)
 
 	term_line_end(term);
 	if (fflush(stdout) != 0 && rc == 0)
-		rc = err_sys(err, RC_IO, "the answer could not be written to standard output");
+		rc = err_sys(err, RC_IO, "cannot write the answer to standard output");
 	/* What was told while it happened needs no second telling. */
 	if (rc < 0 && err->text[0] != '\0' && !term_warned(term, err->text)) {
 		err_escape(shown, sizeof(shown), err->text);
 		fprintf(stderr, "%s%s\n", term_begin(term, '3'), shown);
 	}
-	return rc_status(rc);
+	return (int)rc_class(rc);
 }
 
 int main(int argc, char **argv)
@@ -229,11 +215,11 @@ int main(int argc, char **argv)
 	argc = argc > 0 ? argc - 1 : 0;
 	rc = standard_open(&err);
 	if (rc < 0)
-		return rc_status(rc);
+		return (int)rc_class(rc);
 	rc = take_globals(&argc, argv + 1, &g, &err);
 	term_init(&term, g.quiet, g.verbose);
 	if (rc == 0 && sodium_init() < 0)
-		rc = err_set(&err, RC_INTERNAL, "libsodium could not be started");
+		rc = err_set(&err, RC_INTERNAL, "cannot start libsodium");
 	if (rc == 0) {
 		cli.site = g.site != NULL      ? g.site
 			   : g.station == NULL ? getenv("SATCHEL_SITE")
@@ -244,7 +230,7 @@ int main(int argc, char **argv)
 		passphrase_store(&passphrase, g.passphrase);
 		cli.passphrase = &passphrase;
 		cli.term = &term;
-		cli.say = &term.say;
+		cli.reporter = &term.reporter;
 		rc = dispatch(&cli, argc, argv + 1, &err);
 	}
 	return finish(rc, &err, &term);

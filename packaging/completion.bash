@@ -27,7 +27,7 @@ _satchel() {
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac
 	done
-	commands=$(satchel --help 2> /dev/null | sed -n 's/^  \([a-z][a-z ]*[a-z]\)   *.*/\1/p')
+	commands=$(satchel --help 2> /dev/null | sed -n 's/^  \([a-z][a-z -]*[a-z]\)   *.*/\1/p')
 	if [[ ${#words[@]} -eq 0 ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(cut -d ' ' -f 1 <<< "$commands" | sort -u)" -- "$cur")
 		return

@@ -1,4 +1,5 @@
-"""generate.py SCHEMA.yaml...: write the C tables of core/format/yaml.h to stdout.
+# SPDX-License-Identifier: ISC
+"""generate.py SCHEMA.yaml...: write the C tables of core/format/yaml/yaml.h to stdout.
 
 Only the part of JSON Schema 2020-12 that schemas/README.md names is read; everything else is an
 error here, at build time, so that no rule of a schema can be lost on the way to the decoder.
@@ -222,7 +223,7 @@ def main(paths):
             d.fail("satchel", f"must be the constant {d.id}")
         roots.append(d.schema(d.root, d.id, document=True))
     print("/* Generated from schemas/ by schemas/generate.py: do not edit. */")
-    print('#include <string.h>\n\n#include "core/format/yaml.h"\n')
+    print('#include <string.h>\n\n#include "core/format/yaml/yaml.h"\n')
     print("\n".join(tables.text))
     print("static const struct schema *const documents[] = {")
     print("".join(f"\t&{root},\n" for root in roots) + "};\n")

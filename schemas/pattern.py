@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Regular expressions of the schemas, compiled to tables that C walks one character at a time.
 
 A pattern must mean the same in ECMA 262, Python and here, so only the part on which all agree is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The control socket: whoever may connect may ask for a sync, the status, or the messages, and for
  * nothing more.  One line in, one answer out.  Who asks is what the kernel says (SO_PEERCRED).
@@ -14,10 +15,17 @@
 #define CONTROL_SOCKET "watch.sock"
 /* A verb, and room for a newline. */
 #define CONTROL_LINE 32
-/* Who may wait at the same time; more are turned away. */
-#define CONTROL_CLIENTS 32
-/* Of one user other than root and our own, so that one cannot keep out the others. */
+/* Who may wait at the same time. */
+#define CONTROL_CLIENTS 64
+/* Of these, for root and our own user alone. */
+#define CONTROL_CLIENTS_KEPT 8
+/* Of any other user.  When all places are taken, whoever has fewer than another by two gets one of
+ * theirs, so that nobody is kept out by few users with many connections. */
 #define CONTROL_CLIENTS_OF_ONE 4
+/* Who may stand at the door until they are looked at; with more, connecting waits. */
+#define CONTROL_BACKLOG 1024
+/* How many connections are looked at before the watcher does something else. */
+#define CONTROL_ACCEPTS 64
 /* How long somebody may take to say what they want. */
 #define CONTROL_LINE_MS 5000
 /* An answer that fits a socket, so that sending it never waits. */
@@ -35,6 +43,7 @@ struct control_client {
 	bool asked;    /* waits for its answer */
 	bool joined;   /* a run that answers it goes on */
 	enum control_verb verb;
+	uint64_t turn; /* who came first has the smaller one */
 	char line[CONTROL_LINE];
 	size_t n;
 };
@@ -42,6 +51,7 @@ struct control_client {
 struct control {
 	int fd;    /* owned; listens; -1: there is none */
 	int dirfd; /* owned; where the socket lies */
+	uint64_t turns;
 	struct control_client client[CONTROL_CLIENTS];
 };
 
@@ -55,6 +65,9 @@ void control_close(struct control *c);
 
 /** control_accept(c, now): take in who waits. */
 void control_accept(struct control *c, int64_t now);
+/** control_next(c, verb): of those who asked for ${verb}, the one who has waited longest; NULL:
+ * nobody. */
+struct control_client *control_next(struct control *c, enum control_verb verb);
 /** control_hear(k): read from a client: 1 when its line is whole and good (verb), 0 when more is to
  * come; one who says anything else is told so and sent away. */
 int control_hear(struct control_client *k);

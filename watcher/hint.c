@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One helper process for each place.  libinotifytools has one state for the whole process and no
+ * descriptor to poll, and a dead share hangs whoever touches it: a helper can be ended.
+ */
 #include "watcher/hint.h"
 
 #include <fcntl.h>
@@ -23,13 +28,13 @@
 /* Between two messages, so that a million events are not a million messages. */
 #define QUIET_MS 50
 
-const char *hint_blind(uint64_t type)
+const char *hint_polled(uint64_t type)
 {
 	/* Source: linux/magic.h and the file systems themselves. */
 	static const struct {
 		uint64_t type;
 		const char *name;
-	} blind[] = {
+	} polled[] = {
 	    {0x6969, "NFS"},       {0x517b, "SMB"},        {0xff534d42, "SMB"},
 	    {0xfe534d42, "SMB"},   {0x65735546, "FUSE"},   {0x01021997, "9p"},
 	    {0x00c36400, "Ceph"},  {0x5346414f, "AFS"},    {0x6b414653, "AFS"},
@@ -39,9 +44,9 @@ const char *hint_blind(uint64_t type)
 	    {0xaad7aaea, "PanFS"},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(blind); i++)
-		if ((type & 0xffffffffu) == blind[i].type)
-			return blind[i].name;
+	for (size_t i = 0; i < ARRAY_LEN(polled); i++)
+		if ((type & 0xffffffffu) == polled[i].type)
+			return polled[i].name;
 	return NULL;
 }
 
@@ -56,7 +61,7 @@ struct watching {
 	unsigned directories; /* that came while it watched */
 };
 
-static int tell(struct watching *w, enum hint_what what)
+static int hint_send(struct watching *w, enum hint_what what)
 {
 	uint8_t type[8];
 	struct err err;
@@ -197,7 +202,7 @@ static enum hint_what next_news(struct watching *w, const struct stat *was)
 }
 
 /* What is told again within so short a time changes nothing for whoever waits for quiet. */
-static int tell_news(struct watching *w, enum hint_what what)
+static int hint_send_news(struct watching *w, enum hint_what what)
 {
 	int64_t now = clock_monotonic_ms();
 
@@ -205,7 +210,7 @@ static int tell_news(struct watching *w, enum hint_what what)
 		return 0;
 	if (what == HINT_CHANGED)
 		w->told = now;
-	return tell(w, what);
+	return hint_send(w, what);
 }
 
 static int helper(void *arg, int fd)
@@ -217,16 +222,17 @@ static int helper(void *arg, int fd)
 
 	w->fd = fd;
 	if (stat(w->path, &st) < 0 || !S_ISDIR(st.st_mode) || statfs(w->path, &fs) < 0)
-		return tell(w, HINT_ABSENT);
+		return hint_send(w, HINT_ABSENT);
 	w->type = (uint64_t)fs.f_type;
-	if (hint_blind(w->type) != NULL)
-		return tell(w, HINT_BLIND);
+	if (hint_polled(w->type) != NULL)
+		return hint_send(w, HINT_POLLED);
 	if (!inotifytools_initialize())
-		return tell(w, HINT_FULL);
+		return hint_send(w, HINT_FULL);
 	rc = watch_all(w);
 	if (rc <= 0)
-		return tell(w, rc < 0 ? HINT_FULL : HINT_ABSENT);
-	for (enum hint_what what = HINT_READY; tell_news(w, what) == 0; what = next_news(w, &st))
+		return hint_send(w, rc < 0 ? HINT_FULL : HINT_ABSENT);
+	for (enum hint_what what = HINT_READY; hint_send_news(w, what) == 0;
+	     what = next_news(w, &st))
 		if (what == HINT_GONE || what == HINT_FULL || w->directories > DIRECTORIES_MAX)
 			return 0;
 	return 1;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Hints: something may have changed in a directory.  libinotifytools keeps one state for the whole
  * process and has no descriptor to poll, so each place is watched by a helper process of its own
@@ -21,7 +22,7 @@ enum hint_what {
 	HINT_READY,   /* changes will be told */
 	HINT_CHANGED, /* look */
 	HINT_LOST,    /* the kernel dropped events: look, at everything */
-	HINT_BLIND,   /* inotify does not see what other machines do on this file system: poll */
+	HINT_POLLED,  /* inotify does not see what other machines do on this file system: poll */
 	HINT_ABSENT,  /* no such directory; try again later */
 	HINT_GONE,    /* it was removed, renamed or unmounted: try again later */
 	HINT_FULL     /* the kernel's limit of watches is reached: poll */
@@ -43,10 +44,11 @@ int hint_start(const char *path, enum hint_scope scope, struct hint *ret, struct
  * the magic number of the file system with READY and BLIND.  After NONE, BLIND, ABSENT, GONE and
  * FULL the helper has ended (hint_stop). */
 enum hint_what hint_read(struct hint *h, uint64_t *ret_type);
+/** hint_stop(h): end the helper; one that has ended is fine. */
 void hint_stop(struct hint *h);
 
-/** hint_blind(type): does inotify miss what others do on this file system (statfs(2): f_type)?
+/** hint_polled(type): does inotify miss what others do on this file system (statfs(2): f_type)?
  * Returns its name, or NULL when it sees everything. */
-const char *hint_blind(uint64_t type);
+const char *hint_polled(uint64_t type);
 
 #endif

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The list of mounts, read from the kernel's own text: which of them can be media that a person has
+ * plugged in.
+ */
 #include "watcher/mount.h"
 
 #include <fcntl.h>
@@ -73,7 +78,7 @@ static bool closed_to_us(const char *p, const char *end)
 
 		all = all || (n == 11 && option_is(p, n, "allow_other"));
 		if (option_is(p, n, "user_id=") &&
-		    number_u64(p + 8, n - 8, UINT32_MAX, &user, NULL) == 0)
+		    number_u64(p + 8, n - 8, UINT32_MAX, &user, ERR_IGNORED) == 0)
 			ours = user == geteuid();
 		p += n + 1;
 	}
@@ -95,7 +100,7 @@ static int line_parse(const char *at, const char *end, struct mount *ret, struct
 			return 0;
 	while (skip_n != 1 || skip[0] != '-');
 	if (!field_next(&at, end, &type, &type_n) || !field_next(&at, end, &source, &source_n) ||
-	    number_u64(id, id_n, INT64_MAX, &ret->id, NULL) < 0)
+	    number_u64(id, id_n, INT64_MAX, &ret->id, ERR_IGNORED) < 0)
 		return 0;
 	ret->point = plain(point, point_n);
 	ret->source = plain(source, source_n);
@@ -199,7 +204,7 @@ static bool listed(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-bool mount_may_be_stick(const struct mount *m, bool early)
+bool mount_may_be_removable(const struct mount *m, bool early)
 {
 	static const char *const never[] = {
 	    "autofs",      "binfmt_misc",     "bpf",      "cgroup",    "cgroup2",

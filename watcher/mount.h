@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Mounts: what /proc/self/mountinfo lists, and a descriptor that tells when it changed.
  * Source: proc_pid_mountinfo(5): blank, tab, newline and backslash are written as octal escapes.
@@ -31,6 +32,7 @@ struct mounts {
 /** mounts_parse(text, ret, err): lines that are not understood are left out.  RC_LIMIT, RC_MEMORY.
  */
 int mounts_parse(struct bytes text, struct mounts *ret, struct err *err);
+/** mounts_clear(m): release the list. */
 void mounts_clear(struct mounts *m);
 
 /** mounts_open(err): a descriptor to poll for POLLPRI.  mounts_read(fd, ret, err): the list now;
@@ -42,11 +44,11 @@ int mounts_read(int fd, struct mounts *ret, struct err *err);
 bool mounts_has(const struct mounts *m, uint64_t id, const char *point);
 
 /**
- * mount_may_be_stick(m, early): can it be a medium that a person plugs in?  Whatever lies below
+ * mount_may_be_removable(m, early): can it be a medium that a person plugs in?  Whatever lies below
  * /media, /run/media or /mnt, and what was mounted after the watcher began (${early} is false) from
  * a device or through FUSE; the kernel's own file systems and those of containers never, nor what a
  * user has mounted for themselves, who could have as many as there are places for.
  */
-bool mount_may_be_stick(const struct mount *m, bool early);
+bool mount_may_be_removable(const struct mount *m, bool early);
 
 #endif

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The service manager's protocol is datagrams with lines of text, so it needs no library.
+ */
 #include "watcher/notify.h"
 
 #include <stdarg.h>
@@ -19,10 +23,10 @@ static int64_t watchdog_ms(void)
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	uint64_t v, who;
 
-	if (usec == NULL || number_u64(usec, strlen(usec), INT64_MAX, &v, NULL) < 0)
+	if (usec == NULL || number_u64(usec, strlen(usec), INT64_MAX, &v, ERR_IGNORED) < 0)
 		return 0;
-	if (pid != NULL &&
-	    (number_u64(pid, strlen(pid), INT32_MAX, &who, NULL) < 0 || who != (uint64_t)getpid()))
+	if (pid != NULL && (number_u64(pid, strlen(pid), INT32_MAX, &who, ERR_IGNORED) < 0 ||
+			    who != (uint64_t)getpid()))
 		return 0;
 	return (int64_t)(v / 2000) > 0 ? (int64_t)(v / 2000) : 1;
 }
@@ -50,7 +54,7 @@ void notify_close(struct notify *n)
 	fd_closep(&n->fd);
 }
 
-void notify_say(const struct notify *n, const char *fmt, ...)
+void notify_send(const struct notify *n, const char *fmt, ...)
 {
 	char text[2048];
 	va_list ap;
@@ -73,7 +77,7 @@ void notify_status(const struct notify *n, const char *text)
 	for (char *p = line; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
-	notify_say(n, "STATUS=%s", line);
+	notify_send(n, "STATUS=%s", line);
 }
 
 void notify_reloading(const struct notify *n)
@@ -81,6 +85,6 @@ void notify_reloading(const struct notify *n)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	notify_say(n, "RELOADING=1\nMONOTONIC_USEC=%lld",
-		   (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	notify_send(n, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		    (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
 }

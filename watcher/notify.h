@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Words to the service manager, over the socket that it names in NOTIFY_SOCKET.
  * Source: sd_notify(3), sd_watchdog_enabled(3).
@@ -17,11 +18,13 @@ struct notify {
 /** notify_open(ret): from the environment; nobody listening is no error.  A socket that begins
  * with '@' is in the abstract namespace. */
 void notify_open(struct notify *ret);
+/** notify_close(n): let go of the socket. */
 void notify_close(struct notify *n);
 
-/** notify_say(n, fmt, ...): lines like "READY=1\nSTATUS=text".  A manager that does not listen is
+/** notify_send(n, fmt, ...): lines like "READY=1\nSTATUS=text".  A manager that does not listen is
  * not waited for. */
-void notify_say(const struct notify *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void notify_send(const struct notify *n, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /** notify_status(n, text): one line for people, bytes that could end it are left out. */
 void notify_status(const struct notify *n, const char *text);
 /** notify_reloading(n): until the next READY=1. */

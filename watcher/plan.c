@@ -1,13 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A plan as a struct, and as the bytes in which a run sends it to the watcher.
+ */
 #include "watcher/plan.h"
 
 #include <string.h>
 
 #include "core/base/limits.h"
+#include "core/base/list.h"
 #include "core/base/own.h"
 
 const char *const place_kinds[PLACE_KINDS] = {"depot", "inbox", "source", "documents"};
 
-bool place_equal(const struct place *a, const struct place *b)
+bool place_equal(const struct plan_place *a, const struct plan_place *b)
 {
 	return a->kind == b->kind && strcmp(a->path, b->path) == 0 && strcmp(a->name, b->name) == 0;
 }
@@ -20,17 +25,17 @@ enum hint_scope place_scope(enum place_kind kind)
 	return scopes[kind];
 }
 
-static void place_clear(struct place *p)
+static void place_clear(struct plan_place *p)
 {
 	free(p->path);
 	free(p->name);
 }
 
-int plan_add(struct plan *p, enum place_kind kind, const char *path, const char *name,
-	     struct err *err)
+int watch_plan_add(struct watch_plan *p, enum place_kind kind, const char *path, const char *name,
+		   struct err *err)
 {
-	struct place add = {kind, strdup(path), strdup(name)};
-	struct place *grown = NULL;
+	struct plan_place add = {kind, strdup(path), strdup(name)};
+	int rc = 0;
 
 	for (size_t i = 0; add.path != NULL && add.name != NULL && i < p->places; i++)
 		if (place_equal(&p->place[i], &add)) {
@@ -41,18 +46,19 @@ int plan_add(struct plan *p, enum place_kind kind, const char *path, const char 
 		place_clear(&add);
 		return err_set(err, RC_LIMIT, "more than %u places to watch", PLAN_PLACES);
 	}
-	if (add.path != NULL && add.name != NULL)
-		grown = reallocarray(p->place, p->places + 1, sizeof(*grown));
-	if (grown == NULL) {
+	if (add.path == NULL || add.name == NULL)
+		rc = err_memory(err);
+	if (rc == 0)
+		rc = items_reserve(p->place, p->places, p->places_room, 1, err);
+	if (rc < 0) {
 		place_clear(&add);
-		return err_memory(err);
+		return rc;
 	}
-	p->place = grown;
 	p->place[p->places++] = add;
 	return 0;
 }
 
-void plan_clear(struct plan *p)
+void watch_plan_clear(struct watch_plan *p)
 {
 	for (size_t i = 0; i < p->places; i++)
 		place_clear(&p->place[i]);
@@ -74,7 +80,7 @@ static int text_add(struct buf *b, const char *text, struct err *err)
 	return buf_add(b, text, strlen(text) + 1, err);
 }
 
-int plan_pack(const struct plan *p, struct buf *ret, struct err *err)
+int watch_plan_pack(const struct watch_plan *p, struct buf *ret, struct err *err)
 {
 	const uint64_t head[] = {(uint64_t)p->interval_ms, (uint64_t)p->poll_ms, p->jitter,
 				 p->sticks};
@@ -114,16 +120,16 @@ static bool text_take(struct bytes *in, const char **ret)
 	return true;
 }
 
-int plan_unpack(struct bytes in, struct plan *ret, struct err *err)
+int watch_plan_unpack(struct bytes in, struct watch_plan *ret, struct err *err)
 {
-	OWNED(plan_clear) struct plan p = {0};
+	OWNED(watch_plan_clear) struct watch_plan p = {0};
 	uint64_t interval, poll, jitter, sticks, kind;
 	const char *path, *name;
 
 	if (!number_take(&in, &interval) || !number_take(&in, &poll) ||
 	    !number_take(&in, &jitter) || !number_take(&in, &sticks) || interval == 0 ||
 	    interval > INT64_MAX / 1000 || poll > INT64_MAX / 1000 || jitter > 100)
-		return err_set(err, RC_MALFORMED, "a plan that cannot be read");
+		return err_set(err, RC_MALFORMED, "the plan is malformed");
 	p.interval_ms = (int64_t)interval;
 	p.poll_ms = (int64_t)poll;
 	p.jitter = (unsigned)jitter;
@@ -133,8 +139,8 @@ int plan_unpack(struct bytes in, struct plan *ret, struct err *err)
 
 		if (!number_take(&in, &kind) || kind >= PLACE_KINDS || !text_take(&in, &path) ||
 		    !text_take(&in, &name))
-			return err_set(err, RC_MALFORMED, "a plan that cannot be read");
-		rc = plan_add(&p, (enum place_kind)kind, path, name, err);
+			return err_set(err, RC_MALFORMED, "the plan is malformed");
+		rc = watch_plan_add(&p, (enum place_kind)kind, path, name, err);
 		if (rc < 0)
 			return rc;
 	}

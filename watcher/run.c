@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Everything that touches a depot, a database or a document happens in a child, so that the watcher
+ * can end what hangs, and begins each run with nothing left over from the one before.
+ */
 #include "watcher/run.h"
 
 #include <stdio.h>
@@ -37,16 +42,16 @@ void run_reasons(char *dst, size_t size, unsigned reasons)
 
 /* In the child */
 
-struct running {
-	struct say say; /* first: what the callback sees */
+struct run_child {
+	struct reporter reporter; /* first: what the callback sees */
 	int fd;
 	const struct watch_work *work;
 	const struct run_order *order;
 };
 
-static void child_line(struct say *say, enum say_level level, const char *text)
+static void child_line(struct reporter *reporter, enum reporter_level level, const char *text)
 {
-	struct running *r = (struct running *)say;
+	struct run_child *r = (struct run_child *)reporter;
 	OWNED(buf_clear) struct buf b = BUF_INIT;
 	uint8_t first = (uint8_t)level;
 	struct err err;
@@ -55,10 +60,10 @@ static void child_line(struct say *say, enum say_level level, const char *text)
 		frame_send(r->fd, FRAME_LINE, bytes_in(&b), &err);
 }
 
-static void child_progress(struct say *say, const char *phase, uint64_t done, uint64_t total,
-			   uint64_t items, uint64_t items_total)
+static void child_progress(struct reporter *reporter, const char *phase, uint64_t done,
+			   uint64_t total, uint64_t items, uint64_t items_total)
 {
-	struct running *r = (struct running *)say;
+	struct run_child *r = (struct run_child *)reporter;
 	const uint64_t number[] = {done, total, items, items_total};
 	OWNED(buf_clear) struct buf b = BUF_INIT;
 	struct err err;
@@ -93,17 +98,17 @@ static int result_send(int fd, const struct run_result *result, struct err *err)
 
 static int run_main(void *arg, int fd)
 {
-	struct running *r = arg;
+	struct run_child *r = arg;
 	OWNED(buf_clear) struct buf packed = BUF_INIT, answer = BUF_INIT;
-	OWNED(plan_clear) struct plan plan = {0};
+	OWNED(watch_plan_clear) struct watch_plan plan = {0};
 	struct run_result result = {0};
 	struct err err;
 	int rc = 0;
 
 	r->fd = fd;
-	r->say = (struct say){child_line, child_progress};
-	r->work->run(r->work->arg, r->order, &r->say, &plan, &answer, &result);
-	if (plan.interval_ms > 0 && plan_pack(&plan, &packed, &err) == 0)
+	r->reporter = (struct reporter){child_line, child_progress};
+	r->work->run(r->work->arg, r->order, &r->reporter, &plan, &answer, &result);
+	if (plan.interval_ms > 0 && watch_plan_pack(&plan, &packed, &err) == 0)
 		rc = frame_send(fd, FRAME_PLAN, bytes_in(&packed), &err);
 	if (rc == 0 && answer.n > 0)
 		rc = frame_send(fd, FRAME_ANSWER, bytes_in(&answer), &err);
@@ -114,34 +119,35 @@ static int run_main(void *arg, int fd)
 
 /* In the watcher */
 
-int run_start(const struct watch_work *w, const struct run_order *order, struct run *ret,
+int run_start(const struct watch_work *w, const struct run_order *order, struct run_process *ret,
 	      struct err *err)
 {
-	struct running r = {.fd = -1, .work = w, .order = order};
+	struct run_child r = {.fd = -1, .work = w, .order = order};
 
 	ret->reasons = order->reasons;
 	return child_start(run_main, &r, NULL, 0, &ret->child, err);
 }
 
-static void frame_line(struct buf *body, struct say *say)
+static void frame_line(struct buf *body, struct reporter *reporter)
 {
 	const char *text = (const char *)body->p + 1;
 
 	if (body->n == 0)
 		return;
-	if (body->p[0] == SAY_WARNING)
-		say_warning(say, "%s", text);
-	else if (body->p[0] == SAY_INFO)
-		say_info(say, "%s", text);
+	if (body->p[0] == REPORTER_WARNING)
+		reporter_warning(reporter, "%s", text);
+	else if (body->p[0] == REPORTER_INFO)
+		reporter_info(reporter, "%s", text);
 	else
-		say_debug(say, "%s", text);
+		reporter_debug(reporter, "%s", text);
 }
 
-static void frame_progress(struct buf *body, struct say *say)
+static void frame_progress(struct buf *body, struct reporter *reporter)
 {
 	if (body->n >= 32)
-		say_progress(say, (const char *)body->p + 32, get_u64(body->p),
-			     get_u64(body->p + 8), get_u64(body->p + 16), get_u64(body->p + 24));
+		reporter_progress(reporter, (const char *)body->p + 32, get_u64(body->p),
+				  get_u64(body->p + 8), get_u64(body->p + 16),
+				  get_u64(body->p + 24));
 }
 
 static int frame_result(struct buf *body, struct run_result *ret)
@@ -156,18 +162,18 @@ static int frame_result(struct buf *body, struct run_result *ret)
 	return 1;
 }
 
-static void frame_plan(struct buf *body, struct plan *plan)
+static void frame_plan(struct buf *body, struct watch_plan *plan)
 {
-	struct plan fresh;
+	struct watch_plan fresh;
 
-	if (plan == NULL || plan_unpack(bytes_in(body), &fresh, NULL) < 0)
+	if (plan == NULL || watch_plan_unpack(bytes_in(body), &fresh, ERR_IGNORED) < 0)
 		return;
-	plan_clear(plan);
+	watch_plan_clear(plan);
 	*plan = fresh;
 }
 
-int run_read(struct run *r, struct say *say, struct plan *plan, struct buf *answer,
-	     struct run_result *ret)
+int run_read(struct run_process *r, struct reporter *reporter, struct watch_plan *plan,
+	     struct buf *answer, struct run_result *ret)
 {
 	OWNED(buf_clear) struct buf body = BUF_INIT;
 	struct err err = {0};
@@ -184,10 +190,10 @@ int run_read(struct run *r, struct say *say, struct plan *plan, struct buf *answ
 	}
 	switch (type) {
 	case FRAME_LINE:
-		frame_line(&body, say);
+		frame_line(&body, reporter);
 		return 0;
 	case FRAME_PROGRESS:
-		frame_progress(&body, say);
+		frame_progress(&body, reporter);
 		return 0;
 	case FRAME_PLAN:
 		frame_plan(&body, plan);
@@ -202,7 +208,7 @@ int run_read(struct run *r, struct say *say, struct plan *plan, struct buf *answ
 	}
 }
 
-void run_stop(struct run *r)
+void run_stop(struct run_process *r)
 {
 	child_kill(&r->child);
 }

@@ -1,3 +1,7 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * When things are due, as arithmetic; and the one timer of the kernel behind it.
+ */
 #include "watcher/timer.h"
 
 #include <sys/timerfd.h>
@@ -11,6 +15,11 @@ static uint64_t mixed(uint64_t x)
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
 	return x ^ (x >> 31);
+}
+
+int64_t timer_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 int64_t timer_spread(int64_t span, uint64_t seed, uint64_t what)

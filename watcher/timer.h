@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * When to look next.  All of it is arithmetic on numbers that the caller gives, so that a day of a
  * thousand machines can be played in a second; only alarm_* knows a clock.
@@ -17,6 +18,9 @@
 #define TIMER_LATE_MS 30000
 /* Machines that wake together (a classroom, a power cut) catch up within this time. */
 #define TIMER_CATCH_UP_MS 60000
+
+/** timer_earlier(a, b): the smaller of two times; INT64_MAX stands for never. */
+int64_t timer_earlier(int64_t a, int64_t b);
 
 /** timer_spread(span, seed, what): 0 to span - 1, another one for every ${seed} and ${what}. */
 int64_t timer_spread(int64_t span, uint64_t seed, uint64_t what);

@@ -1,7 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The loop: it waits for signals, the alarm, mounts, clients, hints and runs, and hands each on.
+ * What is to happen, and when, is decided in the other files of the watcher.
+ */
 #include "watcher/watch.h"
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -11,6 +17,7 @@
 #include "core/os/beneath.h"
 #include "core/os/lock.h"
 #include "watcher/watch_internal.h"
+#include "watcher/watchfile.h"
 
 const struct watch_times watch_times = {
     .settle = 200,
@@ -27,13 +34,75 @@ const struct watch_times watch_times = {
     .end = 5000,
     .asked = 2000,
     .spread = 30000,
-    .looks = 2000,
+    .pollers = 2000,
 };
 
-static int64_t earlier(int64_t a, int64_t b)
+/* What people can ask for later */
+
+static int places_fill(const struct watch *w, struct watchfile *f, struct err *err)
 {
-	return a < b ? a : b;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < w->points; i++) {
+		const struct point *s = &w->point[i];
+		char how[160];
+
+		point_how_text(s, how);
+		rc = watchfile_add(&f->place, place_kinds[s->place.kind], s->place.path,
+				   s->place.name, how, err);
+	}
+	for (size_t i = 0; rc == 0 && i < w->removables; i++)
+		if (w->removable[i].depot != NULL)
+			rc = watchfile_add(&f->removable, "", w->removable[i].point, "",
+					   removable_state_text(&w->removable[i]), err);
+	return rc;
 }
+
+static int status_text(struct watch *w, struct buf *ret, struct err *err)
+{
+	OWNED(watchfile_clear) struct watchfile f = {0};
+	int64_t now = clock_monotonic_ms();
+	int rc;
+
+	f.process = w->ending && !w->run_going ? 0 : (uint64_t)getpid();
+	f.started = w->started;
+	f.interval = (uint64_t)(w->plan.interval_ms / 1000);
+	f.jitter = w->plan.jitter;
+	if (w->run_going)
+		run_reasons(f.running, sizeof(f.running), w->run.reasons);
+	f.last = w->last;
+	if (w->last_reasons != 0) {
+		run_reasons(f.reason, sizeof(f.reason), w->last_reasons);
+		snprintf(f.result, sizeof(f.result), "%s",
+			 w->result.rc == 0 ? "done" : rc_slug(w->result.rc));
+		snprintf(f.text, sizeof(f.text), "%s", w->result.text);
+	}
+	if (w->due != NEVER)
+		f.next = clock_now() + (w->due > now ? (w->due - now) / 1000 : 0);
+	rc = places_fill(w, &f, err);
+	return rc < 0 ? rc : watchfile_encode(&f, ret, err);
+}
+
+static void status_write(struct watch *w)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct err err = {0};
+
+	w->dirty = false;
+	if (status_text(w, &text, &err) < 0 ||
+	    watchfile_write(w->statefd, bytes_in(&text), &err) < 0)
+		reporter_debug(w->reporter, "cannot write the status file: %s", err.text);
+}
+
+static int64_t status_last(struct watch *w)
+{
+	OWNED(watchfile_clear) struct watchfile f = {0};
+	struct err err;
+
+	return watchfile_read(w->statefd, &f, &err) == 1 ? f.last : 0;
+}
+
+/* What is wanted, and when */
 
 void watch_want(struct watch *w, unsigned reasons, int64_t at)
 {
@@ -49,7 +118,7 @@ static void want_unasked(struct watch *w, unsigned reasons, int64_t at)
 {
 	watch_want(w, reasons, at);
 	w->want_since = clock_monotonic_ms();
-	spots_look(w, LOOK_ALL);
+	points_poll(w, POLLER_ALL);
 }
 
 static void timer_set(struct watch *w, int64_t now)
@@ -58,19 +127,19 @@ static void timer_set(struct watch *w, int64_t now)
 	w->dirty = true;
 }
 
-void plan_use(struct watch *w, struct plan *fresh, int64_t now)
+void plan_use(struct watch *w, struct watch_plan *fresh, int64_t now)
 {
 	struct err err = {0};
 
 	if (fresh->interval_ms > 0) {
-		plan_clear(&w->plan);
+		watch_plan_clear(&w->plan);
 		w->plan = *fresh;
 		memset(fresh, 0, sizeof(*fresh));
 		if (w->o->every_ms > 0)
 			w->plan.interval_ms = w->o->every_ms;
-		if (spots_plan(w, &err) < 0)
-			say_warning(w->say, "%s", err.text);
-		sticks_mounts(w, now);
+		if (points_plan(w, &err) < 0)
+			reporter_warning(w->reporter, "%s", err.text);
+		removables_mounts(w, now);
 	}
 	/* One that rang and still waits for its run is set when that has ended. */
 	if (w->plan.interval_ms > 0 && !(w->wants & RUN_TIMER))
@@ -98,7 +167,7 @@ static int64_t watchdog_tick(struct watch *w, int64_t now)
 	if (w->notify.watchdog_ms == 0)
 		return NEVER;
 	if (w->watchdog_at <= now) {
-		notify_say(&w->notify, "WATCHDOG=1");
+		notify_send(&w->notify, "WATCHDOG=1");
 		w->watchdog_at = now + w->notify.watchdog_ms;
 	}
 	return w->watchdog_at;
@@ -129,10 +198,10 @@ static void end_begin(struct watch *w, int64_t now)
 	}
 	w->ending = true;
 	w->end_at = now + w->t->end;
-	notify_say(&w->notify, "STOPPING=1");
+	notify_send(&w->notify, "STOPPING=1");
 	if (w->run_going)
-		say_info(w->say, "ending: what goes on gets %lld seconds",
-			 (long long)(w->t->end / 1000));
+		reporter_info(w->reporter, "stopping; the current run has %lld seconds to finish",
+			      (long long)(w->t->end / 1000));
 }
 
 static void signal_heard(struct watch *w, int64_t now)
@@ -141,10 +210,11 @@ static void signal_heard(struct watch *w, int64_t now)
 
 	while (read(w->signals, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
 		if (s.ssi_signo == SIGHUP) {
-			say_info(w->say, "reading what is to be watched again");
+			reporter_info(w->reporter,
+				      "reloading: reading again what is to be watched");
 			notify_reloading(&w->notify);
 			w->plan_wanted = true;
-			spots_retry(w, now);
+			points_retry(w, now);
 		} else if (s.ssi_signo == SIGUSR1) {
 			want_unasked(w, RUN_ASKED, now);
 		} else {
@@ -182,7 +252,7 @@ static void client_heard(struct watch *w, struct control_client *k, int64_t now)
 
 enum { FD_SIGNALS, FD_ALARM, FD_MOUNTS, FD_CONTROL, FD_RUN, FD_SIDE, FD_FIXED };
 
-static size_t polled(const struct watch *w, struct pollfd *p)
+static size_t descriptors(const struct watch *w, struct pollfd *p)
 {
 	const int fixed[FD_FIXED] = {
 	    [FD_SIGNALS] = w->signals,
@@ -198,9 +268,9 @@ static size_t polled(const struct watch *w, struct pollfd *p)
 		p[n] = (struct pollfd){fixed[n], n == FD_MOUNTS ? POLLPRI : POLLIN, 0};
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		p[n++] = (struct pollfd){w->control.client[i].fd, POLLIN, 0};
-	for (size_t i = 0; i < w->spots; i++) {
-		p[n++] = (struct pollfd){w->spot[i].hint.child.fd, POLLIN, 0};
-		p[n++] = (struct pollfd){w->spot[i].look.child.fd, POLLIN, 0};
+	for (size_t i = 0; i < w->points; i++) {
+		p[n++] = (struct pollfd){w->point[i].hint.child.fd, POLLIN, 0};
+		p[n++] = (struct pollfd){w->point[i].poller.child.fd, POLLIN, 0};
 	}
 	return n;
 }
@@ -211,11 +281,11 @@ static void dispatch(struct watch *w, const struct pollfd *p, int64_t now)
 	const struct pollfd *at = p + FD_FIXED + CONTROL_CLIENTS;
 	uint64_t times;
 
-	for (size_t i = 0; i < w->spots; i++, at += 2) {
+	for (size_t i = 0; i < w->points; i++, at += 2) {
 		if (at[0].revents != 0)
-			spot_hinted(w, &w->spot[i], now);
-		if (at[1].revents != 0 && w->spot[i].look.child.fd == at[1].fd)
-			spot_looked(w, &w->spot[i], now);
+			point_hinted(w, &w->point[i], now);
+		if (at[1].revents != 0 && w->point[i].poller.child.fd == at[1].fd)
+			point_polled(w, &w->point[i], now);
 	}
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (p[FD_FIXED + i].revents != 0)
@@ -223,7 +293,7 @@ static void dispatch(struct watch *w, const struct pollfd *p, int64_t now)
 	if (p[FD_ALARM].revents != 0)
 		(void)!read(w->alarm, &times, sizeof(times));
 	if (p[FD_MOUNTS].revents != 0)
-		sticks_mounts(w, now);
+		removables_mounts(w, now);
 	if (p[FD_CONTROL].revents != 0)
 		control_accept(&w->control, now);
 	if (p[FD_SIDE].revents != 0)
@@ -238,14 +308,14 @@ static int64_t tick(struct watch *w, int64_t now)
 {
 	int64_t next = timer_tick(w, now);
 
-	next = earlier(next, watchdog_tick(w, now));
+	next = timer_earlier(next, watchdog_tick(w, now));
 	if (!w->ending)
-		next = earlier(next, spots_tick(w, now));
-	next = earlier(next, runs_tick(w, now));
-	next = earlier(next, control_expire(&w->control, now));
+		next = timer_earlier(next, points_tick(w, now));
+	next = timer_earlier(next, runs_tick(w, now));
+	next = timer_earlier(next, control_expire(&w->control, now));
 	if (w->dirty)
 		status_write(w);
-	return w->ending ? earlier(next, w->end_at) : next;
+	return w->ending ? timer_earlier(next, w->end_at) : next;
 }
 
 static int watch_turn(struct watch *w, struct err *err)
@@ -256,10 +326,10 @@ static int watch_turn(struct watch *w, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	p = calloc(FD_FIXED + CONTROL_CLIENTS + 2 * w->spots, sizeof(*p));
+	p = calloc(FD_FIXED + CONTROL_CLIENTS + 2 * w->points, sizeof(*p));
 	if (p == NULL)
 		return err_memory(err);
-	if (poll(p, (nfds_t)polled(w, p), -1) < 0 && errno != EINTR)
+	if (poll(p, (nfds_t)descriptors(w, p), -1) < 0 && errno != EINTR)
 		return err_sys(err, RC_INTERNAL, "cannot wait");
 	dispatch(w, p, clock_monotonic_ms());
 	return 0;
@@ -307,13 +377,13 @@ static void watch_free(struct watch **at)
 	if (w == NULL)
 		return;
 	runs_stop(w);
-	spots_clear(w);
-	sticks_clear(w);
+	points_clear(w);
+	removables_clear(w);
 	control_close(&w->control);
 	notify_close(&w->notify);
-	plan_clear(&w->plan);
-	plan_clear(&w->run_plan);
-	plan_clear(&w->side_plan);
+	watch_plan_clear(&w->plan);
+	watch_plan_clear(&w->run_plan);
+	watch_plan_clear(&w->side_plan);
 	buf_clear(&w->side_answer);
 	fd_closep(&w->mountfd);
 	fd_closep(&w->alarm);
@@ -333,22 +403,23 @@ int watch_loop(const struct watch_options *o, struct err *err)
 		return err_memory(err);
 	w->o = o;
 	w->t = o->times != NULL ? o->times : &watch_times;
-	w->say = o->say;
+	w->reporter = o->reporter;
 	w->statefd = w->lock = w->signals = w->alarm = w->mountfd = -1;
-	w->run = w->side = (struct run)RUN_INIT;
+	w->run = w->side = (struct run_process)RUN_INIT;
 	control_init(&w->control);
 	notify_open(&w->notify);
 	rc = watch_open(w, err);
 	if (rc < 0)
 		return rc;
 	watch_begin(w);
-	say_info(w->say, "watching for %s", o->words);
+	reporter_info(w->reporter, "watching for %s", o->words);
 	while (rc == 0 && !(w->ending && (!w->run_going || clock_monotonic_ms() >= w->end_at)))
 		rc = watch_turn(w, err);
 	if (w->run_going)
-		say_info(w->say, "the run was ended; the next one goes on from there");
+		reporter_info(w->reporter,
+			      "the run was stopped; the next one continues from there");
 	runs_stop(w);
 	status_write(w);
-	say_info(w->say, "watching has ended");
+	reporter_info(w->reporter, "watching has ended");
 	return rc;
 }

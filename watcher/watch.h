@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The watcher: decides when, never what.  One thread, one poll: signals, an alarm, the mounts, the
  * control socket, hints from places that inotify sees, looks at those that it does not see, and one
@@ -21,7 +22,7 @@ struct watch_times {
 	int64_t end;     /* a run gets this long when the watcher is told to end */
 	int64_t asked;   /* between two runs that users ask for */
 	int64_t spread;  /* what is new on a share may wait so long, for many look at it */
-	int64_t looks;   /* a run waits so long for looks, to be compared with the right ones */
+	int64_t pollers; /* a run waits so long for looks, to be compared with the right ones */
 };
 extern const struct watch_times watch_times;
 
@@ -33,7 +34,7 @@ struct watch_options {
 	int64_t every_ms;  /* instead of the plan's interval; 0: that */
 	uint64_t seed;     /* another one on every machine */
 	const struct watch_times *times;
-	struct say *say;
+	struct reporter *reporter;
 };
 
 /** watch_loop(o, err): until SIGTERM or SIGINT (0), or it cannot go on.  RC_BUSY: another watcher

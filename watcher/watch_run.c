@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The one run, and the one question beside it.
  */
@@ -15,12 +16,7 @@
 /* A search or a page of messages. */
 #define SIDE_MS 60000
 /* Reasons for which a run does everything, not only what is new. */
-#define FULL_REASONS (RUN_TIMER | RUN_ASKED | RUN_STICK | RUN_AGAIN | RUN_NEWS)
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
+#define FULL_REASONS (RUN_TIMER | RUN_ASKED | RUN_REMOVABLE | RUN_AGAIN | RUN_NEWS)
 
 /*
  * What a run warns of, the next one mostly warns of again: a share that is away for a week would be
@@ -47,34 +43,34 @@ static bool heard_says(const struct heard *h, const char *text)
 	return heard_has(h->now, h->n, warning_hash(text));
 }
 
-static void heard_line(struct say *say, enum say_level level, const char *text)
+static void heard_line(struct reporter *reporter, enum reporter_level level, const char *text)
 {
-	struct heard *h = (struct heard *)say;
+	struct heard *h = (struct heard *)reporter;
 	uint64_t hash = warning_hash(text);
 	bool known;
 
-	if (level != SAY_WARNING) {
+	if (level != REPORTER_WARNING) {
 		h->to->line(h->to, level, text);
 		return;
 	}
 	known = heard_has(h->now, h->n, hash) || heard_has(h->before, h->before_n, hash);
 	if (!heard_has(h->now, h->n, hash))
 		h->now[h->n++ % HEARD_MAX] = hash;
-	h->to->line(h->to, known ? SAY_DEBUG : level, text);
+	h->to->line(h->to, known ? REPORTER_DEBUG : level, text);
 }
 
-static void heard_progress(struct say *say, const char *phase, uint64_t done, uint64_t total,
-			   uint64_t items, uint64_t items_total)
+static void heard_progress(struct reporter *reporter, const char *phase, uint64_t done,
+			   uint64_t total, uint64_t items, uint64_t items_total)
 {
-	struct heard *h = (struct heard *)say;
+	struct heard *h = (struct heard *)reporter;
 
 	h->to->progress(h->to, phase, done, total, items, items_total);
 }
 
 /* A run begins: what the one before warned of is known, unless somebody asks. */
-static void heard_begin(struct heard *h, struct say *to, bool asked)
+static void heard_begin(struct heard *h, struct reporter *to, bool asked)
 {
-	h->say = (struct say){heard_line, heard_progress};
+	h->reporter = (struct reporter){heard_line, heard_progress};
 	h->to = to;
 	memcpy(h->before, h->now, sizeof(h->before));
 	h->before_n = asked ? 0 : h->n;
@@ -88,7 +84,7 @@ static void clients_tell(struct watch *w, const struct run_result *r)
 	int n;
 
 	err_escape(shown, sizeof(shown), r->text);
-	n = snprintf(text, sizeof(text), "%d %s\n", rc_status(r->rc), shown);
+	n = snprintf(text, sizeof(text), "%d %s\n", (int)rc_class(r->rc), shown);
 	if ((size_t)n >= sizeof(text))
 		text[sizeof(text) - 2] = '\n';
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
@@ -111,25 +107,25 @@ static void clients_join(struct watch *w)
 }
 
 /* What the run is to look at besides its depots. */
-struct lists {
-	const char *stick[STICKS_MAX], *dead[PLAN_PLACES], *channel[PLAN_PLACES];
-	size_t sticks, deads, channels;
+struct run_lists {
+	const char *removable[REMOVABLES_MAX], *dead[PLAN_PLACES], *channel[PLAN_PLACES];
+	size_t removables, deads, channels;
 };
 
-static void lists_fill(struct watch *w, struct lists *l)
+static void lists_fill(struct watch *w, struct run_lists *l)
 {
-	w->run_sticks = 0;
-	for (size_t i = 0; i < w->sticks; i++)
-		if (w->stick[i].depot != NULL) {
-			l->stick[l->sticks++] = w->stick[i].depot;
-			w->run_sticks |= 1ull << i;
+	w->run_removable = 0;
+	for (size_t i = 0; i < w->removables; i++)
+		if (w->removable[i].depot != NULL) {
+			l->removable[l->removables++] = w->removable[i].depot;
+			w->run_removable |= 1ull << i;
 		}
-	for (size_t i = 0; i < w->spots; i++) {
-		struct spot *s = &w->spot[i];
+	for (size_t i = 0; i < w->points; i++) {
+		struct point *s = &w->point[i];
 
 		/* One that does not answer now would hold up all the others. */
 		if (s->place.kind == PLACE_DEPOT &&
-		    (s->how == HOW_SILENT || s->look.child.pid != 0)) {
+		    (s->how == HOW_SILENT || s->poller.child.pid != 0)) {
 			l->dead[l->deads++] = s->place.path;
 			s->returned = true;
 		}
@@ -141,15 +137,15 @@ static void lists_fill(struct watch *w, struct lists *l)
 
 static bool news_is_shared(const struct watch *w)
 {
-	for (size_t i = 0; i < w->spots; i++)
-		if (w->spot[i].how == HOW_POLLED)
+	for (size_t i = 0; i < w->points; i++)
+		if (w->point[i].how == HOW_POLLED)
 			return true;
 	return false;
 }
 
 static void run_begin(struct watch *w, int64_t now)
 {
-	struct lists *l = calloc(1, sizeof(*l));
+	struct run_lists *l = calloc(1, sizeof(*l));
 	struct run_order order = {.what = RUN_SYNC, .reasons = w->wants};
 	struct err err = {0};
 
@@ -158,18 +154,18 @@ static void run_begin(struct watch *w, int64_t now)
 	order.cheap = !w->want_full && !(w->wants & FULL_REASONS);
 	order.spread = news_is_shared(w);
 	lists_fill(w, l);
-	order.stick = l->stick;
-	order.sticks = order.cheap ? 0 : l->sticks;
+	order.removable = l->removable;
+	order.removables = order.cheap ? 0 : l->removables;
 	order.dead = l->dead;
 	order.deads = l->deads;
 	order.channel = l->channel;
 	order.channels = l->channels;
 	if (order.cheap)
-		w->run_sticks = 0;
+		w->run_removable = 0;
 	clients_join(w);
-	heard_begin(&w->heard, w->say, (w->wants & RUN_ASKED) != 0);
+	heard_begin(&w->heard, w->reporter, (w->wants & RUN_ASKED) != 0);
 	if (run_start(&w->o->work, &order, &w->run, &err) < 0) {
-		say_warning(w->say, "%s", err.text);
+		reporter_warning(w->reporter, "%s", err.text);
 		w->want_at = now + BUSY_MOST_MS;
 		free(l);
 		return;
@@ -179,7 +175,7 @@ static void run_begin(struct watch *w, int64_t now)
 	w->run_cheap = order.cheap;
 	w->run_until = now + w->t->silence;
 	w->wants = 0;
-	w->looked = false;
+	w->polled = false;
 	w->want_full = false;
 	w->dirty = true;
 	notify_status(&w->notify, "at work");
@@ -187,13 +183,13 @@ static void run_begin(struct watch *w, int64_t now)
 
 static bool depot_at_hand(const struct watch *w)
 {
-	for (size_t i = 0; i < w->sticks; i++)
-		if (w->stick[i].depot != NULL)
+	for (size_t i = 0; i < w->removables; i++)
+		if (w->removable[i].depot != NULL)
 			return true;
-	for (size_t i = 0; i < w->spots; i++)
-		if ((w->spot[i].place.kind == PLACE_DEPOT ||
-		     w->spot[i].place.kind == PLACE_INBOX) &&
-		    (w->spot[i].how == HOW_WATCHED || w->spot[i].how == HOW_POLLED))
+	for (size_t i = 0; i < w->points; i++)
+		if ((w->point[i].place.kind == PLACE_DEPOT ||
+		     w->point[i].place.kind == PLACE_INBOX) &&
+		    (w->point[i].how == HOW_WATCHED || w->point[i].how == HOW_POLLED))
 			return true;
 	return false;
 }
@@ -209,12 +205,13 @@ static void run_again(struct watch *w, const struct run_result *r, int64_t now)
 	}
 	w->busy = 0;
 	if (r->later) {
-		int64_t span = earlier(w->plan.interval_ms / 100 * w->plan.jitter, w->t->spread);
+		int64_t span =
+		    timer_earlier(w->plan.interval_ms / 100 * w->plan.jitter, w->t->spread);
 
 		watch_want(w, RUN_NEWS, now + timer_spread(span, w->o->seed, (uint64_t)now));
 	}
 	/* With no depot at hand there is nothing to try: one that returns makes a run. */
-	if ((rc_status(r->rc) == 7 && depot_at_hand(w)) || r->rc == RC_INTERNAL) {
+	if ((rc_class(r->rc) == EXIT_CLASS_AGAIN && depot_at_hand(w)) || r->rc == RC_INTERNAL) {
 		w->again = timer_back_off(w->again, false, w->t->again_least, w->t->again_most);
 		watch_want(w, RUN_AGAIN,
 			   now + w->again + timer_spread(w->again / 4, w->o->seed, (uint64_t)now));
@@ -233,11 +230,11 @@ static void run_tell(struct watch *w, const struct run_result *r)
 	run_reasons(why, sizeof(why), w->run.reasons);
 	if (r->rc == RC_BUSY || r->later || (r->nothing && r->rc == 0) || (same && !asked) ||
 	    heard_says(&w->heard, r->text))
-		say_debug(w->say, "%s (%s)", r->text, why);
-	else if (r->rc < 0 && rc_status(r->rc) != 7)
-		say_warning(w->say, "%s (%s)", r->text, why);
+		reporter_debug(w->reporter, "%s (%s)", r->text, why);
+	else if (r->rc < 0 && rc_class(r->rc) != EXIT_CLASS_AGAIN)
+		reporter_warning(w->reporter, "%s (%s)", r->text, why);
 	else
-		say_info(w->say, "%s (%s)", r->text, why);
+		reporter_info(w->reporter, "%s (%s)", r->text, why);
 }
 
 static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
@@ -253,12 +250,12 @@ static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
 		if (!w->run_cheap || !r->nothing)
 			w->last_full = now;
 		clients_tell(w, r);
-		sticks_done(w, r);
+		removables_done(w, r);
 	}
 	plan_use(w, &w->run_plan, now);
 	if (r->rc == 0 && !r->nothing && !r->later)
-		spots_quicken(w);
-	spots_look(w, LOOK_ALL);
+		points_quicken(w);
+	points_poll(w, POLLER_ALL);
 	w->dirty = true;
 	notify_status(&w->notify, r->text);
 }
@@ -268,7 +265,7 @@ void run_heard(struct watch *w, int64_t now)
 	struct run_result r = {0};
 
 	w->run_until = now + w->t->silence;
-	if (run_read(&w->run, &w->heard.say, &w->run_plan, NULL, &r) == 1)
+	if (run_read(&w->run, &w->heard.reporter, &w->run_plan, NULL, &r) == 1)
 		run_ended(w, &r, now);
 }
 
@@ -280,21 +277,12 @@ static void side_begin(struct watch *w, const struct run_order *order, int64_t n
 
 	buf_reset(&w->side_answer);
 	if (run_start(&w->o->work, order, &w->side, &err) < 0) {
-		say_warning(w->say, "%s", err.text);
+		reporter_warning(w->reporter, "%s", err.text);
 		return;
 	}
 	w->side_going = true;
 	w->side_what = order->what;
 	w->side_until = now + SIDE_MS;
-}
-
-static struct control_client *client_with_messages(struct watch *w)
-{
-	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
-		if (w->control.client[i].fd >= 0 && w->control.client[i].asked &&
-		    w->control.client[i].verb == CONTROL_MESSAGES)
-			return &w->control.client[i];
-	return NULL;
 }
 
 static void side_next(struct watch *w, int64_t now)
@@ -307,17 +295,18 @@ static void side_next(struct watch *w, int64_t now)
 		side_begin(w, &order, now);
 		return;
 	}
-	for (size_t i = 0; i < w->sticks; i++) {
-		if (w->stick[i].state != STICK_NEW)
+	for (size_t i = 0; i < w->removables; i++) {
+		if (w->removable[i].state != REMOVABLE_NEW)
 			continue;
-		w->stick[i].state = STICK_SEARCHED;
-		point = w->stick[i].point;
-		order = (struct run_order){.what = RUN_SEARCH, .stick = &point, .sticks = 1};
-		w->side_stick = i;
+		w->removable[i].state = REMOVABLE_SEARCHED;
+		point = w->removable[i].point;
+		order =
+		    (struct run_order){.what = RUN_SEARCH, .removable = &point, .removables = 1};
+		w->side_removable = i;
 		side_begin(w, &order, now);
 		return;
 	}
-	w->side_client = client_with_messages(w);
+	w->side_client = control_next(&w->control, CONTROL_MESSAGES);
 	if (w->side_client != NULL) {
 		w->side_uid = w->side_client->uid;
 		order = (struct run_order){.what = RUN_MESSAGES, .uid = w->side_uid};
@@ -329,24 +318,25 @@ static void side_ended(struct watch *w, const struct run_result *r, int64_t now)
 {
 	w->side_going = false;
 	if (w->side_what == RUN_SEARCH)
-		sticks_found(w, w->side_stick, r);
+		removables_found(w, w->side_removable, r);
 	if (w->side_what == RUN_PLAN) {
 		if (r->rc < 0)
-			say_warning(w->say, "%s", r->text);
+			reporter_warning(w->reporter, "%s", r->text);
 		plan_use(w, &w->side_plan, now);
 		if (w->plan.interval_ms == 0 && !w->ending) { /* nothing to go by yet */
 			w->want_at = w->want_at == NEVER ? now : w->want_at;
 			w->plan.interval_ms = PLAN_MINUTES * 60000;
 			w->plan.jitter = PLAN_JITTER;
 		}
-		notify_say(&w->notify, "READY=1");
+		notify_send(&w->notify, "READY=1");
 	}
 	/* Who asked may have gone, and somebody else sit in their place. */
 	if (w->side_what == RUN_MESSAGES && w->side_client != NULL &&
-	    w->side_client == client_with_messages(w) && w->side_client->uid == w->side_uid) {
+	    w->side_client == control_next(&w->control, CONTROL_MESSAGES) &&
+	    w->side_client->uid == w->side_uid) {
 		char line[1200];
 
-		snprintf(line, sizeof(line), "%d %s\n", rc_status(r->rc), r->text);
+		snprintf(line, sizeof(line), "%d %s\n", (int)rc_class(r->rc), r->text);
 		if (r->rc < 0 || w->side_answer.n == 0)
 			control_answer(w->side_client, bytes_of(line));
 		else
@@ -359,7 +349,7 @@ void side_heard(struct watch *w, int64_t now)
 {
 	struct run_result r = {0};
 
-	if (run_read(&w->side, w->say, &w->side_plan, &w->side_answer, &r) == 1)
+	if (run_read(&w->side, w->reporter, &w->side_plan, &w->side_answer, &r) == 1)
 		side_ended(w, &r, now);
 }
 
@@ -370,7 +360,7 @@ static int64_t run_tick(struct watch *w, int64_t now)
 
 		run_stop(&w->run);
 		snprintf(r.text, sizeof(r.text),
-			 "the run gave no sign of life for %lld seconds and was ended",
+			 "the run made no progress for %lld seconds and was stopped",
 			 (long long)(w->t->silence / 1000));
 		run_ended(w, &r, now);
 	}
@@ -380,14 +370,14 @@ static int64_t run_tick(struct watch *w, int64_t now)
 		return NEVER;
 	if (w->want_at > now)
 		return w->want_at;
-	if (!w->looked) {
-		w->looked = true;
+	if (!w->polled) {
+		w->polled = true;
 		w->want_since = now;
-		spots_look(w, LOOK_SHARED);
+		points_poll(w, POLLER_SHARED);
 		return now;
 	}
-	if (spots_looking(w) && now < w->want_since + w->t->looks)
-		return w->want_since + w->t->looks;
+	if (points_polling(w) && now < w->want_since + w->t->pollers)
+		return w->want_since + w->t->pollers;
 	run_begin(w, now);
 	return w->run_going ? w->run_until : w->want_at;
 }
@@ -402,7 +392,7 @@ int64_t runs_tick(struct watch *w, int64_t now)
 	}
 	if (!w->side_going && !w->ending)
 		side_next(w, now);
-	return earlier(run_tick(w, now), w->side_going ? w->side_until : NEVER);
+	return timer_earlier(run_tick(w, now), w->side_going ? w->side_until : NEVER);
 }
 
 void runs_stop(struct watch *w)

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The status file is a YAML document like all others, so that it is read back by the same strict
+ * rules and people can read it as it is.
+ */
 #include "watcher/watchfile.h"
 
 #include <errno.h>
@@ -7,7 +12,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/own.h"
-#include "core/format/yaml.h"
+#include "core/format/yaml/yaml.h"
 #include "core/os/durable.h"
 
 static void row_clear(struct watchfile_row *r)
@@ -18,34 +23,30 @@ static void row_clear(struct watchfile_row *r)
 	free(r->how);
 }
 
-int watchfile_add(struct watchfile_row **list, size_t *n, const char *kind, const char *path,
-		  const char *name, const char *how, struct err *err)
+int watchfile_add(struct watchfile_rows *list, const char *kind, const char *path, const char *name,
+		  const char *how, struct err *err)
 {
 	struct watchfile_row row = {strdup(kind), strdup(path), strdup(name), strdup(how)};
-	struct watchfile_row *grown = NULL;
+	int rc = row.kind != NULL && row.path != NULL && row.name != NULL && row.how != NULL
+		     ? list_push(list, row, err)
+		     : err_memory(err);
 
-	if (row.kind != NULL && row.path != NULL && row.name != NULL && row.how != NULL)
-		grown = reallocarray(*list, *n + 1, sizeof(*grown));
-	if (grown == NULL) {
+	if (rc < 0)
 		row_clear(&row);
-		return err_memory(err);
-	}
-	*list = grown;
-	grown[(*n)++] = row;
-	return 0;
+	return rc;
 }
 
-static void rows_clear(struct watchfile_row *list, size_t n)
+static void rows_clear(struct watchfile_rows *list)
 {
-	for (size_t i = 0; i < n; i++)
-		row_clear(&list[i]);
-	free(list);
+	for (size_t i = 0; i < list->n; i++)
+		row_clear(&list->items[i]);
+	list_clear(list);
 }
 
 void watchfile_clear(struct watchfile *f)
 {
-	rows_clear(f->place, f->places);
-	rows_clear(f->stick, f->sticks);
+	rows_clear(&f->place);
+	rows_clear(&f->removable);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -66,16 +67,18 @@ static void time_maybe(struct yaml_writer *w, const char *key, int64_t at)
 		yaml_time(w, key, at);
 }
 
-static void rows_encode(struct yaml_writer *w, const char *key, const struct watchfile_row *row,
-			size_t n, const char *how)
+static void rows_encode(struct yaml_writer *w, const char *key, const struct watchfile_rows *list,
+			const char *how)
 {
 	yaml_list(w, key);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < list->n; i++) {
+		const struct watchfile_row *row = &list->items[i];
+
 		yaml_map(w, NULL);
-		escaped(w, "kind", row[i].kind);
-		escaped(w, "path", row[i].path);
-		escaped(w, "name", row[i].name);
-		escaped(w, how, row[i].how);
+		escaped(w, "kind", row->kind);
+		escaped(w, "path", row->path);
+		escaped(w, "name", row->name);
+		escaped(w, how, row->how);
 		yaml_close(w);
 	}
 	yaml_close(w);
@@ -99,20 +102,19 @@ int watchfile_encode(const struct watchfile *f, struct buf *ret, struct err *err
 	escaped(w, "result", f->result);
 	escaped(w, "text", f->text);
 	time_maybe(w, "next", f->next);
-	rows_encode(w, "places", f->place, f->places, "how");
-	rows_encode(w, "sticks", f->stick, f->sticks, "state");
+	rows_encode(w, "places", &f->place, "how");
+	rows_encode(w, "sticks", &f->removable, "state");
 	return yaml_writer_end(w, ret, err);
 }
 
-static int rows_decode(const struct node *list, const char *how, struct watchfile_row **ret,
-		       size_t *ret_n, struct err *err)
+static int rows_decode(const struct node *list, const char *how, struct watchfile_rows *ret,
+		       struct err *err)
 {
 	for (size_t i = 0; i < node_count(list); i++) {
 		const struct node *row = node_at(list, i);
-		int rc = watchfile_add(ret, ret_n, node_text(node_get(row, "kind"), ""),
-				       node_text(node_get(row, "path"), ""),
-				       node_text(node_get(row, "name"), ""),
-				       node_text(node_get(row, how), ""), err);
+		int rc = watchfile_add(
+		    ret, node_text(node_get(row, "kind"), ""), node_text(node_get(row, "path"), ""),
+		    node_text(node_get(row, "name"), ""), node_text(node_get(row, how), ""), err);
 
 		if (rc < 0)
 			return rc;
@@ -152,9 +154,9 @@ int watchfile_decode(struct bytes in, struct watchfile *ret, struct err *err)
 	if (rc == 0)
 		rc = node_time(node_get(root, "next"), &f.next, err);
 	if (rc == 0)
-		rc = rows_decode(node_get(root, "places"), "how", &f.place, &f.places, err);
+		rc = rows_decode(node_get(root, "places"), "how", &f.place, err);
 	if (rc == 0)
-		rc = rows_decode(node_get(root, "sticks"), "state", &f.stick, &f.sticks, err);
+		rc = rows_decode(node_get(root, "sticks"), "state", &f.removable, err);
 	if (rc < 0)
 		return rc;
 	*ret = f;
@@ -172,7 +174,7 @@ int watchfile_read(int dirfd, struct watchfile *ret, struct err *err)
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	int rc = file_read(dirfd, WATCHFILE, WATCHFILE_BYTES, &text, err);
 
-	if (rc < 0 && errno == ENOENT)
+	if (rc == RC_ABSENT)
 		return 0;
 	if (rc == 0)
 		rc = watchfile_decode(bytes_in(&text), ret, err);

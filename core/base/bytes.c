@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Buffers that never overflow silently, and the strict readers of hexadecimal, base64 and numbers.
+ * Every reader here accepts one written form of a value only: signed documents are compared and
+ * named by their bytes, so a second form of the same value would be a second document.
+ */
 #include "core/base/bytes.h"
 
 #include <sodium.h>
@@ -5,6 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/base/own.h"
+#include "core/base/secret.h"
+
+/* Secrets take whole pages anyway. */
+#define SECRET_LEAST 4096u
 
 struct bytes bytes_of(const char *text)
 {
@@ -28,31 +40,28 @@ bool bytes_start(struct bytes a, const char *prefix)
 	return a.n >= n && memcmp(a.p, prefix, n) == 0;
 }
 
-/* As realloc, but what was there is wiped when it moves. */
+/* As realloc(3), in memory for secrets. */
 static uint8_t *secret_grow(struct buf *b, size_t cap)
 {
-	uint8_t *p = malloc(cap);
+	uint8_t *p = secret_new(cap);
 
-	if (p == NULL)
-		return NULL;
-	if (b->p != NULL) {
+	if (p != NULL && b->n > 0)
 		memcpy(p, b->p, b->n);
-		sodium_memzero(b->p, b->cap);
-		free(b->p);
-	}
+	if (p != NULL)
+		secret_free(b->p);
 	return p;
 }
 
 int buf_reserve(struct buf *b, size_t more, struct err *err)
 {
-	size_t need, cap;
+	size_t need, cap, least = b->secret ? SECRET_LEAST : 64;
 	uint8_t *p;
 
 	if (__builtin_add_overflow(b->n, more, &need) || __builtin_add_overflow(need, 1, &need))
 		return err_set(err, RC_LIMIT, "a buffer of more bytes than memory has");
 	if (need <= b->cap)
 		return 0;
-	cap = b->cap < 64 ? 64 : b->cap;
+	cap = b->cap < least ? least : b->cap;
 	while (cap < need)
 		if (__builtin_mul_overflow(cap, 2, &cap))
 			cap = need;
@@ -103,6 +112,7 @@ int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
 	return 0;
 }
 
+/* The rest of the memory is wiped as well: what was longer before would stay behind the NUL. */
 void buf_reset(struct buf *b)
 {
 	if (b->secret && b->p != NULL)
@@ -114,9 +124,10 @@ void buf_reset(struct buf *b)
 
 void buf_clear(struct buf *b)
 {
-	if (b->secret && b->p != NULL)
-		sodium_memzero(b->p, b->cap);
-	free(b->p);
+	if (b->secret)
+		secret_free(b->p);
+	else
+		free(b->p);
 	*b = (struct buf){.secret = b->secret};
 }
 
@@ -232,4 +243,46 @@ int number_i64(const char *text, size_t len, int64_t *ret, struct err *err)
 		return err_set(err, RC_MALFORMED, "\"-0\" is not a number here");
 	*ret = minus ? -(int64_t)v : (int64_t)v;
 	return 0;
+}
+
+size_t utf8_length(const uint8_t *p, size_t n)
+{
+	uint32_t c;
+	size_t len;
+
+	if (n == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	len = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 : 4;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+		return 0;
+	c = p[0] & (0xffu >> (len + 1));
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if ((len == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+	    (len == 4 && (c < 0x10000 || c > 0x10ffff)))
+		return 0;
+	return len;
+}
+
+/* Three digits are kept: "needs 12.4 GB, has 12.1 GB" must not read as a contradiction.  What would
+ * be rounded up to 1000 takes the next unit. */
+void size_text(char dst[SIZE_TEXT], uint64_t n)
+{
+	static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double v = (double)n;
+	size_t unit = 0;
+
+	while (v >= 999.5 && unit + 1 < ARRAY_LEN(units)) {
+		v /= 1000;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(dst, SIZE_TEXT, n == 1 ? "1 byte" : "%u bytes", (unsigned)n);
+	else
+		snprintf(dst, SIZE_TEXT, v < 99.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
 }

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The only place that reads the clock and knows how a time is written.  Everything else passes
+ * seconds around, so a test that sets SATCHEL_CLOCK moves the whole program.
+ */
 #include "core/base/clock.h"
 
 #include <stdio.h>
@@ -12,7 +17,7 @@ int64_t clock_now(void)
 	const char *set = secure_getenv("SATCHEL_CLOCK");
 	int64_t at;
 
-	if (set != NULL && number_i64(set, strlen(set), &at, NULL) == 0)
+	if (set != NULL && number_i64(set, strlen(set), &at, ERR_IGNORED) == 0)
 		return at;
 	return (int64_t)time(NULL);
 }
@@ -23,6 +28,26 @@ int64_t clock_monotonic_ms(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t clock_ns(int64_t seconds, int64_t nanoseconds)
+{
+	/* The product alone can be too large where the sum is not: times before 1970 count forwards
+	 * from a whole second. */
+	__int128 ns = (__int128)seconds * 1000000000 + nanoseconds;
+
+	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
+
+struct timespec clock_timespec(int64_t ns)
+{
+	int64_t s = ns / 1000000000, rest = ns % 1000000000;
+
+	if (rest < 0) {
+		rest += 1000000000;
+		s--;
+	}
+	return (struct timespec){.tv_sec = (time_t)s, .tv_nsec = (long)rest};
 }
 
 void clock_format(char dst[CLOCK_TEXT + 1], int64_t seconds)

@@ -1,11 +1,13 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Time: seconds since 1970 UTC for documents, written "2026-11-22T21:00:00Z" (RFC 3339, whole
  * seconds, always Z).  Sequence numbers decide order; time decides only staleness.
  */
-#ifndef SATCHEL_BASE_CLOCK_H
-#define SATCHEL_BASE_CLOCK_H
+#ifndef SATCHEL_CORE_BASE_CLOCK_H
+#define SATCHEL_CORE_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "core/base/err.h"
 
@@ -20,6 +22,18 @@ int64_t clock_now(void);
 /** clock_monotonic_ms(): for deadlines and rates; counts time asleep (CLOCK_BOOTTIME). */
 int64_t clock_monotonic_ms(void);
 
+/** clock_ns(seconds, nanoseconds): a time of a file in nanoseconds since 1970; one that does not
+ * fit (before 1677, after 2262) is the first or the last that does. */
+int64_t clock_ns(int64_t seconds, int64_t nanoseconds);
+/** clock_timespec(ns): the same time as the kernel takes it; before 1970 the nanoseconds count
+ * forwards as well. */
+struct timespec clock_timespec(int64_t ns);
+
+/**
+ * clock_format(dst, seconds): the written form, always CLOCK_TEXT characters and a NUL; a time
+ * outside of the years 1970 to 9999 is written as the beginning of 1970, so ${dst} is always a
+ * valid time.
+ */
 void clock_format(char dst[CLOCK_TEXT + 1], int64_t seconds);
 /** clock_parse(text, ret, err): the written form only, years 1970 to 9999.  Errors: RC_MALFORMED.
  */

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The one digest of satchel.  Everything that hashes calls this file, so the algorithm and its
+ * length are chosen here alone.
+ */
 #include "core/base/digest.h"
 
 #include <string.h>

@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Errors as values: the table of codes and exit classes, and how a sentence is put together.
+ * Nothing is allocated here, so running out of memory can still be reported; a sentence that is
+ * too long is cut, never refused.
+ */
 #include "core/base/err.h"
 
 #include <errno.h>
@@ -8,11 +14,11 @@
 
 static const struct rc_row {
 	int rc;
-	int status;
+	enum exit_class class;
 	const char *slug;
 	const char *text;
 } rc_rows[] = {
-#define X(code, status, slug, text) {code, status, slug, text},
+#define X(code, class, slug, text) {code, class, slug, text},
     RC_TABLE(X)
 #undef X
 };
@@ -25,9 +31,9 @@ static const struct rc_row *rc_find(int rc)
 	return &rc_rows[0];
 }
 
-int rc_status(int rc)
+enum exit_class rc_class(int rc)
 {
-	return rc == RC_OK ? 0 : rc_find(rc)->status;
+	return rc == RC_OK ? EXIT_CLASS_DONE : rc_find(rc)->class;
 }
 
 const char *rc_slug(int rc)
@@ -50,12 +56,18 @@ int rc_from_slug(const char *slug)
 	return RC_INTERNAL;
 }
 
+int rc_of_class(enum exit_class class)
+{
+	for (size_t i = 0; i < sizeof(rc_rows) / sizeof(rc_rows[0]); i++)
+		if (rc_rows[i].class == class)
+			return rc_rows[i].rc;
+	return RC_OK;
+}
+
 int err_set(struct err *err, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (err == NULL)
-		return rc;
 	err->rc = rc;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
@@ -73,8 +85,6 @@ int err_sys(struct err *err, int rc, const char *fmt, ...)
 		rc = RC_SPACE;
 	else if (saved == ENOMEM)
 		rc = RC_MEMORY;
-	if (err == NULL)
-		return rc;
 	err->rc = rc;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
@@ -90,8 +100,6 @@ int err_prefix(struct err *err, const char *fmt, ...)
 	va_list ap;
 	size_t used;
 
-	if (err == NULL)
-		return RC_INTERNAL;
 	memcpy(said, err->text, sizeof(said));
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);

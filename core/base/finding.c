@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How findings travel from a check to the person.  One finding is always held back until the next
+ * one begins or the check ends, because its remedy is given by a second call.
+ */
 #include "core/base/finding.h"
 
 #include <stdarg.h>
@@ -21,7 +26,7 @@ static void keep(struct findings *f, enum finding_level level, int rc, const cha
 	f->last = (struct finding){.check = f->check, .level = level};
 	if (level == FINDING_WRONG) {
 		f->last.rc = rc;
-		if (rc_status(rc) > rc_status(f->worst))
+		if (rc_class(rc) > rc_class(f->worst))
 			f->worst = rc;
 	}
 	vsnprintf(f->last.text, sizeof(f->last.text), fmt, ap);

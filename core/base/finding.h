@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Findings: what an examination says, check by check: how it is, in a sentence, and what to do
  * about it.  An examination changes nothing and never stops at the first fault.
  */
-#ifndef SATCHEL_BASE_FINDING_H
-#define SATCHEL_BASE_FINDING_H
+#ifndef SATCHEL_CORE_BASE_FINDING_H
+#define SATCHEL_CORE_BASE_FINDING_H
 
 #include "core/base/err.h"
 
@@ -29,15 +30,27 @@ struct findings {
 	struct finding last;
 };
 
-/** found_ok, found_warning, found_wrong: one finding of the check that runs; found_err: wrong, as
- * an error says it.  found_remedy: what to do about the last of them. */
+/**
+ * found_ok(f, fmt, ...), found_warning(f, fmt, ...): one finding of the check that runs; ${fmt}
+ * makes its sentence.
+ * found_wrong(f, rc, fmt, ...): what is wrong; ${rc} is kept in ${f->worst} when its exit class is
+ * the highest so far.
+ */
 void found_ok(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void found_warning(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void found_wrong(struct findings *f, int rc, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/** found_err(f, err): found_wrong() with the code and the sentence of ${err}. */
 void found_err(struct findings *f, const struct err *err);
+/**
+ * found_remedy(f, fmt, ...): what to do about the last finding; must follow it within the same
+ * check.
+ */
 void found_remedy(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/** found(f, level, rc, ...): the same with the level as a value. */
+/**
+ * found(f, level, rc, fmt, ...): the same with the level as a value; ${rc} counts for
+ * FINDING_WRONG only.
+ */
 void found(struct findings *f, enum finding_level level, int rc, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

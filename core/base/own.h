@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Ownership: a variable marked OWNED(f) is released by f when its scope ends, whatever the way out.
  * TAKE(v) hands the value over and leaves the variable empty, so success is visible in the code.
  *
  * Source: the cleanup attribute of GCC and clang.
  */
-#ifndef SATCHEL_BASE_OWN_H
-#define SATCHEL_BASE_OWN_H
+#ifndef SATCHEL_CORE_BASE_OWN_H
+#define SATCHEL_CORE_BASE_OWN_H
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The only place that opens a path that somebody else may have a hand in.  Depots, targets and
+ * payload directories are written by others while we look: a check on one name and an open of
+ * another would be a race, so every step goes from a held descriptor to the next through
+ * openat2(2).
+ */
 #include "core/os/beneath.h"
 
 #include <errno.h>
@@ -10,6 +17,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/own.h"
+#include "core/os/dir.h"
 
 /*
  * openat2 answers EAGAIN when a rename raced with the walk and it cannot prove that nothing was
@@ -27,8 +35,9 @@ static int fail_sys(struct err *err, const char *doing, const char *path)
 
 	if (saved == ELOOP || saved == EXDEV)
 		rc = err_set(err, RC_PATH,
-			     "cannot %s \"%s\": a link, a mount or a way out is in the path", doing,
-			     path);
+			     "cannot %s \"%s\": the path leads through a link or a mount, or out "
+			     "of the directory",
+			     doing, path);
 	else if (saved == ENOSYS)
 		rc = err_set(err, RC_IO,
 			     "cannot %s \"%s\": this kernel has no openat2; Linux 5.6 is needed",
@@ -36,6 +45,17 @@ static int fail_sys(struct err *err, const char *doing, const char *path)
 	else
 		rc = err_sys(err, RC_IO, "cannot %s \"%s\"", doing, path);
 	errno = saved;
+	return rc;
+}
+
+/* The same for what only looks: RC_ABSENT when nothing is there. */
+static int fail_open(struct err *err, const char *doing, const char *path)
+{
+	int rc = fail_sys(err, doing, path);
+
+	if (errno == ENOENT)
+		rc = RC_ABSENT;
+	err->rc = rc;
 	return rc;
 }
 
@@ -68,7 +88,7 @@ int beneath_open(int dirfd, const char *path, int flags, mode_t mode, struct err
 {
 	int fd = open_below(dirfd, path, flags, mode);
 
-	return fd >= 0 ? fd : fail_sys(err, "open", path);
+	return fd >= 0 ? fd : fail_open(err, "open", path);
 }
 
 int beneath_dir(int dirfd, const char *path, struct err *err)
@@ -95,6 +115,10 @@ static const char *kind_text(mode_t mode)
 	}
 }
 
+/*
+ * Looked at through O_PATH first, because opening a FIFO can block and opening a device can act.
+ * Reopening by /proc/self/fd gives the very entry that was looked at, whatever has its name now.
+ */
 int beneath_file(int dirfd, const char *path, struct stat *ret, struct err *err)
 {
 	OWNED(fd_closep) int found = open_below(dirfd, path, O_PATH, 0);
@@ -103,16 +127,16 @@ int beneath_file(int dirfd, const char *path, struct stat *ret, struct err *err)
 	int fd;
 
 	if (found < 0)
-		return fail_sys(err, "open", path);
+		return fail_open(err, "open", path);
 	if (fstat(found, &st) < 0)
-		return fail_sys(err, "look at", path);
+		return fail_sys(err, "stat", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, RC_TYPE, "\"%s\" is %s where a regular file is expected", path,
 			       kind_text(st.st_mode));
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
 	fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return fail_sys(err, "open", path);
+		return fail_open(err, "open", path);
 	if (ret != NULL)
 		*ret = st;
 	return fd;
@@ -151,6 +175,11 @@ int beneath_parent(int dirfd, const char *path, const char **ret_name, struct er
 	return rc;
 }
 
+/*
+ * One component after the other, each opened below the one before: a link that somebody puts in
+ * the way meanwhile is refused by the next step.  EEXIST is as good: another process made it at
+ * the same moment.
+ */
 int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
 {
 	OWNED(fd_closep) int at = beneath_dir(dirfd, path, err);
@@ -159,7 +188,7 @@ int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
 
 	if (at >= 0)
 		return 0;
-	if (errno != ENOENT)
+	if (at != RC_ABSENT)
 		return at;
 	if (strlen(path) >= sizeof(rest))
 		return err_set(err, RC_PATH, "a path of more than %zu bytes", sizeof(rest) - 1);
@@ -183,13 +212,14 @@ int beneath_stat(int dirfd, const char *path, struct stat *ret, struct err *err)
 	OWNED(fd_closep) int fd = open_below(dirfd, path, O_PATH, 0);
 
 	if (fd < 0 || fstat(fd, ret) < 0)
-		return fail_sys(err, "look at", path);
+		return fail_open(err, "stat", path);
 	return 0;
 }
 
 /*
  * Without being root an own directory must be writable to be emptied, and payload may well have
- * sealed it (0555, 0000).  A link in its place is refused.
+ * sealed it (0555, 0000).  The mode is changed through the descriptor, so a link put in its place
+ * meanwhile is refused and never followed.
  */
 static int open_to_empty(int dirfd, const char *name, struct err *err)
 {
@@ -209,29 +239,25 @@ static int open_to_empty(int dirfd, const char *name, struct err *err)
 
 static int remove_entry(int dirfd, const char *name, unsigned int depth, struct err *err);
 
+static int remove_below(void *arg, const struct dir_entry *entry, struct err *err)
+{
+	const unsigned int *depth = arg;
+
+	return remove_entry(entry->dirfd, entry->name, *depth + 1, err);
+}
+
 static int remove_content(int dirfd, const char *name, unsigned int depth, struct err *err)
 {
 	int fd = open_to_empty(dirfd, name, err);
-	OWNED(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int rc;
 
-	if (dir == NULL) {
-		if (fd < 0)
-			return fd;
-		close(fd);
-		return fail_sys(err, "read the directory", name);
-	}
-	while (errno = 0, (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		rc = remove_entry(fd, entry->d_name, depth + 1, err);
-		if (rc < 0)
-			return rc;
-	}
-	return errno == 0 ? 0 : fail_sys(err, "read the directory", name);
+	return fd < 0 ? fd : dir_each_fd(fd, remove_below, &depth, err);
 }
 
+/*
+ * unlink first: a name that is no directory is gone with one call, and a link is never followed.
+ * A directory that is not empty after a sweep was written to meanwhile; that is tried again, but
+ * not for ever.
+ */
 static int remove_entry(int dirfd, const char *name, unsigned int depth, struct err *err)
 {
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
@@ -265,5 +291,5 @@ int os_open_dir(const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 ? fd : fail_sys(err, "open the directory", path);
+	return fd >= 0 ? fd : fail_open(err, "open the directory", path);
 }

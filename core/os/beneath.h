@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Paths beneath a directory descriptor.  Every path is relative to a held descriptor and resolved
  * by openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS and
  * RESOLVE_NO_XDEV, so that neither a link nor a mount put there by somebody else leads outside.
  */
-#ifndef SATCHEL_OS_BENEATH_H
-#define SATCHEL_OS_BENEATH_H
+#ifndef SATCHEL_CORE_OS_BENEATH_H
+#define SATCHEL_CORE_OS_BENEATH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Processes that may hang for ever.  A dead network share blocks every system call on it, a signal
+ * does not end that, and a thread could not be given up: so whatever touches a depot runs in a
+ * child, which is killed and forgotten when it stays silent.
+ */
 #include "core/os/child.h"
 
 #include <errno.h>
@@ -13,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/base/own.h"
+#include "core/base/secret.h"
 #include "core/os/child_internal.h"
 
 #define KEEP_MAX 64
@@ -40,7 +47,10 @@ static int by_number(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Close everything from 3 up that is not in ${open}. */
+/*
+ * Close everything from 3 up that is not in ${open}.  Whatever the parent has open (databases,
+ * locks, sockets) would stay open in an abandoned child.
+ */
 static int close_others(const int *open, size_t n)
 {
 	unsigned int from = 3;
@@ -87,6 +97,10 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * The parent may have died before prctl(2) took effect; nobody would ever kill this child
+ * then, so it looks who its parent is.
+ */
 static _Noreturn void child_run(int (*main)(void *arg, int fd), void *arg, int fd, const int *keep,
 				size_t keep_n, pid_t parent)
 {
@@ -99,6 +113,7 @@ static _Noreturn void child_run(int (*main)(void *arg, int fd), void *arg, int f
 	    close_others(open, keep_n + 1) < 0)
 		_exit(EXIT_SETUP);
 	silence_stdio(open, keep_n + 1);
+	secret_stack_wipe();
 	setpgid(0, 0);
 	reset_signals();
 	_exit(main(arg, fd));
@@ -116,6 +131,7 @@ int child_start(int (*main)(void *arg, int fd), void *arg, const int *keep, size
 		return err_set(err, RC_INTERNAL, "a child may keep %d descriptors", KEEP_MAX);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, RC_IO, "cannot make a socket for a helper process");
+	/* No handler of the parent may run in the child before its signals are reset. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
@@ -138,7 +154,10 @@ static int status_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* True when the child has ended within the time, and is gone. */
+/*
+ * True when the child has ended within the time, and is gone.  A pidfd (pidfd_open(2)) can be
+ * waited for with a deadline; waitpid(2) cannot.  Without one, on old kernels, it is only asked.
+ */
 static bool child_wait(pid_t pid, int ms, int *ret_status)
 {
 	OWNED(fd_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);

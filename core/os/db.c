@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * SQLite as satchel uses it: how a database comes into being whole, how rooms bring its tables up
+ * to date, and a cache of prepared statements.  SQLite's many codes become the few that have a
+ * remedy.
+ */
 #include "core/os/db.h"
 
 #include <errno.h>
@@ -15,6 +21,9 @@
 #include "core/os/durable.h"
 
 #define BUSY_MS 10000
+/* user_version of a database whose rooms have taken no step yet; below it lie the numbers of the
+ * layouts from before there were rooms. */
+#define LAYOUT_FIRST 1000
 /* A write-ahead log that one large run blew up is cut back to this. */
 #define PRAGMAS                                                                            \
 	"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; " \
@@ -111,43 +120,131 @@ static int pragma_int(struct db *db, const char *pragma, int64_t *ret, struct er
 	return code == SQLITE_ROW ? 0 : db_fail(db->handle, db->path, err);
 }
 
-static int too_new(struct db *db, int64_t version, int count, struct err *err)
+static int too_new(struct db *db, const char *what, int64_t version, int known, struct err *err)
 {
 	return err_set(err, RC_STATE,
-		       "the database \"%s\" was written by a newer satchel (schema %" PRId64
+		       "the database \"%s\" was written by a newer satchel (%s: version %" PRId64
 		       ", known up to %d); install that version",
-		       db->path, version, count);
+		       db->path, what, version, known);
+}
+
+static int layout_version(const struct db_layout *layout)
+{
+	int version = LAYOUT_FIRST;
+
+	for (size_t i = 0; i < layout->rooms; i++)
+		version += layout->room[i]->steps;
+	return version;
+}
+
+/* room_done(db, room, ret, err): how many steps of a room this database has seen. */
+static int room_done(struct db *db, const char *room, int64_t *ret, struct err *err)
+{
+	int rc;
+
+	*ret = 0;
+	rc = db_int(db, err, ret, "SELECT steps FROM schema_room WHERE room = ?1", "t", room);
+	return rc < 0 ? rc : 0;
+}
+
+static int room_migrate(struct db *db, const struct db_schema *room, struct err *err)
+{
+	int64_t done = 0;
+	int rc = room_done(db, room->room, &done, err);
+
+	if (rc == 0 && done > room->steps)
+		return too_new(db, room->room, done, room->steps, err);
+	for (int64_t i = done; rc == 0 && i < room->steps; i++)
+		rc = db_exec(db, room->step[i], err);
+	if (rc < 0)
+		return rc;
+	return db_run(db, err,
+		      "INSERT INTO schema_room(room, steps) VALUES(?1, ?2)"
+		      " ON CONFLICT(room) DO UPDATE SET steps = excluded.steps",
+		      "ti", room->room, (int64_t)room->steps);
+}
+
+/* A view that names a table which is about to change would be in its way. */
+static int views_drop(struct db *db, struct err *err)
+{
+	OWNED(buf_clear) struct buf sql = BUF_INIT;
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db, "SELECT name FROM sqlite_schema WHERE type = 'view'", &st, err);
+
+	if (rc == 0)
+		rc = buf_text(&sql, "", err);
+	while (rc == 0 && (rc = db_step(db, st, err)) > 0)
+		rc = buf_printf(&sql, err, "DROP VIEW %s;", db_text(st, 0));
+	db_done(&st);
+	return rc < 0 ? rc : db_exec(db, (const char *)sql.p, err);
+}
+
+static int views_make(struct db *db, const struct db_layout *layout, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < layout->rooms; i++)
+		if (layout->room[i]->views != NULL)
+			rc = db_exec(db, layout->room[i]->views, err);
+	return rc;
+}
+
+/* A database from before there were rooms: its tables become what the first steps would make. */
+static int migrate_from_before(struct db *db, const struct db_layout *layout, int64_t version,
+			       struct err *err)
+{
+	int rc;
+
+	if (layout->from_before == NULL || version != layout->before)
+		return err_set(
+		    err, RC_STATE,
+		    "the database \"%s\" was written by a development version of satchel "
+		    "(schema %" PRId64 "), which this one cannot read",
+		    db->path, version);
+	rc = db_exec(db, layout->from_before, err);
+	for (size_t i = 0; rc == 0 && i < layout->rooms; i++)
+		rc = db_run(db, err, "INSERT INTO schema_room(room, steps) VALUES(?1, 1)", "t",
+			    layout->room[i]->room);
+	return rc;
 }
 
 /* All missing steps in one transaction, so that a power cut leaves one schema or the other. */
-static int migrate(struct db *db, uint32_t application_id, const char *const *migrations, int count,
-		   struct err *err)
+static int migrate(struct db *db, const struct db_layout *layout, struct err *err)
 {
 	char pragma[96];
 	int64_t version = 0;
-	int rc = db_begin(db, err);
+	int known = layout_version(layout);
+	OWNED(db_tx_end) struct db_tx tx = {0};
+	int rc = db_tx_begin(&tx, db, err);
 
 	/* Only now: another process may have done some of it while we waited for the lock. */
 	if (rc == 0)
 		rc = pragma_int(db, "PRAGMA user_version", &version, err);
-	for (int64_t i = version; rc == 0 && i < count; i++)
-		rc = db_exec(db, migrations[i], err);
-	if (rc == 0 && version > count)
-		rc = too_new(db, version, count, err);
+	if (rc == 0 && version > known)
+		rc = too_new(db, "schema", version, known, err);
+	if (rc == 0 && version < LAYOUT_FIRST)
+		rc = db_exec(
+		    db,
+		    "CREATE TABLE schema_room(room TEXT PRIMARY KEY, steps INTEGER NOT NULL)"
+		    " STRICT, WITHOUT ROWID",
+		    err);
+	if (rc == 0)
+		rc = views_drop(db, err);
+	if (rc == 0 && version > 0 && version < LAYOUT_FIRST)
+		rc = migrate_from_before(db, layout, version, err);
+	for (size_t i = 0; rc == 0 && i < layout->rooms; i++)
+		rc = room_migrate(db, layout->room[i], err);
+	if (rc == 0)
+		rc = views_make(db, layout, err);
 	snprintf(pragma, sizeof(pragma),
-		 "PRAGMA user_version = %d; PRAGMA application_id = %" PRId32, count,
-		 (int32_t)application_id);
+		 "PRAGMA user_version = %d; PRAGMA application_id = %" PRId32, known,
+		 (int32_t)layout->application_id);
 	if (rc == 0)
 		rc = db_exec(db, pragma, err);
-	if (rc == 0)
-		rc = db_commit(db, err);
-	if (rc < 0)
-		db_rollback(db);
-	return rc;
+	return rc < 0 ? rc : db_tx_commit(&tx, err);
 }
 
-static int schema_check(struct db *db, uint32_t application_id, const char *const *migrations,
-			int count, struct err *err)
+static int schema_check(struct db *db, const struct db_layout *layout, struct err *err)
 {
 	int64_t id = 0, version = 0;
 	int rc = pragma_int(db, "PRAGMA application_id", &id, err);
@@ -156,14 +253,18 @@ static int schema_check(struct db *db, uint32_t application_id, const char *cons
 		rc = pragma_int(db, "PRAGMA user_version", &version, err);
 	if (rc < 0)
 		return rc;
-	if ((uint32_t)id != application_id)
+	if ((uint32_t)id != layout->application_id)
 		return err_set(err, RC_STATE,
 			       "\"%s\" is not the database that is expected here; it belongs to "
 			       "something else",
 			       db->path);
-	return version == count ? 0 : migrate(db, application_id, migrations, count, err);
+	return version == layout_version(layout) ? 0 : migrate(db, layout, err);
 }
 
+/*
+ * Defensive, because the file may come from a restored backup: no writable schema, no string taken
+ * for a column name.
+ */
 static int connect(const char *path, int flags, struct db **ret, struct err *err)
 {
 	OWNED(db_freep) struct db *db = calloc(1, sizeof(*db));
@@ -187,8 +288,7 @@ static int connect(const char *path, int flags, struct db **ret, struct err *err
 	return 0;
 }
 
-static int make_schema(const char *path, uint32_t application_id, const char *const *migrations,
-		       int count, struct err *err)
+static int make_schema(const char *path, const struct db_layout *layout, struct err *err)
 {
 	OWNED(db_freep) struct db *db = NULL;
 	int rc = connect(path, SQLITE_OPEN_READWRITE, &db, err);
@@ -198,7 +298,7 @@ static int make_schema(const char *path, uint32_t application_id, const char *co
 	if (rc == 0)
 		rc = db_exec(db, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF", err);
 	if (rc == 0)
-		rc = migrate(db, application_id, migrations, count, err);
+		rc = migrate(db, layout, err);
 	/* Set in the file before anybody knows it: several that open it at once would be in each
 	 * other's way while they change the mode, and SQLite waits for nobody then. */
 	if (rc == 0)
@@ -210,8 +310,7 @@ static int make_schema(const char *path, uint32_t application_id, const char *co
  * A new database is made whole under another name and renamed then, so that under its own name an
  * empty or half-made file is damage and never the trace of a crash.
  */
-static int create(const char *path, uint32_t application_id, const char *const *migrations,
-		  int count, struct err *err)
+static int create(const char *path, const struct db_layout *layout, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash == NULL ? path : slash + 1;
@@ -231,50 +330,130 @@ static int create(const char *path, uint32_t application_id, const char *const *
 		return rc;
 	if (asprintf(&temporary, "%s/%s", dir, d.temporary) < 0)
 		return err_memory(err);
-	rc = make_schema(temporary, application_id, migrations, count, err);
+	rc = make_schema(temporary, layout, err);
 	if (rc == 0)
 		rc = durable_commit(&d, name, 0, err);
 	/* Somebody else made it at the same moment: theirs is as good. */
 	return rc == RC_CONFLICT ? 0 : rc;
 }
 
-static int file_check(const char *path, struct err *err)
+/* Opened to be looked at: closing such a descriptor does not drop SQLite's own locks on the file,
+ * as closing any other would (fcntl(2)).  1: there is none. */
+static int file_judge(const char *path, int *ret, struct stat *ret_st, struct err *err)
 {
-	struct stat st;
+	OWNED(fd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	if (stat(path, &st) < 0)
-		return errno == ENOENT
-			   ? 1
-			   : err_sys(err, RC_STATE, "cannot look at the database \"%s\"", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, RC_STATE, "\"%s\" is not a regular file and so no database",
+	if (fd < 0 && errno == ENOENT)
+		return 1;
+	if (fd < 0 || fstat(fd, ret_st) < 0)
+		return err_sys(err, RC_STATE, "cannot stat the database \"%s\"", path);
+	if (S_ISLNK(ret_st->st_mode))
+		return err_set(err, RC_STATE,
+			       "\"%s\" is a link, and a database is not reached through one: put "
+			       "the file itself there, or mount its directory there (mount --bind)",
 			       path);
-	if (st.st_size == 0)
+	if (!S_ISREG(ret_st->st_mode))
+		return err_set(err, RC_STATE,
+			       "\"%s\" is not a regular file, so it is not a "
+			       "database",
+			       path);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+/* By the descriptor, never by a name that may be somebody else's file by now. */
+static int file_close_to_others(int fd, const struct stat *st, const char *path, struct err *err)
+{
+	char own[32];
+
+	if ((st->st_mode & 077) == 0)
+		return 0;
+	if (st->st_nlink > 1)
+		return err_set(err, RC_STATE,
+			       "the database \"%s\" is open to others and has a second name: "
+			       "remove that one, or chmod 600 it",
+			       path);
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
+	return chmod(own, 0600) < 0
+		   ? err_sys(err, RC_STATE, "cannot make the database \"%s\" private", path)
+		   : 0;
+}
+
+/* What SQLite keeps beside it, and would open, write and give the database's mode. */
+static int beside_check(const char *path, struct err *err)
+{
+	static const char *const ends[] = {"-wal", "-shm", "-journal"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		OWNED(freep) char *name = NULL;
+		OWNED(fd_closep) int fd = -1;
+		struct stat st;
+		int rc;
+
+		if (asprintf(&name, "%s%s", path, ends[i]) < 0)
+			return err_memory(err);
+		rc = file_judge(name, &fd, &st, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * An empty file is what a full disk or a crash leaves, and SQLite would take it for a new
+ * database: everything in it would be forgotten without a word.
+ */
+static int file_check(const char *path, struct stat *ret, struct err *err)
+{
+	OWNED(fd_closep) int fd = -1;
+	int rc = file_judge(path, &fd, ret, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1)
+		return beside_check(path, err) < 0 ? err->rc : 1;
+	if (ret->st_size == 0)
 		return err_set(
 		    err, RC_STATE,
 		    "the database \"%s\" is empty: what it held is lost; restore it from "
 		    "a backup",
 		    path);
-	/* Never through an open and a close: closing drops SQLite's own locks on the file. */
-	if ((st.st_mode & 077) != 0 && chmod(path, 0600) < 0)
-		return err_sys(err, RC_STATE, "cannot make the database \"%s\" private", path);
-	return 0;
+	rc = file_close_to_others(fd, ret, path, err);
+	return rc < 0 ? rc : beside_check(path, err);
 }
 
-int db_open(const char *path, uint32_t application_id, const char *const *migrations, int count,
-	    struct db **ret, struct err *err)
+/* SQLite opens by name: nothing is written before it is known that it was the same file. */
+static int same_file(const char *path, const struct stat *judged, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_dev == judged->st_dev && st.st_ino == judged->st_ino)
+		return 0;
+	return err_set(err, RC_STATE, "the database \"%s\" was exchanged while it was opened",
+		       path);
+}
+
+int db_open(const char *path, const struct db_layout *layout, struct db **ret, struct err *err)
 {
 	OWNED(db_freep) struct db *db = NULL;
-	int rc = file_check(path, err);
+	struct stat st;
+	int rc = file_check(path, &st, err);
 
-	if (rc == 1)
-		rc = create(path, application_id, migrations, count, err);
+	if (rc == 1) {
+		rc = create(path, layout, err);
+		if (rc == 0)
+			rc = file_check(path, &st, err);
+		if (rc == 1)
+			rc = err_set(err, RC_STATE, "the database \"%s\" went away", path);
+	}
 	if (rc == 0)
 		rc = connect(path, SQLITE_OPEN_READWRITE, &db, err);
 	if (rc == 0)
+		rc = same_file(path, &st, err);
+	if (rc == 0)
 		rc = db_exec(db, PRAGMAS, err);
 	if (rc == 0)
-		rc = schema_check(db, application_id, migrations, count, err);
+		rc = schema_check(db, layout, err);
 	if (rc < 0)
 		return rc;
 	*ret = TAKE(db);
@@ -311,6 +490,10 @@ int db_exec(struct db *db, const char *sql, struct err *err)
 	return 0;
 }
 
+/*
+ * IMMEDIATE: a transaction that reads first and writes later would fail half-way when somebody
+ * else writes.
+ */
 int db_begin(struct db *db, struct err *err)
 {
 	return db_exec(db, "BEGIN IMMEDIATE", err);
@@ -331,7 +514,38 @@ void db_rollback(struct db *db)
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* The row of ${sql}, or the free one where it belongs. */
+int db_tx_begin(struct db_tx *tx, struct db *db, struct err *err)
+{
+	int rc = db_begin(db, err);
+
+	if (rc == 0)
+		tx->db = db;
+	return rc;
+}
+
+int db_tx_join(struct db_tx *tx, struct db *db, struct err *err)
+{
+	return sqlite3_get_autocommit(db->handle) == 0 ? 0 : db_tx_begin(tx, db, err);
+}
+
+int db_tx_commit(struct db_tx *tx, struct err *err)
+{
+	struct db *db = TAKE(tx->db);
+
+	return db == NULL ? 0 : db_commit(db, err);
+}
+
+void db_tx_end(struct db_tx *tx)
+{
+	if (tx->db != NULL)
+		db_rollback(tx->db);
+	tx->db = NULL;
+}
+
+/*
+ * The row of ${sql}, or the free one where it belongs.  The address of a literal is its own hash;
+ * multiplying spreads addresses that are a few bytes apart.
+ */
 static struct cached *cache_find(struct cached *cache, size_t size, const char *sql)
 {
 	size_t i = ((uintptr_t)sql * 0x9E3779B97F4A7C15ull) >> 32;

@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Files that survive a power cut whole.  The order is the point: content is flushed before the
+ * name points to it, and the directory after, so the name never leads to half a file.  Memory
+ * sticks that lie about writes are caught by reading past the page cache.
+ */
 #include "core/os/durable.h"
 
 #include <errno.h>
@@ -5,12 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/dir.h"
+#include "core/os/random.h"
 
 /* One read of a comparison, in whole units of what O_DIRECT wants its buffer aligned to. */
 #define COPY_BYTES   (1u << 20)
@@ -23,7 +30,7 @@
  * and lose it; on the file systems that need this (FAT over FUSE) every name of ours carries the
  * digest of its content, so that the loser had the same bytes.
  */
-static int rename_looking(int dirfd, const char *from, const char *to)
+static int rename_after_stat(int dirfd, const char *from, const char *to)
 {
 	struct stat st;
 
@@ -43,7 +50,7 @@ int rename_new(int dirfd, const char *from, const char *to, struct err *err)
 		if (done == 0)
 			unlinkat(dirfd, from, 0);
 		else if (errno != EEXIST)
-			done = rename_looking(dirfd, from, to);
+			done = rename_after_stat(dirfd, from, to);
 	}
 	if (done == 0)
 		return 0;
@@ -55,13 +62,11 @@ int rename_new(int dirfd, const char *from, const char *to, struct err *err)
 /* A random part, so that two writers of one name never write into one file. */
 static int temporary_name(char *dst, size_t size, const char *name, struct err *err)
 {
-	uint8_t random[8];
-	char hex[2 * sizeof(random) + 1];
+	char hex[RANDOM_HEX];
 
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return err_sys(err, RC_IO, "the kernel gives no random bytes");
-	hex_encode(hex, random, sizeof(random));
-	snprintf(dst, size, ".%.*s-%s", (int)STEM_BYTES, name, hex);
+	if (random_hex(hex, 8, err) < 0)
+		return err->rc;
+	snprintf(dst, size, ".%.*s-%.16s", (int)STEM_BYTES, name, hex);
 	return 0;
 }
 
@@ -95,6 +100,10 @@ void durable_abort(struct durable *d)
 	errno = saved;
 }
 
+/*
+ * Close before rename: some network file systems report a failed write only then.  After the
+ * rename the dot-name is gone, so a failure to flush the directory leaves nothing to remove.
+ */
 static int commit_steps(struct durable *d, const char *name, enum durable_flags flags,
 			struct err *err)
 {
@@ -269,8 +278,10 @@ int durable_digest(int dirfd, const char *name,
 	return 0;
 }
 
-/* is_litter(entry, stem, suffix): ".STEM-" and 16 digits; ${stem} NULL: any that ends with
- * ${suffix}. */
+/*
+ * is_litter(entry, stem, suffix): ".STEM-" and 16 digits; ${stem} NULL: any that ends with
+ * ${suffix}.  Exactly what temporary_name makes; a person's own dot-file is never taken for it.
+ */
 static bool is_litter(const char *entry, const char *stem, const char *suffix)
 {
 	size_t n = strlen(entry), end = strlen(suffix);
@@ -283,22 +294,22 @@ static bool is_litter(const char *entry, const char *stem, const char *suffix)
 	return end <= n - 18 && memcmp(entry + n - 17 - end, suffix, end) == 0;
 }
 
+struct sweep {
+	const char *stem, *suffix; /* as for is_litter */
+};
+
+static int sweep_entry(void *arg, const struct dir_entry *entry, struct err *err)
+{
+	const struct sweep *s = arg;
+
+	if (is_litter(entry->name, s->stem, s->suffix))
+		unlinkat(entry->dirfd, entry->name, 0);
+	return 0;
+}
+
 static int sweep(int dirfd, const char *stem, const char *suffix, struct err *err)
 {
-	int fd = beneath_dir(dirfd, ".", err);
-	OWNED(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	if (fd < 0)
-		return fd;
-	if (dir == NULL) {
-		close(fd);
-		return err_sys(err, RC_IO, "cannot read a directory");
-	}
-	while (errno = 0, (entry = readdir(dir)) != NULL)
-		if (is_litter(entry->d_name, stem, suffix))
-			unlinkat(dirfd, entry->d_name, 0);
-	return errno == 0 ? 0 : err_sys(err, RC_IO, "cannot read a directory");
+	return dir_each(dirfd, ".", 0, sweep_entry, &(struct sweep){stem, suffix}, err);
 }
 
 int durable_sweep(int dirfd, const char *name, struct err *err)

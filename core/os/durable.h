@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Durable files: a dot-name in the same directory, fsync, rename, fsync of the directory.  After a
  * power cut the name holds the old content or the new one.
  */
-#ifndef SATCHEL_OS_DURABLE_H
-#define SATCHEL_OS_DURABLE_H
+#ifndef SATCHEL_CORE_OS_DURABLE_H
+#define SATCHEL_CORE_OS_DURABLE_H
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,7 +34,7 @@ int durable_write_many(int dirfd, const struct durable_file *list, size_t n, mod
 
 /**
  * The same in three steps, for content that does not fit into memory: durable_begin makes the
- * dot-name and opens it, the caller writes to ${d->fd} (fd_write, fd_copy), durable_commit gives it
+ * dot-name and opens it, the caller writes to ${d->fd} (fd_write), durable_commit gives it
  * its name.  durable_abort removes what was begun; fine on an empty or a committed one.
  * durable_commit does not verify: use durable_compare.
  */
@@ -48,6 +49,15 @@ struct durable {
 		-1, -1, "" \
 	}
 
+/**
+ * durable_begin(dirfd, name, mode, ret, err): make ".NAME-random" in ${dirfd} (borrowed until
+ * commit or abort) with ${mode} less the umask, open for writing.  Errors: RC_PATH: ${name} is not
+ * one component; RC_IO, RC_SPACE.
+ * durable_commit(d, name, flags, err): flush, close, rename to ${name}, flush the directory.  ${d}
+ * is empty afterwards, also on failure.  Errors: RC_CONFLICT: ${name} exists and DURABLE_REPLACE
+ * is not set; RC_IO, RC_SPACE.
+ * durable_abort(d): close and remove the dot-name; errno stays.  For OWNED.
+ */
 int durable_begin(int dirfd, const char *name, mode_t mode, struct durable *ret, struct err *err);
 int durable_commit(struct durable *d, const char *name, enum durable_flags flags, struct err *err);
 void durable_abort(struct durable *d);
@@ -96,9 +106,6 @@ int fd_write(int fd, const void *p, size_t n, struct err *err);
 int fd_read(int fd, void *p, size_t n, size_t *ret_n, struct err *err);
 /** fd_pread(fd, p, n, offset, err): exactly n bytes, else RC_INCOMPLETE. */
 int fd_pread(int fd, void *p, size_t n, uint64_t offset, struct err *err);
-/** fd_copy(to, from, offset, n, err): reflink or copy in the kernel where it can, else read and
- * write. Appends at ${to}'s position. */
-int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err);
 /** space_free(v): bytes for us, as ${v} says; UINT64_MAX on file systems that do not know (rclone,
  * 9p: there is no limit that we could see) or that have more. */
 struct statvfs;

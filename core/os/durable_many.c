@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Several files at the cost of a few flushes: write a batch of dot-names, flush the file system
  * once, give them their names.

@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Facts of probe.h turned into findings: where each limit between good, worth a word and wrong
+ * lies, and what a person can do about it.  Both doctors call these, so the same fault has the
+ * same words.
+ */
 #include "core/os/examine.h"
 
 #include <fcntl.h>
@@ -10,6 +16,7 @@
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/confine.h"
+#include "core/os/dir.h"
 #include "core/os/lock.h"
 
 /* Below this nothing can be relied on: a receipt and a database's journal still fit. */
@@ -21,19 +28,6 @@
 #define CLOCK_SKEW 600
 /* A run that takes longer deserves a look. */
 #define LOCK_LONG 3600
-
-void size_words(char dst[EXAMINE_WORDS], uint64_t bytes)
-{
-	static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
-	double n = (double)bytes;
-	size_t i = 0;
-
-	while (n >= 1000 && i + 1 < ARRAY_LEN(units)) {
-		n /= 1000;
-		i++;
-	}
-	snprintf(dst, EXAMINE_WORDS, i == 0 ? "%.0f %s" : "%.1f %s", n, units[i]);
-}
 
 void time_words(char dst[EXAMINE_WORDS], int64_t seconds)
 {
@@ -62,7 +56,7 @@ void examine_kernel(struct findings *f)
 
 	probe_kernel(&k);
 	if (!k.openat2) {
-		found_wrong(f, RC_POLICY, "Linux %s has no openat2, on which every path stands",
+		found_wrong(f, RC_POLICY, "Linux %s has no openat2, which satchel needs",
 			    k.release);
 		found_remedy(f, "use Linux 5.6 or later");
 		return;
@@ -75,10 +69,12 @@ void examine_kernel(struct findings *f)
 		return;
 	}
 	if ((given & CONFINE_LANDLOCK) == 0) {
-		found_warning(f,
-			      "Linux %s has openat2 and seccomp but no Landlock: readers are "
-			      "confined by seccomp alone",
-			      k.release);
+		found_warning(
+		    f,
+		    "Linux %s has openat2 and seccomp but no Landlock: readers are "
+		    "confined by seccomp alone, and nothing binds the helper of a depot to "
+		    "that depot",
+		    k.release);
 		found_remedy(f, "boot with lsm=landlock,... (Linux 5.13 or later)");
 		return;
 	}
@@ -102,13 +98,16 @@ void examine_libraries(struct findings *f)
 	}
 }
 
+/*
+ * Many small files exhaust inodes long before bytes, and the message of the system is the same for
+ * both.
+ */
 static void examine_inodes(struct findings *f, const char *what, const struct probe_fs *fs)
 {
 	if (fs->inodes_free > INODES_LOW || fs->inodes_free > fs->inodes / 20)
 		return;
 	if (fs->inodes_free == 0)
-		found_wrong(f, RC_SPACE, "%s: no file can be made any more (no inode is free)",
-			    what);
+		found_wrong(f, RC_SPACE, "%s: no more files can be made (no inode is free)", what);
 	else
 		found_warning(f, "%s: only %llu more files can be made (free inodes)", what,
 			      (unsigned long long)fs->inodes_free);
@@ -124,8 +123,8 @@ void examine_space(struct findings *f, const char *what, const struct probe_fs *
 		found_ok(f, "%s: on %s, which does not say how much is free", what, fs->name);
 		return;
 	}
-	size_words(free_bytes, fs->bytes_free);
-	size_words(all, fs->bytes);
+	size_text(free_bytes, fs->bytes_free);
+	size_text(all, fs->bytes);
 	if (fs->bytes_free > SPACE_LOW || fs->bytes_free > fs->bytes / 20) {
 		found_ok(f, "%s: %s of %s free (%s)", what, free_bytes, all, fs->name);
 		return;
@@ -202,18 +201,19 @@ void examine_expiry(struct findings *f, int64_t now, int64_t issued, int64_t exp
 void examine_watches(struct findings *f, uint64_t directories, uint64_t most)
 {
 	if (most == UINT64_MAX) {
-		found_warning(f, "this kernel has no inotify: changes are seen by timer only");
+		found_warning(f, "this kernel has no inotify: changes are found by timer only");
 		return;
 	}
 	if (directories <= most / 2) {
-		found_ok(f, "%llu directories to watch, inotify allows %llu",
-			 (unsigned long long)directories, (unsigned long long)most);
+		found_ok(f, "%llu %s to watch, inotify allows %llu",
+			 (unsigned long long)directories,
+			 directories == 1 ? "directory" : "directories", (unsigned long long)most);
 		return;
 	}
 	found_warning(
 	    f,
 	    "%llu directories to watch, and inotify allows %llu for all programs of a user "
-	    "together: what does not fit is seen by timer only",
+	    "together: changes in the rest are found by timer only",
 	    (unsigned long long)directories, (unsigned long long)most);
 	found_remedy(f, "sysctl fs.inotify.max_user_watches=%llu, and the same in /etc/sysctl.d",
 		     (unsigned long long)directories * 4);
@@ -229,19 +229,19 @@ void examine_lock(struct findings *f, int dirfd, int64_t now)
 	if (rc < 0)
 		found_err(f, &err);
 	if (rc == 0)
-		found_ok(f, "nothing is at work");
+		found_ok(f, "no satchel command is running");
 	if (rc <= 0)
 		return;
 	time_words(since, now - holder.since);
 	if (now - holder.since < LOCK_LONG) {
-		found_ok(f, "process %d is at work, for %s", holder.pid, since);
+		found_ok(f, "process %d is running, for %s", holder.pid, since);
 		return;
 	}
-	found_warning(f, "process %d has been at work for %s, and holds everything else up",
+	found_warning(f, "process %d has been running for %s, and holds up everything else",
 		      holder.pid, since);
 	found_remedy(f,
-		     "look what it does (ps -fp %d); when it hangs, end it: whatever it did is "
-		     "finished or undone by the next run",
+		     "see what it does (ps -fp %d); if it hangs, end it: the next run finishes or "
+		     "undoes its work",
 		     holder.pid);
 }
 
@@ -252,7 +252,10 @@ static bool name_ends(const char *name, const char *end)
 	return n > m && strcmp(name + n - m, end) == 0;
 }
 
-/* One key file; true when nothing is wrong with it. */
+/*
+ * One key file; true when nothing is wrong with it.  A key that others could replace is as bad as
+ * one that they could read.
+ */
 static bool examine_key(struct findings *f, int dirfd, const char *shown, const char *name)
 {
 	bool secret = name_ends(name, ".key");
@@ -261,7 +264,7 @@ static bool examine_key(struct findings *f, int dirfd, const char *shown, const 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return true;
 	if (!S_ISREG(st.st_mode)) {
-		found_wrong(f, RC_POLICY, "%s/%s is no regular file", shown, name);
+		found_wrong(f, RC_POLICY, "%s/%s is not a regular file", shown, name);
 		found_remedy(f, "put the key itself there");
 		return false;
 	}
@@ -286,26 +289,32 @@ static bool examine_key(struct findings *f, int dirfd, const char *shown, const 
 	return true;
 }
 
+struct key_examination {
+	struct findings *f;
+	const char *shown;
+	unsigned n, good;
+};
+
+static int key_entry(void *arg, const struct dir_entry *entry, struct err *err)
+{
+	struct key_examination *k = arg;
+
+	if (!name_ends(entry->name, ".key") && !name_ends(entry->name, ".pub"))
+		return 0;
+	k->n++;
+	k->good += examine_key(k->f, entry->dirfd, k->shown, entry->name);
+	return 0;
+}
+
 void examine_keys(struct findings *f, int dirfd, const char *shown)
 {
-	int fd = beneath_dir(dirfd, ".", NULL);
-	OWNED(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	unsigned keys = 0, good = 0;
-	struct dirent *d;
+	struct key_examination k = {.f = f, .shown = shown};
 
-	if (dir == NULL) {
-		fd_closep(&fd);
+	if (dir_each(dirfd, ".", 0, key_entry, &k, ERR_IGNORED) < 0)
 		found_wrong(f, RC_STATE, "%s cannot be read", shown);
-		return;
-	}
-	while ((d = readdir(dir)) != NULL) {
-		if (!name_ends(d->d_name, ".key") && !name_ends(d->d_name, ".pub"))
-			continue;
-		keys++;
-		good += examine_key(f, fd, shown, d->d_name);
-	}
-	if (keys == good)
-		found_ok(f, "%u key files in %s, closed to others", keys, shown);
+	else if (k.n == k.good)
+		found_ok(f, "%u key %s in %s, closed to others", k.n, k.n == 1 ? "file" : "files",
+			 shown);
 }
 
 /* What systemctl says of one of two ways; true when that one looks after everything. */

@@ -1,13 +1,17 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Examinations that both sides share: what probes find, in plain words and with the remedy.
  */
-#ifndef SATCHEL_OS_EXAMINE_H
-#define SATCHEL_OS_EXAMINE_H
+#ifndef SATCHEL_CORE_OS_EXAMINE_H
+#define SATCHEL_CORE_OS_EXAMINE_H
 
 #include "core/base/finding.h"
 #include "core/os/probe.h"
 
-/** examine_kernel, examine_libraries: what this machine has. */
+/**
+ * examine_kernel(f): openat2 (without it nothing works), seccomp, Landlock (a warning without it).
+ * examine_libraries(f): their versions; a warning when one is older than at build time.
+ */
 void examine_kernel(struct findings *f);
 void examine_libraries(struct findings *f);
 
@@ -19,12 +23,18 @@ void examine_space_at(struct findings *f, const char *what, int fd);
 /** examine_clock(f, now, at, witness): ${now} cannot be before what ${witness} was made at; 0: it
  * says nothing.  Returns true when it found fault. */
 bool examine_clock(struct findings *f, int64_t now, int64_t at, const char *witness);
-/** examine_clock_files(f, dirfd, name, now): against the time of an own file. */
+/**
+ * examine_clock_file(f, now, dirfd, name, shown): as examine_clock, against the mtime of an own
+ * file ${name} in ${dirfd}; ${shown} is what the sentence calls it.  Absent: false.
+ */
 bool examine_clock_file(struct findings *f, int64_t now, int dirfd, const char *name,
 			const char *shown);
 
-/** examine_expiry(f, now, issued, expires, what, remedy): wrong (RC_EXPIRED) when past, a warning
- * in the last quarter of the time, ${near} seconds at most. */
+/**
+ * examine_expiry(f, now, issued, expires, near, what, remedy): ${what} holds from ${issued} to
+ * ${expires}, seconds since 1970.  Wrong (RC_EXPIRED) when that is past; a warning in the last
+ * quarter of the time, at most ${near} seconds.  ${remedy} goes with both.
+ */
 void examine_expiry(struct findings *f, int64_t now, int64_t issued, int64_t expires, int64_t near,
 		    const char *what, const char *remedy);
 
@@ -41,9 +51,8 @@ void examine_keys(struct findings *f, int dirfd, const char *shown);
 /** examine_unit(f, unit, timer): is one of the two enabled, and does it run? */
 void examine_unit(struct findings *f, const char *unit, const char *timer);
 
-/** size_words(dst, bytes), time_words(dst, seconds): "1.2 GB"; "3 days". */
+/** time_words(dst, seconds): "3 days". */
 #define EXAMINE_WORDS 32
-void size_words(char dst[EXAMINE_WORDS], uint64_t bytes);
 void time_words(char dst[EXAMINE_WORDS], int64_t seconds);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* Files by descriptor: all of it or an error, whatever signals and short counts do. */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include "core/os/durable.h"
 
 /* One read or write of a copy. */
-#define COPY_BYTES (1u << 20)
+#define READ_BYTES (1u << 20)
 
 int dir_sync(int fd, struct err *err)
 {
@@ -38,7 +39,7 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *ret, struct e
 {
 	struct stat st;
 	OWNED(fd_closep) int fd = beneath_file(dirfd, path, &st, err);
-	OWNED(buf_clear) struct buf b = BUF_INIT;
+	OWNED(buf_clear) struct buf b = {.secret = ret->secret};
 	int rc;
 
 	if (fd < 0)
@@ -48,7 +49,7 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *ret, struct e
 		return err_set(err, RC_LIMIT, "\"%s\" has %lld bytes; at most %zu are allowed",
 			       path, (long long)st.st_size, max);
 	for (;;) {
-		size_t room = b.n == 0 ? (size_t)st.st_size + 1 : COPY_BYTES;
+		size_t room = b.n == 0 ? (size_t)st.st_size + 1 : READ_BYTES;
 		size_t got;
 
 		rc = buf_reserve(&b, room, err);
@@ -130,49 +131,6 @@ int fd_pread(int fd, void *p, size_t n, uint64_t offset, struct err *err)
 		n -= (size_t)done;
 	}
 	return 0;
-}
-
-/* Whatever the kernel cannot or will not do is left to reading and writing, which says why. */
-static uint64_t copy_in_kernel(int to, int from, uint64_t offset, uint64_t n)
-{
-	uint64_t left = n;
-
-	while (left > 0) {
-		off_t at = (off_t)(offset + (n - left));
-		size_t want = left > (1u << 30) ? 1u << 30 : (size_t)left;
-		ssize_t done = copy_file_range(from, &at, to, NULL, want, 0);
-
-		if (done == 0 || (done < 0 && errno != EINTR))
-			break;
-		if (done > 0)
-			left -= (uint64_t)done;
-	}
-	return n - left;
-}
-
-int fd_copy(int to, int from, uint64_t offset, uint64_t n, struct err *err)
-{
-	OWNED(freep) uint8_t *chunk = NULL;
-	uint64_t done;
-	int rc = 0;
-
-	if (offset > INT64_MAX || n > (uint64_t)INT64_MAX - offset)
-		return err_set(err, RC_LIMIT, "an offset beyond what files can have");
-	done = copy_in_kernel(to, from, offset, n);
-	if (done == n)
-		return 0;
-	chunk = malloc(COPY_BYTES);
-	if (chunk == NULL)
-		return err_memory(err);
-	while (rc == 0 && done < n) {
-		size_t want = n - done > COPY_BYTES ? COPY_BYTES : (size_t)(n - done);
-
-		rc = fd_pread(from, chunk, want, offset + done, err);
-		if (rc == 0)
-			rc = fd_write(to, chunk, want, err);
-		done += want;
-	}
-	return rc;
 }
 
 /* What every mount of rclone says that it has. */

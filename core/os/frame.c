@@ -1,5 +1,12 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Messages between a process and its child.  Either side may have been taken over or killed in the
+ * middle, so a length is checked before memory is found for it, no wait is without end, and no
+ * write raises SIGPIPE.
+ */
 #include <errno.h>
 #include <poll.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,6 +74,10 @@ static int head_make(uint8_t head[HEAD_BYTES], uint8_t type, size_t n, struct er
 	return 0;
 }
 
+/*
+ * Small bodies are copied behind their head: two writes would wake the reader twice, and most
+ * frames are small.
+ */
 int frame_send(int fd, uint8_t type, struct bytes body, struct err *err)
 {
 	uint8_t small[HEAD_BYTES + SMALL_BODY];
@@ -77,7 +88,10 @@ int frame_send(int fd, uint8_t type, struct bytes body, struct err *err)
 	if (body.n <= SMALL_BODY) {
 		if (body.n > 0)
 			memcpy(small + HEAD_BYTES, body.p, body.n);
-		return send_all(fd, small, HEAD_BYTES + body.n, err);
+		rc = send_all(fd, small, HEAD_BYTES + body.n, err);
+		/* It may be a key, and the next child would inherit this stack. */
+		sodium_memzero(small, HEAD_BYTES + body.n);
+		return rc;
 	}
 	rc = send_all(fd, small, HEAD_BYTES, err);
 	return rc < 0 ? rc : send_all(fd, body.p, body.n, err);
@@ -136,10 +150,18 @@ static ssize_t receive_some(int fd, uint8_t *dst, size_t n, int silence_ms, stru
 	}
 }
 
+/*
+ * The other end has the whole message in memory before it begins: one that trickles is not waited
+ * for longer than one that is silent.
+ */
 static int receive_all(int fd, uint8_t *dst, size_t n, int silence_ms, struct err *err)
 {
+	int64_t until = clock_monotonic_ms() + silence_ms;
+
 	while (n > 0) {
-		ssize_t got = receive_some(fd, dst, n, silence_ms, err);
+		int64_t left = silence_ms < 0 ? -1 : until - clock_monotonic_ms();
+		ssize_t got =
+		    receive_some(fd, dst, n, silence_ms >= 0 && left < 0 ? 0 : (int)left, err);
 
 		if (got < 0)
 			return (int)got;
@@ -179,6 +201,10 @@ int frame_head(int fd, size_t max, int silence_ms, uint8_t *ret_type, size_t *re
 	return head_finish(fd, head, (size_t)got, max, silence_ms, ret_type, ret_n, err);
 }
 
+/*
+ * Only one descriptor in exactly the form that we send: anything else is left to the kernel to
+ * close.
+ */
 static int passed_fd(struct msghdr *msg)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);

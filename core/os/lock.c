@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One run at a time, by an open-file-description lock (fcntl(2)): the kernel gives it back when
+ * the process ends, however it ends, so that a file left behind never blocks anybody.
+ */
 #include "core/os/lock.h"
 
 #include <errno.h>
@@ -23,9 +28,13 @@ static uint64_t pid_read(int fd)
 
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
-	return n > 0 && number_u64(text, (size_t)n, INT32_MAX, &pid, NULL) == 0 ? pid : 0;
+	return n > 0 && number_u64(text, (size_t)n, INT32_MAX, &pid, ERR_IGNORED) == 0 ? pid : 0;
 }
 
+/*
+ * The number may be of a process that is gone by now, or missing; it only makes the sentence
+ * better.
+ */
 static int busy(int fd, const char *what, struct err *err)
 {
 	uint64_t pid = pid_read(fd);
@@ -79,9 +88,9 @@ int lock_holder(int dirfd, const char *name, struct lock_holder *ret, struct err
 	struct stat st;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fd;
+		return fd == RC_ABSENT ? 0 : fd;
 	if (fcntl(fd, F_OFD_GETLK, &lock) < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, RC_IO, "cannot look at the lock \"%s\"", name);
+		return err_sys(err, RC_IO, "cannot stat the lock \"%s\"", name);
 	if (lock.l_type == F_UNLCK)
 		return 0;
 	ret->pid = (int)pid_read(fd);

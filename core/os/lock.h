@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * One run at a time: an open-file-description lock on a file of the own state directory (never on a
  * depot).  The lock ends with the process, so that none is ever stale.
  */
-#ifndef SATCHEL_OS_LOCK_H
-#define SATCHEL_OS_LOCK_H
+#ifndef SATCHEL_CORE_OS_LOCK_H
+#define SATCHEL_CORE_OS_LOCK_H
 
 #include <stdint.h>
 

@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Questions to this machine that only trying answers: kernels and containers refuse what their
+ * version promises.  What might kill or block the asker is tried in a child.
+ */
 #include "core/os/probe.h"
 
 #include <archive.h>
@@ -42,7 +47,7 @@ void probe_kernel(struct probe_kernel *ret)
 
 static int confine_main(void *arg, int fd)
 {
-	int given = confine_self(NULL);
+	int given = confine_self(CONFINE_READER, -1, ERR_IGNORED);
 
 	return given < 0 ? 0 : given;
 }
@@ -73,8 +78,9 @@ uint64_t probe_number(const char *path)
 
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
-	return n > 0 && number_u64(text, (size_t)n, UINT64_MAX, &value, NULL) == 0 ? value
-										   : UINT64_MAX;
+	return n > 0 && number_u64(text, (size_t)n, UINT64_MAX, &value, ERR_IGNORED) == 0
+		   ? value
+		   : UINT64_MAX;
 }
 
 static const char *archive_text(void)

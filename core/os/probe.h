@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Probes: what this kernel, this file system and this machine can do, for the doctor and for those
  * who must choose a way.  Facts only; who asks decides what they mean.
  */
-#ifndef SATCHEL_OS_PROBE_H
-#define SATCHEL_OS_PROBE_H
+#ifndef SATCHEL_CORE_OS_PROBE_H
+#define SATCHEL_CORE_OS_PROBE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,10 @@ struct probe_kernel {
 	bool openat2;
 	int landlock; /* ABI; 0: none */
 };
+/**
+ * probe_kernel(ret): its release and what it has.  Only ENOSYS counts as lacking openat2.  Source:
+ * uname(2), landlock_create_ruleset(2).
+ */
 void probe_kernel(struct probe_kernel *ret);
 
 /** probe_confine(ret, err): can a process confine itself?  Tried in a child; ${ret} is
@@ -24,7 +29,7 @@ int probe_confine(int *ret, struct err *err);
 #define PROBE_FS_NAME 24
 struct probe_fs {
 	char name[PROBE_FS_NAME]; /* "ext4", "nfs"; a number in hexadecimal when nobody knows it */
-	bool blind; /* inotify sees nothing here of what other machines do, or nobody knows */
+	bool polled; /* inotify sees nothing here of what other machines do, or nobody knows */
 	bool read_only;
 	uint64_t bytes, bytes_free;   /* for us; UINT64_MAX: it does not say */
 	uint64_t inodes, inodes_free; /* likewise */
@@ -38,8 +43,8 @@ enum probe_can {
 	PROBE_TMPFILE = 1 << 2,   /* O_TMPFILE */
 	PROBE_SYMLINK = 1 << 3,
 };
-/** probe_can(dirfd, ret, err): tried with files in the directory ".satchel-doctor" of ${dirfd},
- * which is gone afterwards.  RC_IO, RC_SPACE: nothing can be written there. */
+/** probe_can(dirfd, ret, err): tried with files in a directory ".satchel-doctor-RANDOM" of
+ * ${dirfd}, which is gone afterwards.  RC_IO, RC_SPACE: nothing can be written there. */
 int probe_can(int dirfd, unsigned *ret, struct err *err);
 
 /** probe_write(dirfd, ret_time, err): a file can be made, written, flushed and removed here: a

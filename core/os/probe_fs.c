@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * File systems: their names, what inotify is worth on them, and what they can do when it is tried.
  */
@@ -10,16 +11,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/base/bytes.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/durable.h"
 #include "core/os/probe.h"
+#include "core/os/random.h"
 
 /* Numbers of linux/magic.h and of the kernel's sources: headers are often older than kernels. */
 static const struct {
 	uint32_t magic;
-	bool
-	    blind; /* others may write it from elsewhere, and the kernel here does not hear of it */
+	bool polled; /* others may write it from elsewhere, and the kernel here does not hear of it
+		      */
 	const char *name;
 } file_systems[] = {
     {0xef53, false, "ext4"},         {0x58465342, false, "xfs"},     {0x9123683e, false, "btrfs"},
@@ -41,11 +44,11 @@ static void fs_name(uint32_t magic, struct probe_fs *ret)
 {
 	for (size_t i = 0; i < ARRAY_LEN(file_systems); i++)
 		if (file_systems[i].magic == magic) {
-			ret->blind = file_systems[i].blind;
+			ret->polled = file_systems[i].polled;
 			snprintf(ret->name, sizeof(ret->name), "%s", file_systems[i].name);
 			return;
 		}
-	ret->blind = true;
+	ret->polled = true;
 	snprintf(ret->name, sizeof(ret->name), "type %#x", magic);
 }
 
@@ -96,23 +99,38 @@ static int files_try(int fd, unsigned *ret, struct err *err)
 	return 0;
 }
 
-#define TRIAL ".satchel-doctor"
+/* Of the directory that is tried in: a name of its own each time, for whoever may write there could
+ * put somebody's directory under one that is known, to have it removed. */
+#define TRIAL ".satchel-doctor-"
+
+static int trial_name(char dst[sizeof(TRIAL) + 16], struct err *err)
+{
+	char hex[RANDOM_HEX];
+
+	if (random_hex(hex, 8, err) < 0)
+		return err->rc;
+	snprintf(dst, sizeof(TRIAL) + 16, TRIAL "%.16s", hex);
+	return 0;
+}
 
 int probe_can(int dirfd, unsigned *ret, struct err *err)
 {
+	static const char *const files[] = {"a", "b", "c", "d"};
 	OWNED(fd_closep) int fd = -1;
+	char name[sizeof(TRIAL) + 16];
 	unsigned can = 0;
-	int rc = beneath_remove_tree(dirfd, TRIAL, err); /* of one that was killed */
+	int rc = trial_name(name, err);
 
 	if (rc < 0)
 		return rc;
-	if (mkdirat(dirfd, TRIAL, 0700) < 0)
+	if (mkdirat(dirfd, name, 0700) < 0)
 		return err_sys(err, RC_IO, "nothing can be written there");
-	fd = beneath_dir(dirfd, TRIAL, err);
+	fd = beneath_dir(dirfd, name, err);
 	rc = fd < 0 ? fd : files_try(fd, &can, err);
-	fd_closep(&fd);
-	if (beneath_remove_tree(dirfd, TRIAL, rc < 0 ? NULL : err) < 0 && rc == 0)
-		rc = err != NULL ? err->rc : RC_IO;
+	for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(files); i++)
+		unlinkat(fd, files[i], 0);
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && rc == 0)
+		rc = err_sys(err, RC_IO, "cannot remove %s", name);
 	if (rc == 0)
 		*ret = can;
 	return rc;
@@ -129,7 +147,7 @@ int probe_write(int dirfd, int64_t *ret_time, struct err *err)
 	if (rc == 0)
 		rc = file_sync(d.fd, err);
 	if (rc == 0 && fstat(d.fd, &st) < 0)
-		rc = err_sys(err, RC_IO, "cannot look at what was written");
+		rc = err_sys(err, RC_IO, "cannot stat what was written");
 	/* Some file systems send a file when it is closed, and say only then that they may not. */
 	if (rc == 0)
 		rc = fd_close(&d.fd, err);

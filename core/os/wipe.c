@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Removing documents and keys so that their bytes are gone as well, as far as a file system lets
+ * us.  Overwriting never fails a removal: a name that stays would be worse than bytes that stay.
+ */
 #include "core/os/wipe.h"
 
 #include <fcntl.h>
@@ -8,6 +13,7 @@
 #include "core/base/limits.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/dir.h"
 #include "core/os/durable.h"
 
 /*
@@ -33,10 +39,14 @@ static int overwrite(int fd, off_t size, struct err *err)
 	return rc < 0 ? rc : file_sync(fd, err);
 }
 
-/* 0: nothing to overwrite, or it cannot be: removing it is what is left. */
+/*
+ * 0: nothing to overwrite, or it cannot be: removing it is what is left.  Looked at through O_PATH
+ * first: a link's target, a device or a file with a second name must not be overwritten, for it is
+ * somebody else's.
+ */
 static int open_to_wipe(int dirfd, const char *name, struct stat *st)
 {
-	OWNED(fd_closep) int found = beneath_open(dirfd, name, O_PATH, 0, NULL);
+	OWNED(fd_closep) int found = beneath_open(dirfd, name, O_PATH, 0, ERR_IGNORED);
 	char link[40];
 
 	if (found < 0 || fstat(found, st) < 0 || !S_ISREG(st->st_mode) || st->st_nlink != 1)
@@ -53,45 +63,31 @@ int wipe_file(int dirfd, const char *name, struct err *err)
 	OWNED(fd_closep) int fd = open_to_wipe(dirfd, name, &st);
 
 	if (fd >= 0)
-		overwrite(fd, st.st_size, NULL);
+		overwrite(fd, st.st_size, ERR_IGNORED);
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, RC_IO, "cannot remove \"%s\"", name);
 	return 0;
 }
 
-static int content_wipe(int fd, unsigned int depth)
+/* What cannot be wiped is still removed, so nothing ends the loop. */
+static int wipe_entry(void *arg, const struct dir_entry *entry, struct err *err)
 {
-	OWNED(dir_closep) DIR *dir = fdopendir(fd);
-	struct dirent *entry;
+	unsigned int depth = *(const unsigned int *)arg + 1;
+	struct stat st;
 
-	if (dir == NULL) {
-		close(fd);
-		return -1;
-	}
-	while ((entry = readdir(dir)) != NULL && depth < LIMIT_DEPTH) {
-		struct stat st;
-		int below;
-
-		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (!S_ISDIR(st.st_mode)) {
-			wipe_file(fd, entry->d_name, NULL);
-			continue;
-		}
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		below = beneath_dir(fd, entry->d_name, NULL);
-		if (below >= 0)
-			content_wipe(below, depth + 1);
-	}
+	if (fstatat(entry->dirfd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!S_ISDIR(st.st_mode))
+		wipe_file(entry->dirfd, entry->name, ERR_IGNORED);
+	else if (depth < LIMIT_DEPTH)
+		dir_each(entry->dirfd, entry->name, 0, wipe_entry, &depth, ERR_IGNORED);
 	return 0;
 }
 
 int wipe_tree(int dirfd, const char *name, struct err *err)
 {
-	int fd = beneath_dir(dirfd, name, NULL);
+	unsigned int depth = 0;
 
-	if (fd >= 0)
-		content_wipe(fd, 0);
+	dir_each(dirfd, name, 0, wipe_entry, &depth, ERR_IGNORED);
 	return beneath_remove_tree(dirfd, name, err);
 }

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Wiping: files whose bytes should not stay on the medium.  Best effort: they are overwritten where
  * they lie and flushed before they lose their name, which a file system that writes elsewhere, a
  * snapshot or a worn flash block can defeat.
  */
-#ifndef SATCHEL_OS_WIPE_H
-#define SATCHEL_OS_WIPE_H
+#ifndef SATCHEL_CORE_OS_WIPE_H
+#define SATCHEL_CORE_OS_WIPE_H
 
 #include "core/base/err.h"
 

@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Rows of the index: finding, putting and removing one entry, and keeping account of which
+ * directories need their digest again.  A scan reads every row of a tree, so the way to the last
+ * directory is kept and a row is one packed blob.
+ */
 #include "core/tree/index.h"
 
 #include <stdlib.h>
@@ -11,7 +17,7 @@
  * SQL about is packed into one blob (struct entry, see entry_pack): a scan reads every row, and
  * taking a row apart column by column costs more than the stat(2) that it is compared with.
  */
-const char index_schema_sql[] =
+static const char tree_tables[] =
     "CREATE TABLE tree ("
     "  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, sealed BLOB,"
     "  content INTEGER NOT NULL DEFAULT 0) STRICT;"
@@ -27,6 +33,8 @@ const char index_schema_sql[] =
     "  name BLOB NOT NULL, depth INTEGER NOT NULL, dirty INTEGER NOT NULL) STRICT;"
     "CREATE INDEX tree_directory_tree ON tree_directory (tree);"
     "CREATE INDEX tree_directory_dirty ON tree_directory (tree, depth) WHERE dirty = 1;";
+static const char *const tree_steps[] = {tree_tables};
+const struct db_schema index_schema = DB_SCHEMA("tree", tree_steps);
 
 /* Opening */
 
@@ -151,7 +159,11 @@ int index_directory(struct index *x, const char *path, size_t n, int64_t *ret, s
 	return 1;
 }
 
-/* The cached directory and all above it: their digests are out of date from now on. */
+/*
+ * The cached directory and all above it: their digests are out of date from now on.  Upwards until
+ * one that is marked already: above a dirty directory all are dirty, so a run of changes in one
+ * directory costs one update.
+ */
 static int mark_dirty(struct index *x, struct err *err)
 {
 	for (size_t i = x->depth + 1; i-- > 0 && !x->level[i].dirty;) {
@@ -171,12 +183,12 @@ static int mark_dirty(struct index *x, struct err *err)
 }
 
 /* Where an entry stands. */
-struct place {
+struct index_place {
 	int64_t dir; /* number of its directory, which is the cached one */
 	struct bytes name;
 };
 
-static int place_find(struct index *x, const char *path, struct place *ret, struct err *err)
+static int place_find(struct index *x, const char *path, struct index_place *ret, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash == NULL ? path : slash + 1;
@@ -235,6 +247,10 @@ static size_t entry_pack(uint8_t p[PACKED_MAX], const struct entry *e)
 	return AT_REST + owner + target;
 }
 
+/*
+ * Every length is checked: the database may be a damaged one, and a row must not read past its
+ * end.
+ */
 static int entry_unpack(struct bytes b, struct entry *ret, struct err *err)
 {
 	const uint8_t *p = b.p;
@@ -295,7 +311,7 @@ int index_get(struct index *x, const char *path, struct entry *ret, struct err *
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
 	struct sealed sealed;
-	struct place at;
+	struct index_place at;
 	int64_t number;
 	int rc = place_find(x, path, &at, err);
 
@@ -319,7 +335,7 @@ int index_get(struct index *x, const char *path, struct entry *ret, struct err *
  * costs less than keeping the list while the tree is filled, and kept from then on; `content` of
  * the tree's row says so.
  */
-static int content_drop(struct index *x, const struct place *at, struct err *err)
+static int content_drop(struct index *x, const struct index_place *at, struct err *err)
 {
 	if (!x->content)
 		return 0;
@@ -330,7 +346,7 @@ static int content_drop(struct index *x, const struct place *at, struct err *err
 		      "iiB", x->tree, at->dir, at->name);
 }
 
-static int content_add(struct index *x, const struct place *at, const struct entry *e,
+static int content_add(struct index *x, const struct index_place *at, const struct entry *e,
 		       struct err *err)
 {
 	struct bytes content = {e->digest.b, CONTENT_KEY};
@@ -344,8 +360,8 @@ static int content_add(struct index *x, const struct place *at, const struct ent
 }
 
 /* One more row, or another in its place: 1 done, 0 when a directory stands there. */
-static int row_put(struct index *x, const struct place *at, const struct entry *e, int64_t number,
-		   struct err *err)
+static int row_put(struct index *x, const struct index_place *at, const struct entry *e,
+		   int64_t number, struct err *err)
 {
 	static const char put[] =
 	    "INSERT INTO tree_entry (tree, dir, name, entry, number) "
@@ -364,7 +380,7 @@ static int row_put(struct index *x, const struct place *at, const struct entry *
 	return rc < 0 ? rc : 1;
 }
 
-static int row_remove(struct index *x, const struct place *at, struct err *err)
+static int row_remove(struct index *x, const struct index_place *at, struct err *err)
 {
 	int rc = content_drop(x, at, err);
 
@@ -392,7 +408,7 @@ static int directory_drop(struct index *x, const char *path, int64_t number, str
 	return db_run(x->db, err, "DELETE FROM tree_directory WHERE number = ?1", "i", number);
 }
 
-static int directory_new(struct index *x, const struct place *at, const struct entry *e,
+static int directory_new(struct index *x, const struct index_place *at, const struct entry *e,
 			 struct err *err)
 {
 	int rc = db_run(x->db, err,
@@ -406,7 +422,7 @@ static int directory_new(struct index *x, const struct place *at, const struct e
 }
 
 /* The same directory again: its children stay, and so its digest. */
-static int directory_again(struct index *x, const struct place *at, const struct entry *e,
+static int directory_again(struct index *x, const struct index_place *at, const struct entry *e,
 			   struct err *err)
 {
 	uint8_t packed[PACKED_MAX];
@@ -419,7 +435,7 @@ static int directory_again(struct index *x, const struct place *at, const struct
 
 int index_put(struct index *x, const char *path, const struct entry *e, struct err *err)
 {
-	struct place at;
+	struct index_place at;
 	int64_t number;
 	int rc = place_find(x, path, &at, err);
 
@@ -450,7 +466,7 @@ int index_put(struct index *x, const char *path, const struct entry *e, struct e
 
 int index_remove(struct index *x, const char *path, struct err *err)
 {
-	struct place at;
+	struct index_place at;
 	int64_t number;
 	int rc = place_find(x, path, &at, err);
 
@@ -501,4 +517,15 @@ int index_drop(struct db *db, const char *tree, struct err *err)
 		return rc;
 	rc = rows_clear(db, id, err);
 	return rc < 0 ? rc : db_run(db, err, "DELETE FROM tree WHERE id = ?1", "i", id);
+}
+
+int index_drop_all(struct db *db, struct err *err)
+{
+	static const char *const sql[] = {"DELETE FROM tree_entry", "DELETE FROM tree_content",
+					  "DELETE FROM tree_directory", "DELETE FROM tree"};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(sql); i++)
+		rc = db_run(db, err, sql[i], "");
+	return rc;
 }

@@ -1,17 +1,18 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The index: what a channel's tree holds, as rows of the own database, on either side.  Rows are
  * keyed by (tree, directory, name), so that a directory's children lie together: reading one
  * directory, and updating the Merkle digest after a change, cost what the directory costs.
  * Source of the digest: docs/FORMAT.md section 7.
  */
-#ifndef SATCHEL_TREE_INDEX_H
-#define SATCHEL_TREE_INDEX_H
+#ifndef SATCHEL_CORE_TREE_INDEX_H
+#define SATCHEL_CORE_TREE_INDEX_H
 
-#include "core/format/changes.h"
+#include "core/format/bundle/changes.h"
 #include "core/os/db.h"
 
 /* SQL that makes the tables; part of the migrations of both databases. */
-extern const char index_schema_sql[];
+extern const struct db_schema index_schema;
 
 struct entry {
 	enum entry_kind kind;
@@ -34,6 +35,10 @@ struct index;
 
 /** index_open(db, tree, ret, err): the tree called ${tree}, made empty when it is not there. */
 int index_open(struct db *db, const char *tree, struct index **ret, struct err *err);
+/**
+ * index_free(x), index_freep(x): forget the cache; the rows stay.  NULL is fine; index_free
+ * returns NULL.
+ */
 struct index *index_free(struct index *x);
 void index_freep(struct index **x);
 
@@ -49,6 +54,8 @@ int index_remove(struct index *x, const char *path, struct err *err);
  */
 int index_clear(struct index *x, struct err *err);
 int index_drop(struct db *db, const char *tree, struct err *err);
+/** index_drop_all(db, err): every tree, in the caller's transaction; no index is open. */
+int index_drop_all(struct db *db, struct err *err);
 
 /** index_seal(x, ret, err): recompute the digests of the directories that changed, bottom-up; the
  * tree's digest.  Cost: the rows of these directories. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Shared by index.c (rows), index_read.c (cursor, walk, find) and index_seal.c (digests), and by
  * the scan, which merges a cursor with a directory on disk.
@@ -11,8 +12,8 @@
  *                   sealed is out of date.  A dirty directory has only dirty ones above it; the
  * root is dirty while tree.sealed is NULL.
  */
-#ifndef SATCHEL_TREE_INDEX_INTERNAL_H
-#define SATCHEL_TREE_INDEX_INTERNAL_H
+#ifndef SATCHEL_CORE_TREE_INDEX_INTERNAL_H
+#define SATCHEL_CORE_TREE_INDEX_INTERNAL_H
 
 #include "core/tree/index.h"
 
@@ -49,6 +50,7 @@ struct sealed {
 	uint64_t entries, bytes; /* below it; bytes of files */
 };
 #define SEALED_BYTES (DIGEST_BYTES + 16)
+/** sealed_pack(p, s): digest, then both numbers as LE 64-bit, as the column `sealed` has it. */
 void sealed_pack(uint8_t p[SEALED_BYTES], const struct sealed *s);
 /** sealed_unpack(b, ret): false, and zeros, when it was not sealed yet. */
 bool sealed_unpack(struct bytes b, struct sealed *ret);
@@ -81,6 +83,11 @@ struct cursor {
 	char name[LIMIT_NAME + 1];
 };
 
+/**
+ * cursor_open(c, x, err): ${c} is of the caller, on no directory yet (cursor_seek).  Errors: those
+ * of db_query.  cursor_close is due after a failure as well.
+ * cursor_close(c): give both statements back; for OWNED.
+ */
 int cursor_open(struct cursor *c, struct index *x, struct err *err);
 void cursor_close(struct cursor *c);
 /** cursor_seek(c, dir, after, err): the first child of directory ${dir} whose name is above

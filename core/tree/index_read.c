@@ -1,3 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading an index in order: the cursor that the scan and the seal move as well, walks over all
+ * entries, and the search for a file with known content.
+ */
 #include <string.h>
 
 #include "core/base/own.h"
@@ -83,19 +88,19 @@ int index_children(struct index *x, const char *dir,
 }
 
 /* The way from the root to the directory that a walk is in. */
-struct walk {
+struct index_walk {
 	struct cursor c;
 	size_t depth;
 	struct index_level level[LIMIT_DEPTH + 1];
 	char path[LIMIT_PATH + 1]; /* of the current entry */
 };
 
-static void walk_close(struct walk *w)
+static void walk_close(struct index_walk *w)
 {
 	cursor_close(&w->c);
 }
 
-static int walk_enter(struct walk *w, size_t end, struct err *err)
+static int walk_enter(struct index_walk *w, size_t end, struct err *err)
 {
 	if (w->depth == LIMIT_DEPTH)
 		return err_set(err, RC_STATE, "the index is deeper than %d directories",
@@ -105,7 +110,7 @@ static int walk_enter(struct walk *w, size_t end, struct err *err)
 }
 
 /* Up one directory, and on after it. */
-static int walk_leave(struct walk *w, struct err *err)
+static int walk_leave(struct index_walk *w, struct err *err)
 {
 	size_t above = w->level[--w->depth].end;
 
@@ -118,7 +123,7 @@ int index_walk(struct index *x,
 	       int (*each)(void *arg, const char *path, const struct entry *e, struct err *err),
 	       void *arg, struct err *err)
 {
-	OWNED(walk_close) struct walk w;
+	OWNED(walk_close) struct index_walk w;
 	int rc = cursor_open(&w.c, x, err);
 
 	w.depth = 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Digests of directories (docs/FORMAT.md section 7), bottom-up over those that changed.
  */
@@ -39,6 +40,10 @@ static uint8_t *add_bytes(uint8_t *p, struct bytes b)
 	return p + 2 + b.n;
 }
 
+/*
+ * The same order of fields on every machine, because both sides compute this digest and compare
+ * it; docs/FORMAT.md section 7 gives it.
+ */
 static int hash_entry(struct hasher *h, struct bytes name, const struct entry *e, struct err *err)
 {
 	uint8_t *p;
@@ -97,7 +102,11 @@ static int hash_directory(struct cursor *c, struct hasher *h, int64_t dir, struc
 	return 0;
 }
 
-/* Numbers of the dirty directories, deepest first. */
+/*
+ * Numbers of the dirty directories, deepest first.  Deepest first, because a directory's digest
+ * contains those of the directories in it.  The list is read before any is written: a statement
+ * that walks rows that change under it may see some twice.
+ */
 static int dirty_list(struct index *x, struct buf *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;

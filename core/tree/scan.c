@@ -1,3 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The merge of a directory with its index.  Both come in byte order of name, so one pass tells
+ * new, changed and gone apart without holding either in memory.  What was written while or just
+ * before we examined it counts as changed: an equal stat proves nothing then (git calls such a file
+ * racy).
+ */
 #include "core/tree/scan.h"
 
 #include <errno.h>
@@ -9,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/tree/index_internal.h"
 #include "core/tree/scan_internal.h"
@@ -18,73 +26,26 @@
 /* A name of any length that readdir(3) gives, behind the longest path. */
 #define PATH_ROOM (LIMIT_PATH + 2 + LIMIT_NAME + 1)
 
-struct scan {
+struct tree_scan {
 	const struct scan_options *options;
 	int (*each)(void *arg, const struct scan_item *item, struct err *err);
 	void *arg;
 	struct scan_counts counts;
-	struct ahead *ahead;  /* owned; the disk */
-	struct cursor c;      /* over the index, one directory at a time */
-	size_t depth;         /* directories above the current entry */
-	size_t end;           /* length of the current directory's path */
-	char path[PATH_ROOM]; /* of the current entry */
+	struct prefetch *prefetch; /* owned; the disk */
+	struct cursor c;           /* over the index, one directory at a time */
+	size_t depth;              /* directories above the current entry */
+	size_t end;                /* length of the current directory's path */
+	char path[PATH_ROOM];      /* of the current entry */
 	char target[LIMIT_LINK + 1];
 	uid_t uid; /* whose name is in ${owner} */
 	gid_t gid;
 	char owner[OWNER_MAX]; /* "" while there is none */
 };
 
-static int64_t nanoseconds(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-void entry_stat(struct entry *e, const struct stat *st)
-{
-	e->mode = (uint16_t)(st->st_mode & 07777);
-	e->size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size;
-	e->mtime = e->disk_mtime = nanoseconds(st->st_mtim);
-	e->ctime = nanoseconds(st->st_ctim);
-	e->dev = (uint64_t)st->st_dev;
-	e->ino = (uint64_t)st->st_ino;
-}
-
-/* Globs */
-
-bool glob_fits(const char *const *globs, size_t n, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash == NULL ? path : slash + 1;
-
-	for (size_t i = 0; i < n; i++)
-		if (fnmatch(globs[i], name, 0) == 0 || fnmatch(globs[i], path, FNM_PATHNAME) == 0)
-			return true;
-	return false;
-}
-
-bool scan_glob(const char *const *globs, size_t n, const char *path)
-{
-	char part[LIMIT_PATH + 1];
-	size_t length = strlen(path);
-
-	if (length > LIMIT_PATH)
-		return false;
-	/* A directory that is left out takes everything below with it. */
-	for (size_t i = 1; i <= length; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (glob_fits(globs, n, part))
-			return true;
-	}
-	return false;
-}
-
 /* The path of the current entry */
 
 /* The entry ${name} of the current directory; returns the length of its path. */
-static size_t path_entry(struct scan *s, const char *name)
+static size_t path_entry(struct tree_scan *s, const char *name)
 {
 	size_t at = s->end, n = strnlen(name, LIMIT_NAME + 1);
 
@@ -95,16 +56,17 @@ static size_t path_entry(struct scan *s, const char *name)
 	return at + n;
 }
 
-static const char *path_name(const struct scan *s)
+static const char *path_name(const struct tree_scan *s)
 {
 	return s->path + (s->end == 0 ? 0 : s->end + 1);
 }
 
 /* Gone */
 
-static int gone_entry(struct scan *s, int64_t dir, struct err *err);
+static int gone_entry(struct tree_scan *s, int64_t dir, struct err *err);
 
-static int gone_below(struct scan *s, int64_t dir, struct err *err)
+/* Recursion, but no deeper than the index, which was bounded when it was filled. */
+static int gone_below(struct tree_scan *s, int64_t dir, struct err *err)
 {
 	size_t end = s->end;
 	int rc;
@@ -124,7 +86,7 @@ static int gone_below(struct scan *s, int64_t dir, struct err *err)
 }
 
 /* The cursor's entry is on disk no more, nor is what it holds.  The cursor moves on. */
-static int gone_entry(struct scan *s, int64_t dir, struct err *err)
+static int gone_entry(struct tree_scan *s, int64_t dir, struct err *err)
 {
 	struct scan_item item = {SCAN_GONE, s->path, s->c.e.kind, NULL, &s->c.e, NULL, NULL};
 	int rc;
@@ -144,7 +106,7 @@ static int gone_entry(struct scan *s, int64_t dir, struct err *err)
 /* Comparing */
 
 /* The owner's names; asked once for a run of entries of the same owner. */
-static const char *owner_name(struct scan *s, const struct seen *seen)
+static const char *owner_name(struct tree_scan *s, const struct scan_seen *seen)
 {
 	const struct passwd *user;
 	const struct group *group;
@@ -162,7 +124,7 @@ static const char *owner_name(struct scan *s, const struct seen *seen)
 	return s->owner;
 }
 
-static bool owner_same(struct scan *s, const struct seen *seen, const struct entry *e)
+static bool owner_same(struct tree_scan *s, const struct scan_seen *seen, const struct entry *e)
 {
 	if (!(s->options->flags & SCAN_OWNERS))
 		return true;
@@ -172,7 +134,7 @@ static bool owner_same(struct scan *s, const struct seen *seen, const struct ent
 	       (seen->uid == geteuid() && seen->gid == getegid());
 }
 
-static bool stat_same(struct scan *s, enum entry_kind kind, const struct seen *seen,
+static bool stat_same(struct tree_scan *s, enum entry_kind kind, const struct scan_seen *seen,
 		      const struct entry *e)
 {
 	bool disk = (s->options->flags & SCAN_DISK_TIMES) && e->ino != 0;
@@ -192,10 +154,10 @@ static bool stat_same(struct scan *s, enum entry_kind kind, const struct seen *s
 }
 
 /*
- * Changed so shortly before it was looked at that it may have changed again within the same tick
+ * Changed so shortly before it was examined that it may have changed again within the same tick
  * of the clock: an equal stat proves nothing ("racy git").
  */
-static bool is_racy(const struct scan *s, enum entry_kind kind, const struct seen *seen)
+static bool is_racy(const struct tree_scan *s, enum entry_kind kind, const struct scan_seen *seen)
 {
 	return kind != ENTRY_DIRECTORY &&
 	       (seen->mtime >= s->options->racy_after || seen->ctime >= s->options->racy_after);
@@ -204,7 +166,7 @@ static bool is_racy(const struct scan *s, enum entry_kind kind, const struct see
 /* Entries on disk */
 
 /* Why an entry can never be part of a tree, or NULL. */
-static const char *skip_reason(const struct seen *seen)
+static const char *skip_reason(const struct scan_seen *seen)
 {
 	if (seen->what == SEEN_MOUNT)
 		return "another file system is mounted here";
@@ -224,23 +186,14 @@ static const char *skip_reason(const struct seen *seen)
 	}
 }
 
-static enum entry_kind kind_of(const struct seen *seen)
+static enum entry_kind kind_of(const struct scan_seen *seen)
 {
 	return S_ISDIR(seen->mode)   ? ENTRY_DIRECTORY
 	       : S_ISLNK(seen->mode) ? ENTRY_LINK
 				     : ENTRY_FILE;
 }
 
-static struct timespec time_of(int64_t ns)
-{
-	int64_t rest = ns % 1000000000;
-
-	if (rest < 0)
-		rest += 1000000000;
-	return (struct timespec){.tv_sec = (ns - rest) / 1000000000, .tv_nsec = rest};
-}
-
-static struct stat stat_of(const struct seen *seen)
+static struct stat stat_of(const struct scan_seen *seen)
 {
 	return (struct stat){.st_dev = seen->dev,
 			     .st_ino = seen->ino,
@@ -248,21 +201,21 @@ static struct stat stat_of(const struct seen *seen)
 			     .st_uid = seen->uid,
 			     .st_gid = seen->gid,
 			     .st_size = (off_t)seen->size,
-			     .st_mtim = time_of(seen->mtime),
-			     .st_ctim = time_of(seen->ctime)};
+			     .st_mtim = clock_timespec(seen->mtime),
+			     .st_ctim = clock_timespec(seen->ctime)};
 }
 
 /* Where the current entry points, into s->target. */
-static int link_read(struct scan *s, struct folder *f, const char *name, struct err *err)
+static int link_read(struct tree_scan *s, struct folder *f, const char *name, struct err *err)
 {
-	int fd = ahead_fd(s->ahead, f, err);
+	int fd = prefetch_fd(s->prefetch, f, err);
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
 	n = readlinkat(fd, name, s->target, sizeof(s->target));
 	if (n < 0 && (errno == ENOENT || errno == EINVAL))
-		return err_set(err, RC_AGAIN, "\"%s\" changed while it was looked at; try again",
+		return err_set(err, RC_AGAIN, "\"%s\" changed while it was scanned; try again",
 			       s->path);
 	if (n < 0)
 		return err_sys(err, RC_IO, "cannot read the link \"%s\"", s->path);
@@ -275,8 +228,8 @@ static int link_read(struct scan *s, struct folder *f, const char *name, struct 
 }
 
 /* Report the current entry if it differs; ${old} is NULL when the index does not have it. */
-static int entry_report(struct scan *s, struct folder *f, const char *name, const struct seen *seen,
-			const struct entry *old, struct err *err)
+static int entry_report(struct tree_scan *s, struct folder *f, const char *name,
+			const struct scan_seen *seen, const struct entry *old, struct err *err)
 {
 	struct scan_item item = {.path = s->path, .kind = kind_of(seen), .old = old};
 	bool same = old != NULL && stat_same(s, item.kind, seen, old);
@@ -290,6 +243,7 @@ static int entry_report(struct scan *s, struct folder *f, const char *name, cons
 	item.what = old == NULL ? SCAN_NEW : SCAN_CHANGED;
 	if (item.kind == ENTRY_LINK) {
 		rc = link_read(s, f, name, err);
+		/* A link is cheap to read again, so its target settles what its stat cannot. */
 		if (rc < 0 || (same && strcmp(s->target, old->target) == 0))
 			return rc;
 		item.target = s->target;
@@ -297,7 +251,8 @@ static int entry_report(struct scan *s, struct folder *f, const char *name, cons
 	return s->each(s->arg, &item, err);
 }
 
-static int skip_report(struct scan *s, const struct seen *seen, const char *why, struct err *err)
+static int skip_report(struct tree_scan *s, const struct scan_seen *seen, const char *why,
+		       struct err *err)
 {
 	struct stat st = stat_of(seen);
 	struct scan_item item = {
@@ -306,10 +261,10 @@ static int skip_report(struct scan *s, const struct seen *seen, const char *why,
 	return s->each(s->arg, &item, err);
 }
 
-static int scan_folder(struct scan *s, struct folder *f, int64_t number, struct err *err);
+static int scan_folder(struct tree_scan *s, struct folder *f, int64_t number, struct err *err);
 
 /* Into the directory that the current entry is. */
-static int scan_enter(struct scan *s, struct folder *below, int64_t number, struct err *err)
+static int scan_enter(struct tree_scan *s, struct folder *below, int64_t number, struct err *err)
 {
 	size_t end = s->end;
 	int rc;
@@ -323,14 +278,17 @@ static int scan_enter(struct scan *s, struct folder *below, int64_t number, stru
 	return rc;
 }
 
-/* Where the index is while an entry on disk is looked at. */
+/* Where the index is while an entry on disk is examined. */
 struct beside {
 	int64_t dir; /* number of the directory in the index, or NOWHERE */
 	bool row;    /* the index has the entry as well: the cursor is at it */
 };
 
-/* What to do with an entry of the index once its like on disk was dealt with. */
-static int beside_next(struct scan *s, const struct beside *b, int64_t below, bool entered,
+/*
+ * What to do with an entry of the index once its like on disk was dealt with.  The one cursor
+ * serves every depth: going below has moved it, so it is sent back behind this name.
+ */
+static int beside_next(struct tree_scan *s, const struct beside *b, int64_t below, bool entered,
 		       struct err *err)
 {
 	int rc = 0;
@@ -345,20 +303,29 @@ static int beside_next(struct scan *s, const struct beside *b, int64_t below, bo
 	return rc < 0 ? rc : cursor_seek(&s->c, b->dir, path_name(s), err);
 }
 
+static int file_guard(struct tree_scan *s, const struct scan_seen *seen, struct err *err)
+{
+	const struct scan_guard *guard = s->options->guard;
+
+	if (guard == NULL || !S_ISREG(seen->mode))
+		return 0;
+	return guard->file(guard->arg, s->path, seen->dev, seen->ino, err);
+}
+
 /* One name on disk, and its like in the index. */
-static int scan_entry(struct scan *s, struct folder *f, size_t i, const struct beside *b,
+static int scan_entry(struct tree_scan *s, struct folder *f, size_t i, const struct beside *b,
 		      struct err *err)
 {
-	const struct seen *seen = &f->seen[i];
+	const struct scan_seen *seen = &f->seen[i];
 	int64_t below = b->row ? s->c.number : INDEX_ROOT;
 	bool entered = false;
-	struct seen more;
+	struct scan_seen more;
 	const char *why;
 	int rc = 0;
 
 	path_entry(s, f->list.names[i]);
-	if (i >= f->looked) {
-		rc = ahead_more(s->ahead, f, i, &more, err);
+	if (i >= f->seen_n) {
+		rc = prefetch_more(s->prefetch, f, i, &more, err);
 		seen = &more;
 	}
 	why = rc < 0 || seen->what == SEEN_ABSENT ? NULL : skip_reason(seen);
@@ -367,6 +334,9 @@ static int scan_entry(struct scan *s, struct folder *f, size_t i, const struct b
 	/* Not there as far as the tree is concerned: what the index has is gone, at the next step.
 	 */
 	if (rc < 0 || why != NULL || seen->what == SEEN_ABSENT)
+		return rc;
+	rc = file_guard(s, seen, err);
+	if (rc < 0)
 		return rc;
 	s->counts.entries++;
 	s->counts.files += S_ISREG(seen->mode);
@@ -379,9 +349,9 @@ static int scan_entry(struct scan *s, struct folder *f, size_t i, const struct b
 	return rc < 0 ? rc : beside_next(s, b, below, entered, err);
 }
 
-static int scan_folder(struct scan *s, struct folder *f, int64_t number, struct err *err)
+static int scan_folder(struct tree_scan *s, struct folder *f, int64_t number, struct err *err)
 {
-	int rc = ahead_take(s->ahead, f, err);
+	int rc = prefetch_take(s->prefetch, f, err);
 
 	if (rc == 0 && number != NOWHERE)
 		rc = cursor_seek(&s->c, number, "", err);
@@ -400,21 +370,21 @@ static int scan_folder(struct scan *s, struct folder *f, int64_t number, struct 
 		rc = scan_entry(s, f, i++, &b, err);
 	}
 	if (rc == 0)
-		ahead_done(s->ahead, f);
+		prefetch_done(s->prefetch, f);
 	return rc;
 }
 
-static struct scan *scan_free(struct scan *s)
+static struct tree_scan *scan_free(struct tree_scan *s)
 {
 	if (s == NULL)
 		return NULL;
-	ahead_freep(&s->ahead);
+	prefetch_freep(&s->prefetch);
 	cursor_close(&s->c);
 	free(s);
 	return NULL;
 }
 
-static void scan_freep(struct scan **s)
+static void scan_freep(struct tree_scan **s)
 {
 	*s = scan_free(*s);
 }
@@ -423,7 +393,7 @@ int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	      int (*each)(void *arg, const struct scan_item *item, struct err *err), void *arg,
 	      struct scan_counts *ret, struct err *err)
 {
-	OWNED(scan_freep) struct scan *s = calloc(1, sizeof(*s));
+	OWNED(scan_freep) struct tree_scan *s = calloc(1, sizeof(*s));
 	int rc;
 
 	if (s == NULL)
@@ -433,9 +403,9 @@ int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	s->arg = arg;
 	rc = cursor_open(&s->c, x, err);
 	if (rc == 0)
-		rc = ahead_new(rootfd, options, &s->ahead, err);
+		rc = prefetch_new(rootfd, options, &s->prefetch, err);
 	if (rc == 0)
-		rc = scan_folder(s, ahead_root(s->ahead), INDEX_ROOT, err);
+		rc = scan_folder(s, prefetch_root(s->prefetch), INDEX_ROOT, err);
 	if (rc < 0)
 		return rc;
 	*ret = s->counts;

@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The scan: walk a directory on disk beside its index, both in byte order of name, and report only
  * what differs.  No file's content is read here; the walk never follows a link or crosses a mount.
  */
-#ifndef SATCHEL_TREE_SCAN_H
-#define SATCHEL_TREE_SCAN_H
+#ifndef SATCHEL_CORE_TREE_SCAN_H
+#define SATCHEL_CORE_TREE_SCAN_H
 
 #include <sys/stat.h>
 
-#include "core/base/say.h"
+#include "core/base/reporter.h"
 #include "core/tree/index.h"
 
 /*
@@ -40,7 +41,22 @@ enum scan_flags {
 	SCAN_PLAIN_MODES = 1 << 2, /* set-id and sticky bits are not part of the tree */
 };
 
+/*
+ * Who may refuse what the walk meets; nothing of it is reported before.  What they return below 0
+ * ends the scan and is returned.
+ */
+struct scan_guard {
+	/* Every directory before its entries are looked at, from several threads: ${fd} is what is
+	 * read, ${names} are its ${n} entries in byte order; ${path} is "" for the root. */
+	int (*folder)(void *arg, const char *path, int fd, const char *const *names, size_t n,
+		      struct err *err);
+	/* Every regular file that is part of the tree, from the walk's own thread. */
+	int (*file)(void *arg, const char *path, uint64_t dev, uint64_t ino, struct err *err);
+	void *arg;
+};
+
 struct scan_options {
+	const struct scan_guard *guard; /* borrowed; NULL: nobody */
 	const char *const *exclude; /* globs, fnmatch(3) on the path and on the name; a directory
 				       that matches is not entered */
 	size_t excludes;
@@ -63,11 +79,5 @@ struct scan_counts {
 int scan_tree(int rootfd, struct index *x, const struct scan_options *options,
 	      int (*each)(void *arg, const struct scan_item *item, struct err *err), void *arg,
 	      struct scan_counts *ret, struct err *err);
-
-/** scan_glob(globs, n, path): would the scan leave ${path} out? */
-bool scan_glob(const char *const *globs, size_t n, const char *path);
-
-/** entry_stat(e, st): fill mode, size, mtime, dev, ino, times of ${e} from a stat. */
-void entry_stat(struct entry *e, const struct stat *st);
 
 #endif

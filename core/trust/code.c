@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Codes that people read aloud and type.  A typing mistake must be found on the spot, before
+ * anything is tried with it, so each kind of code ends with check characters of its own; a code of
+ * one kind never passes for another.  Bits go most significant first, five to a character.
+ */
 #include "core/trust/code.h"
 
 #include <inttypes.h>
@@ -8,8 +14,8 @@
 
 #define CODE_GROUP  5
 #define CODE_BYTES  25 /* of the longest code, 200 bits */
-#define SITE_BITS   100
-#define FLOOR_BITS  12
+#define PIN_BITS    100
+#define TRUST_BITS  12
 #define DAY_BITS    14
 #define SECRET_BITS 60
 #define DAY_ZERO    18262 /* 2020-01-01, in days since 1970-01-01 */
@@ -25,7 +31,9 @@ struct code_shape {
 	size_t chars;
 	unsigned check_bits; /* the last ones */
 };
-static const struct code_shape invite_shape = {"an invitation", "satchel invitation 1\n", 40, 14};
+static const struct code_shape invite_shape = {"an invitation", "satchel invitation 2\n", 40, 14};
+static const struct code_shape invite_shape_0_1 = {"an invitation", "satchel invitation 1\n", 40,
+						   14};
 static const struct code_shape activation_shape = {"an activation code", "satchel activation 1\n",
 						   25, 19};
 static const struct code_shape confirm_shape = {"a confirmation code", "satchel confirmation 1\n",
@@ -36,7 +44,7 @@ static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 /* Bit ${at} of a string of bits, most significant first. */
 static unsigned bit_get(const uint8_t *p, size_t at)
 {
-	return p[at / 8] >> (7 - at % 8) & 1u;
+	return (unsigned)p[at / 8] >> (7 - at % 8) & 1u;
 }
 
 static void bits_put(uint8_t *p, size_t *at, uint64_t v, unsigned n)
@@ -61,7 +69,9 @@ static uint64_t bits_get(const uint8_t *p, size_t *at, unsigned n)
 	return v;
 }
 
-/* The check: the first bits of the digest of a start and the code's bytes with zeros in its place.
+/*
+ * The check: the first bits of the digest of a start and the code's bytes with zeros in its place.
+ * The start names the kind of code, so the characters of one kind never check out as another.
  */
 static uint64_t check_of(const struct code_shape *shape, const uint8_t code[CODE_BYTES])
 {
@@ -96,7 +106,7 @@ static void code_write(const struct code_shape *shape, uint8_t code[CODE_BYTES],
 	dst[used] = '\0';
 }
 
-/* 0 to 31, or -1.  Letters that look like digits are read as these. */
+/* 0 to 31, or -1.  Letters that look like digits are read as these, as Crockford has it. */
 static int char_value(char c)
 {
 	const char *at;
@@ -123,15 +133,15 @@ static int chars_read(const struct code_shape *shape, const char *text, uint8_t 
 			continue;
 		if (v < 0)
 			return err_set(err, RC_USAGE,
-				       "character %zu of the code, \"%.*s\", does not occur in "
+				       "character %zu of the code, \"%.*s\", is never used in "
 				       "codes; read it again",
 				       chars + 1, ((unsigned char)*c & 0x80) != 0 ? 4 : 1, c);
 		if (chars++ < shape->chars)
 			bits_put(code, &at, (uint64_t)v, 5);
 	}
 	if (chars != shape->chars)
-		return err_set(err, RC_USAGE, "the code has %zu characters, %s has %zu", chars,
-			       shape->what, shape->chars);
+		return err_set(err, RC_USAGE, "the code has %zu %s, %s has %zu", chars,
+			       chars == 1 ? "character" : "characters", shape->what, shape->chars);
 	return 0;
 }
 
@@ -146,12 +156,16 @@ static int code_read(const struct code_shape *shape, const char *text, uint8_t c
 		return rc;
 	if (bits_get(code, &at, shape->check_bits) != check_of(shape, code))
 		return err_set(err, RC_USAGE,
-			       "the code is mistyped: its check characters do not fit; compare it "
+			       "the code is mistyped: its check characters do not match; compare "
+			       "it "
 			       "group by group");
 	return 0;
 }
 
-/* day_check(good_until, what, err): within what the bits of a day can say. */
+/*
+ * day_check(good_until, what, err): within what the bits of a day can say.  A day outside of these
+ * bits would wrap around and make a code that is good for years.
+ */
 static int day_check(int64_t good_until, const char *what, struct err *err)
 {
 	const int64_t first = (int64_t)DAY_ZERO * DAY_SECONDS;
@@ -185,63 +199,6 @@ static uint64_t secret_make(void)
 	return secret >> (64 - SECRET_BITS);
 }
 
-/* Invitations */
-
-int invite_make(const struct digest *site, uint64_t trust_version, int64_t good_until,
-		struct invite *ret, struct err *err)
-{
-	const uint64_t floor_most = (1u << FLOOR_BITS) - 1;
-	struct invite in = {0};
-	int rc = day_check(good_until, invite_shape.what, err);
-
-	if (rc < 0)
-		return rc;
-	memcpy(in.site, site->b, sizeof(in.site));
-	in.site[12] &= 0xf0;
-	in.trust_floor = (uint32_t)(trust_version < floor_most ? trust_version : floor_most);
-	in.last_day = (good_until / DAY_SECONDS + 1) * DAY_SECONDS;
-	in.secret = secret_make();
-	*ret = in;
-	return 0;
-}
-
-void invite_text(char dst[INVITE_TEXT + 1], const struct invite *in)
-{
-	uint8_t code[CODE_BYTES] = {0};
-	size_t at = SITE_BITS;
-
-	memcpy(code, in->site, sizeof(in->site));
-	bits_put(code, &at, in->trust_floor, FLOOR_BITS);
-	day_put(code, &at, in->last_day);
-	bits_put(code, &at, in->secret, SECRET_BITS);
-	code_write(&invite_shape, code, dst);
-	sodium_memzero(code, sizeof(code));
-}
-
-int invite_parse(const char *text, struct invite *ret, struct err *err)
-{
-	uint8_t code[CODE_BYTES] = {0};
-	size_t at = SITE_BITS;
-	struct invite in = {0};
-	int rc = code_read(&invite_shape, text, code, err);
-
-	if (rc == 0) {
-		memcpy(in.site, code, sizeof(in.site));
-		in.site[12] &= 0xf0;
-		in.trust_floor = (uint32_t)bits_get(code, &at, FLOOR_BITS);
-		in.last_day = day_get(code, &at);
-		in.secret = bits_get(code, &at, SECRET_BITS);
-		*ret = in;
-	}
-	sodium_memzero(code, sizeof(code));
-	return rc;
-}
-
-bool invite_fits(const struct invite *in, const struct digest *site)
-{
-	return memcmp(in->site, site->b, 12) == 0 && (in->site[12] & 0xf0) == (site->b[12] & 0xf0);
-}
-
 /* digest("satchel invitation WHAT 1\n" + secret, big-endian) */
 static struct digest secret_digest(const char *start, uint64_t secret)
 {
@@ -258,6 +215,93 @@ static struct digest secret_digest(const char *start, uint64_t secret)
 	sodium_memzero(raw, sizeof(raw));
 	sodium_memzero(&s, sizeof(s));
 	return d;
+}
+
+/* Invitations */
+
+/*
+ * The code pins the trust document that was current, not version 1: a root key that was revoked
+ * before then can sign another chain from version 1, but not one that goes through this document,
+ * which names its predecessors by digest.  Keyed with the secret, so that nobody who sees a depot
+ * can look for a second document that fits a code before the code is used.
+ */
+static void pin_of(const struct digest *trust, uint64_t secret, uint8_t dst[13])
+{
+	static const char start[] = "satchel invitation trust 1\n";
+	struct digest key = secret_digest("satchel invitation pin 1\n", secret);
+	crypto_generichash_blake2b_state s;
+	struct digest pin;
+
+	crypto_generichash_blake2b_init(&s, key.b, sizeof(key.b), sizeof(pin.b));
+	crypto_generichash_blake2b_update(&s, (const uint8_t *)start, sizeof(start) - 1);
+	crypto_generichash_blake2b_update(&s, trust->b, sizeof(trust->b));
+	crypto_generichash_blake2b_final(&s, pin.b, sizeof(pin.b));
+	memcpy(dst, pin.b, 13);
+	dst[12] &= 0xf0;
+	sodium_memzero(&key, sizeof(key));
+	sodium_memzero(&s, sizeof(s));
+}
+
+int invite_make(const struct digest *trust, uint64_t trust_version, int64_t good_until,
+		struct invite *ret, struct err *err)
+{
+	struct invite in = {0};
+	int rc = day_check(good_until, invite_shape.what, err);
+
+	if (rc < 0)
+		return rc;
+	in.trust_version =
+	    (uint32_t)(trust_version < INVITE_TRUST_MOST ? trust_version : INVITE_TRUST_MOST);
+	in.last_day = (good_until / DAY_SECONDS + 1) * DAY_SECONDS;
+	in.secret = secret_make();
+	pin_of(trust, in.secret, in.pin);
+	*ret = in;
+	return 0;
+}
+
+void invite_text(char dst[INVITE_TEXT + 1], const struct invite *in)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = PIN_BITS;
+
+	memcpy(code, in->pin, sizeof(in->pin));
+	bits_put(code, &at, in->trust_version, TRUST_BITS);
+	day_put(code, &at, in->last_day);
+	bits_put(code, &at, in->secret, SECRET_BITS);
+	code_write(&invite_shape, code, dst);
+	sodium_memzero(code, sizeof(code));
+}
+
+int invite_parse(const char *text, struct invite *ret, struct err *err)
+{
+	uint8_t code[CODE_BYTES] = {0};
+	size_t at = PIN_BITS;
+	struct invite in = {0};
+	int rc = code_read(&invite_shape, text, code, err);
+
+	if (rc < 0 && code_read(&invite_shape_0_1, text, code, ERR_IGNORED) == 0)
+		rc =
+		    err_set(err, RC_USAGE,
+			    "this code was made by satchel 0.1, which pinned too little: ask for a "
+			    "new one (satchel invite)");
+	if (rc == 0) {
+		memcpy(in.pin, code, sizeof(in.pin));
+		in.pin[12] &= 0xf0;
+		in.trust_version = (uint32_t)bits_get(code, &at, TRUST_BITS);
+		in.last_day = day_get(code, &at);
+		in.secret = bits_get(code, &at, SECRET_BITS);
+		*ret = in;
+	}
+	sodium_memzero(code, sizeof(code));
+	return rc;
+}
+
+bool invite_pins(const struct invite *in, const struct digest *trust)
+{
+	uint8_t pin[13];
+
+	pin_of(trust, in->secret, pin);
+	return sodium_memcmp(pin, in->pin, sizeof(pin)) == 0;
 }
 
 void invite_id(char dst[17], uint64_t secret)
@@ -395,7 +439,7 @@ static uint32_t workstation_bits(const char *id)
 	uint8_t raw[WORKSTATION_ID / 2] = {0};
 	size_t at = 0;
 
-	hex_decode(raw, sizeof(raw), id, NULL);
+	hex_decode(raw, sizeof(raw), id, ERR_IGNORED);
 	return (uint32_t)bits_get(raw, &at, CONFIRM_WORKSTATION_BITS);
 }
 
@@ -413,9 +457,4 @@ int confirm_make(const struct key_secret *own, const struct key_public *station,
 	ret->receipt = (uint32_t)(receipt % CONFIRM_RECEIPTS);
 	ret->mac = bits_get(mac.b, &at, CONFIRM_MAC_BITS);
 	return 0;
-}
-
-bool confirm_names(const struct confirm *in, const char *id)
-{
-	return in->workstation == workstation_bits(id);
 }

@@ -1,11 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * All use of secret keys.  Secret bytes never leave this room: callers hold a pointer to locked
+ * memory and ask for signatures, unsealed text and MACs.  Public keys are checked for soundness
+ * when they are read, because with a small-order key everybody's signature or secret would fit.
+ */
 #include "core/trust/key.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/own.h"
+#include "core/base/secret.h"
 #include "core/trust/key_internal.h"
 
 _Static_assert(KEY_PUBLIC_BYTES == crypto_sign_PUBLICKEYBYTES, "Ed25519");
@@ -25,17 +33,16 @@ int key_secret_new(struct key_secret **ret, struct err *err)
 
 	if (sodium_init() < 0)
 		return err_set(err, RC_INTERNAL, "libsodium cannot start");
-	k = sodium_malloc(sizeof(*k));
+	k = secret_new(sizeof(*k));
 	if (k == NULL)
 		return err_memory(err);
-	memset(k, 0, sizeof(*k));
 	*ret = k;
 	return 0;
 }
 
 struct key_secret *key_free(struct key_secret *k)
 {
-	sodium_free(k); /* wipes */
+	secret_free(k);
 	return NULL;
 }
 
@@ -44,6 +51,11 @@ void key_freep(struct key_secret **k)
 	*k = key_free(*k);
 }
 
+/*
+ * From the seed the public half can be computed, so a file in which they do not belong together is
+ * damaged, or made to trick a signature out of us that reveals the key (the "double public key"
+ * attack on Ed25519).
+ */
 int key_secret_check(struct key_secret *k, struct err *err)
 {
 	uint8_t public[KEY_PUBLIC_BYTES], whole[KEY_SECRET_BYTES];
@@ -56,8 +68,8 @@ int key_secret_check(struct key_secret *k, struct err *err)
 	sodium_memzero(whole, sizeof(whole));
 	fits = memcmp(public, k->b + 32, sizeof(public)) == 0;
 	if (!fits)
-		return err_set(err, RC_MALFORMED, "its secret and its public half do not fit");
-	sodium_mprotect_readonly(k);
+		return err_set(err, RC_MALFORMED, "its secret and its public half do not match");
+	secret_readonly(k);
 	return 0;
 }
 
@@ -101,8 +113,22 @@ void key_number_text(char dst[KEY_NUMBER_TEXT + 1], const struct key_public *k)
 	snprintf(dst, KEY_NUMBER_TEXT + 1, "%016" PRIX64, k->number);
 }
 
+bool key_number_parse(const char *text, uint64_t *ret)
+{
+	size_t n = strspn(text, "0123456789ABCDEFabcdef");
+
+	if (n == 0 || n > KEY_NUMBER_TEXT || text[n] != '\0')
+		return false;
+	*ret = strtoull(text, NULL, 16);
+	return true;
+}
+
 /* Public keys as text */
 
+/*
+ * The comment is the only part of a key file that nobody checks: control bytes in it could repaint
+ * a terminal.
+ */
 static int comment_skip(struct bytes *text, struct err *err)
 {
 	const uint8_t *end = memchr(text->p, '\n', text->n);
@@ -174,7 +200,7 @@ int key_public_parse(struct bytes text, struct key_public *ret, struct err *err)
 	int rc = key_payload(text, KEY_PUBLIC_LINE, KEY_COMMENT_OPTIONAL, &line, err);
 
 	if (rc < 0 || (rc = base64_decode(raw, sizeof(raw), &n, line, KEY_PUBLIC_LINE, err)) < 0)
-		return err == NULL ? rc : err_prefix(err, "public key");
+		return err_prefix(err, "public key");
 	if (n != sizeof(raw))
 		return err_set(err, RC_MALFORMED, "public key: it does not have %zu bytes",
 			       sizeof(raw));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Secret key files.  The 158 bytes behind the base64, after minisign's SeckeyStruct:
  *
@@ -12,17 +13,17 @@
  * The checksum is BLAKE2b-256 of algorithm, number and key; minisign 0.11 leaves it zero where
  * there is no passphrase.  Where there is one, all from 54 on is XORed with scrypt's output.
  */
+#include "core/base/own.h"
+#include "core/base/secret.h"
+#include "core/os/beneath.h"
+#include "core/os/durable.h"
+#include "core/trust/key_internal.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include "core/base/own.h"
-#include "core/os/beneath.h"
-#include "core/os/durable.h"
-#include "core/trust/key_internal.h"
 
 enum {
 	AT_ALGORITHM = 0,
@@ -46,23 +47,6 @@ enum {
 #define OPSLIMIT_MAX crypto_pwhash_scryptsalsa208sha256_OPSLIMIT_SENSITIVE
 #define MEMLIMIT_MAX crypto_pwhash_scryptsalsa208sha256_MEMLIMIT_SENSITIVE
 
-static void secret_freep(void *p)
-{
-	sodium_free(*(void **)p); /* wipes */
-	*(void **)p = NULL;
-}
-
-static int secret_new(size_t size, void *ret, struct err *err)
-{
-	void *p = sodium_init() < 0 ? NULL : sodium_malloc(size);
-
-	if (p == NULL)
-		return err_memory(err);
-	memset(p, 0, size);
-	*(void **)ret = p;
-	return 0;
-}
-
 static void checksum(const uint8_t raw[FILE_BYTES], uint8_t ret[32])
 {
 	struct digest_stream s;
@@ -85,13 +69,13 @@ static int unlock(uint8_t raw[FILE_BYTES], const char *name, struct key_ask *ask
 
 	if (ask == NULL)
 		return err_set(err, RC_UNTRUSTED,
-			       "it has a passphrase, and there is nobody here to ask; keys of "
-			       "unattended machines are kept without one");
+			       "it has a passphrase, and there is no terminal to ask for it; keep "
+			       "the keys of unattended machines without one");
 	if (ops > OPSLIMIT_MAX || mem > MEMLIMIT_MAX)
 		return err_set(err, RC_LIMIT,
 			       "its passphrase asks for more work than minisign ever does");
-	if ((rc = secret_new(PASSPHRASE_MAX, &passphrase, err)) < 0 ||
-	    (rc = secret_new(HIDDEN_BYTES, &stream, err)) < 0 ||
+	if ((rc = secret_make(PASSPHRASE_MAX, &passphrase, err)) < 0 ||
+	    (rc = secret_make(HIDDEN_BYTES, &stream, err)) < 0 ||
 	    (rc = ask->ask(ask, name, passphrase, PASSPHRASE_MAX, err)) < 0)
 		return rc;
 	if (crypto_pwhash_scryptsalsa208sha256(stream, HIDDEN_BYTES, passphrase,
@@ -126,7 +110,7 @@ static int open_up(uint8_t raw[FILE_BYTES], const char *name, struct key_ask *as
 	if (sodium_memcmp(sum, raw + AT_SUM, sizeof(sum)) == 0)
 		return 0;
 	return locked ? err_set(err, RC_UNTRUSTED, "the passphrase is wrong")
-		      : err_set(err, RC_MALFORMED, "it is damaged: its checksum does not fit");
+		      : err_set(err, RC_MALFORMED, "it is damaged: its checksum does not match");
 }
 
 static int parse(struct bytes text, const char *name, struct key_ask *ask, struct key_secret **ret,
@@ -138,7 +122,7 @@ static int parse(struct bytes text, const char *name, struct key_ask *ask, struc
 	size_t n;
 	int rc = key_payload(text, FILE_LINE, KEY_COMMENT_NEEDED, &line, err);
 
-	if (rc < 0 || (rc = secret_new(FILE_BYTES, &raw, err)) < 0 ||
+	if (rc < 0 || (rc = secret_make(FILE_BYTES, &raw, err)) < 0 ||
 	    (rc = base64_decode(raw, FILE_BYTES, &n, line, FILE_LINE, err)) < 0)
 		return rc;
 	if (n != FILE_BYTES)
@@ -159,7 +143,7 @@ int key_secret_parse(struct bytes text, const char *name, struct key_ask *passph
 {
 	int rc = parse(text, name, passphrase, ret, err);
 
-	return rc < 0 && err != NULL ? err_prefix(err, "key file %s", name) : rc;
+	return rc < 0 ? err_prefix(err, "key file %s", name) : rc;
 }
 
 int key_write(int dirfd, const char *name, const struct key_secret *k, struct err *err)
@@ -168,8 +152,8 @@ int key_write(int dirfd, const char *name, const struct key_secret *k, struct er
 	OWNED(secret_freep) char *text = NULL;
 	int rc, n;
 
-	if ((rc = secret_new(FILE_BYTES, &raw, err)) < 0 ||
-	    (rc = secret_new(FILE_MAX, &text, err)) < 0)
+	if ((rc = secret_make(FILE_BYTES, &raw, err)) < 0 ||
+	    (rc = secret_make(FILE_MAX, &text, err)) < 0)
 		return rc;
 	memcpy(raw + AT_ALGORITHM, key_algorithm(k->kind), 2);
 	memcpy(raw + AT_CHECKSUM, "B2", 2);
@@ -184,25 +168,51 @@ int key_write(int dirfd, const char *name, const struct key_secret *k, struct er
 	    dirfd, name, (struct bytes){(uint8_t *)text, (size_t)n + FILE_LINE + 1}, 0600, 0, err);
 }
 
+/*
+ * FAT and its kin give every file the mode of the mount.  Root keys lie on such sticks, and there
+ * chmod(1) is no remedy.
+ */
+static bool holds_modes(int fd, const struct stat *st)
+{
+	struct stat after;
+	bool holds = fchmod(fd, st->st_mode & 07700) == 0 && fstat(fd, &after) == 0 &&
+		     (after.st_mode & 077) == 0;
+
+	if (holds) /* whoever has left it open to others is to know, so it is not closed quietly */
+		holds = fchmod(fd, st->st_mode & 07777) == 0;
+	return holds;
+}
+
+static int open_to_others(int fd, const struct stat *st, struct err *err)
+{
+	if (!holds_modes(fd, st))
+		return err_set(err, RC_POLICY,
+			       "others on this machine may read it (mode %04o), because its file "
+			       "system keeps no modes: mount it with umask=077, or copy the key to "
+			       "a directory of yours",
+			       (unsigned)st->st_mode & 07777);
+	return err_set(err, RC_POLICY,
+		       "others may read or write it (mode %04o); if nobody did, chmod 600, "
+		       "else make a new key",
+		       (unsigned)st->st_mode & 07777);
+}
+
 /* Judged on the open descriptor, so that what was judged is what is read. */
 static int judge(int fd, size_t max, struct err *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return err_sys(err, RC_IO, "cannot be looked at");
+		return err_sys(err, RC_IO, "cannot stat it");
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, RC_TYPE, "it is not a regular file");
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_set(err, RC_POLICY,
-			       "it belongs to another user (uid %u); chown it to the user that "
-			       "runs satchel",
+			       "it belongs to another user (uid %u): run satchel as that user, or "
+			       "chown it",
 			       (unsigned)st.st_uid);
 	if ((st.st_mode & 077) != 0)
-		return err_set(err, RC_POLICY,
-			       "others may read or write it (mode %04o); if nobody did, chmod 600, "
-			       "else make a new key",
-			       (unsigned)st.st_mode & 07777);
+		return open_to_others(fd, &st, err);
 	if (st.st_size > (off_t)max)
 		return err_set(err, RC_LIMIT, "it is longer than a secret key can be");
 	return 0;
@@ -229,17 +239,38 @@ int key_file_bytes(int dirfd, const char *name, void *dst, size_t max, size_t *r
 	return rc;
 }
 
+int key_locked(int dirfd, const char *name, bool *ret, struct err *err)
+{
+	OWNED(secret_freep) char *text = NULL;
+	const char *line;
+	uint8_t head[6]; /* algorithm, KDF, checksum: nothing secret */
+	size_t n = 0;
+	int rc = secret_make(FILE_MAX, &text, err);
+
+	if (rc == 0)
+		rc = key_file_bytes(dirfd, name, text, FILE_MAX, &n, err);
+	if (rc == 0)
+		rc = key_payload((struct bytes){(uint8_t *)text, n}, FILE_LINE, KEY_COMMENT_NEEDED,
+				 &line, err);
+	if (rc == 0)
+		rc = base64_decode(head, sizeof(head), &n, line, 8, err);
+	if (rc < 0)
+		return err_prefix(err, "key file %s", name);
+	*ret = memcmp(head + AT_KDF, "Sc", 2) == 0;
+	return 0;
+}
+
 int key_read(int dirfd, const char *name, struct key_ask *passphrase, struct key_secret **ret,
 	     struct err *err)
 {
 	OWNED(secret_freep) char *text = NULL;
 	size_t n = 0;
-	int rc = secret_new(FILE_MAX, &text, err);
+	int rc = secret_make(FILE_MAX, &text, err);
 
 	if (rc < 0)
 		return rc;
 	rc = key_file_bytes(dirfd, name, text, FILE_MAX, &n, err);
 	if (rc < 0)
-		return err == NULL ? rc : err_prefix(err, "key file %s", name);
+		return err_prefix(err, "key file %s", name);
 	return key_secret_parse((struct bytes){(uint8_t *)text, n}, name, passphrase, ret, err);
 }

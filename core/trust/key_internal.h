@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * What the files that see secret bytes share.  Nobody else includes this, except the fuzz target of
  * secret key files.
  */
-#ifndef SATCHEL_TRUST_KEY_INTERNAL_H
-#define SATCHEL_TRUST_KEY_INTERNAL_H
+#ifndef SATCHEL_CORE_TRUST_KEY_INTERNAL_H
+#define SATCHEL_CORE_TRUST_KEY_INTERNAL_H
 
 #include "core/trust/key.h"
 
@@ -11,7 +12,7 @@
 #define KEY_SECRET_BYTES 64   /* Ed25519: seed and public key; X25519: secret and public key */
 #define KEY_COMMENT_MAX  1024 /* minisign's COMMENTMAXBYTES */
 
-/* Lies in sodium_malloc memory, read-only once it is complete. */
+/* Lies in secret memory, read-only once it is complete. */
 struct key_secret {
 	enum key_kind kind;
 	uint64_t number;

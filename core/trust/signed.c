@@ -1,3 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The one form of a signed document.  Signature formats usually leave room: comments, line ends,
+ * prehashed kinds.  Here each of these is refused, so that a document has one encoding, and its
+ * digest names what was signed and not how it was written down.  Nothing is parsed before its
+ * signature is verified; this file only finds where signatures and messages lie.
+ */
 #include "core/trust/signed.h"
 
 #include <inttypes.h>
@@ -16,6 +23,10 @@
 #define SEALED_START "satchel-sealed/1 "
 #define SEALED_LINE  (sizeof(SEALED_START) - 1 + 16 + 1) /* with the newline */
 
+/*
+ * The prehashed kind ("ED") signs a digest instead of the bytes; taking both would give one
+ * document two signatures.
+ */
 static int signature_parse(const char *line, struct signature *ret, struct err *err)
 {
 	uint8_t raw[SIGNATURE_BYTES];
@@ -23,7 +34,7 @@ static int signature_parse(const char *line, struct signature *ret, struct err *
 	int rc = base64_decode(raw, sizeof(raw), &n, line, SIGNATURE_LINE, err);
 
 	if (rc < 0)
-		return err == NULL ? rc : err_prefix(err, "the signature");
+		return err_prefix(err, "the signature");
 	if (n != sizeof(raw))
 		return err_set(err, RC_MALFORMED, "the signature does not have %d bytes",
 			       SIGNATURE_BYTES);
@@ -76,10 +87,19 @@ int signed_split(struct bytes in, size_t max_layers, struct signed_doc *ret, str
 	return 0;
 }
 
+static void signature_line(char dst[SIGNATURE_LINE + 1], uint64_t number, const uint8_t sig[64])
+{
+	uint8_t raw[SIGNATURE_BYTES];
+
+	memcpy(raw, "Ed", 2);
+	put_u64(raw + 2, number);
+	memcpy(raw + 10, sig, 64);
+	base64_encode(dst, SIGNATURE_LINE + 1, raw, sizeof(raw));
+}
+
 static int layer_add(uint64_t number, const uint8_t sig[64], struct bytes message, struct buf *ret,
 		     struct err *err)
 {
-	uint8_t raw[SIGNATURE_BYTES];
 	char line[SIGNATURE_LINE + 1];
 	struct signed_doc inside;
 	int rc;
@@ -87,12 +107,9 @@ static int layer_add(uint64_t number, const uint8_t sig[64], struct bytes messag
 	if (bytes_start(message, COMMENT_ANY)) {
 		rc = signed_split(message, LIMIT_LAYERS - 1, &inside, err);
 		if (rc < 0)
-			return err == NULL ? rc : err_prefix(err, "no signature can be added");
+			return err_prefix(err, "no signature can be added");
 	}
-	memcpy(raw, "Ed", 2);
-	put_u64(raw + 2, number);
-	memcpy(raw + 10, sig, 64);
-	base64_encode(line, sizeof(line), raw, sizeof(raw));
+	signature_line(line, number, sig);
 	line[SIGNATURE_LINE] = '\n';
 	if (message.n > SIZE_MAX / 2)
 		return err_set(err, RC_LIMIT, "too much to sign");
@@ -114,6 +131,20 @@ int signed_make(const struct key_secret *k, struct bytes message, struct buf *re
 	int rc = key_sign(k, message, sig, err);
 
 	return rc < 0 ? rc : layer_add(public.number, sig, message, ret, err);
+}
+
+int signed_apart(const struct key_secret *k, struct bytes message, struct buf *ret, struct err *err)
+{
+	struct key_public public = key_public_of(k);
+	char line[SIGNATURE_LINE + 1];
+	uint8_t sig[64];
+	int rc = key_sign(k, message, sig, err);
+
+	if (rc < 0)
+		return rc;
+	signature_line(line, public.number, sig);
+	return buf_printf(ret, err, COMMENT_ANY " signature by satchel key %016" PRIX64 "\n%s\n",
+			  public.number, line);
 }
 
 /* Only the signature over the message is taken; minisign's trusted comment says nothing to us. */
@@ -143,7 +174,7 @@ int signed_import(struct bytes message, struct bytes minisig, const struct key_p
 	if (!key_verify(pub, message, s.sig))
 		return err_set(err, RC_UNTRUSTED,
 			       "the signature by key %016" PRIX64
-			       " does not fit the document; was another file signed?",
+			       " does not match the document; was another file signed?",
 			       s.number);
 	return layer_add(s.number, s.sig, message, ret, err);
 }
@@ -193,7 +224,7 @@ bool sealed_recipient(struct bytes in, char dst[17])
 		return false;
 	memcpy(dst, in.p + at, 16);
 	dst[16] = '\0';
-	return hex_decode(id, sizeof(id), dst, NULL) == 0;
+	return hex_decode(id, sizeof(id), dst, ERR_IGNORED) == 0;
 }
 
 int sealed_open(const struct key_secret *key, struct bytes in, struct buf *ret, struct err *err)

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Signed documents: signify's embedded form in one canonical encoding, with layers.
  * Source: signify(1) -S -e; docs/FORMAT.md section 1.
  */
-#ifndef SATCHEL_TRUST_SIGNED_H
-#define SATCHEL_TRUST_SIGNED_H
+#ifndef SATCHEL_CORE_TRUST_SIGNED_H
+#define SATCHEL_CORE_TRUST_SIGNED_H
 
 #include "core/base/limits.h"
 #include "core/trust/key.h"
@@ -37,6 +38,11 @@ int signed_make(const struct key_secret *k, struct bytes message, struct buf *re
  */
 int signed_import(struct bytes message, struct bytes minisig, const struct key_public *pub,
 		  struct buf *ret, struct err *err);
+
+/** signed_apart(k, message, ret, err): a signature over ${message} in a file of its own, as
+ * signify -S makes it and signed_import takes it; appended to ${ret}. */
+int signed_apart(const struct key_secret *k, struct bytes message, struct buf *ret,
+		 struct err *err);
 
 /** signed_by(doc, key): true when at least one layer is a good signature of ${key}. */
 bool signed_by(const struct signed_doc *doc, const struct key_public *key);

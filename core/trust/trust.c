@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Which keys may do what, and how one version of a trust document leads to the next.  The chain is
+ * what a workstation has instead of a certificate authority: the root keys of the version that it
+ * holds must sign the next one, so a stolen publish key cannot make itself trusted.
+ */
 #include "core/trust/trust.h"
 
 #include <inttypes.h>
@@ -6,7 +12,7 @@
 
 #include "core/base/own.h"
 
-const char *const role_names[ROLE_COUNT] = {"root", "publish", "beat", "collect"};
+const char *const role_names[ROLE_COUNT] = {"root", "publish", "beat", "collect", "private"};
 
 static const char *const state_names[] = {"current", "retired", "revoked"};
 
@@ -17,12 +23,35 @@ static bool holds(const struct trust_key *k, enum role role)
 	return (k->roles & 1u << role) != 0;
 }
 
+enum role trust_acting(const struct trust *t, enum role role)
+{
+	return role == ROLE_PRIVATE && t->format < 2 ? ROLE_PUBLISH : role;
+}
+
+uint64_t trust_epoch(const struct trust *t, enum role role)
+{
+	return t->epoch[trust_acting(t, role)];
+}
+
+bool trust_only(const char *only, const char *channel)
+{
+	size_t n = strlen(only);
+
+	if (n == 0)
+		return true;
+	if (only[n - 1] == '*')
+		return strncmp(only, channel, n - 1) == 0;
+	return strcmp(only, channel) == 0;
+}
+
 /* What a document can be worth by itself */
 
+/* The same key twice could be counted twice towards a threshold. */
 static int key_check(const struct trust *t, size_t i, struct err *err)
 {
 	const struct trust_key *k = &t->key[i];
-	const unsigned signing = 1u << ROLE_ROOT | 1u << ROLE_PUBLISH | 1u << ROLE_BEAT;
+	const unsigned signing = 1u << ROLE_ROOT | 1u << ROLE_PUBLISH | 1u << ROLE_BEAT |
+				 (t->format < 2 ? 0 : 1u << ROLE_PRIVATE);
 	const unsigned sealing = 1u << ROLE_COLLECT;
 	char number[KEY_NUMBER_TEXT + 1];
 
@@ -34,31 +63,41 @@ static int key_check(const struct trust *t, size_t i, struct err *err)
 		return err_set(err, RC_MALFORMED,
 			       "key %s is a %s key and cannot have all of its roles", number,
 			       k->key.kind == KEY_SIGN ? "signing" : "sealing");
+	if (k->only[0] != '\0' && (t->format < 2 || k->roles != 1u << ROLE_PUBLISH))
+		return err_set(err, RC_MALFORMED,
+			       "key %s is for some channels only, which only a publish key can be",
+			       number);
 	for (size_t j = 0; j < i; j++) {
 		if (key_same(&t->key[j].key, &k->key))
-			return err_set(err, RC_MALFORMED, "key %s stands there twice", number);
+			return err_set(err, RC_MALFORMED, "key %s is listed twice", number);
 		if (t->key[j].key.number == k->key.number)
 			return err_set(err, RC_MALFORMED, "two keys have the number %s", number);
 	}
 	return 0;
 }
 
+/*
+ * A role that nobody can fulfil would lock the site out of its own future, and two current collect
+ * keys would leave senders to guess.
+ */
 static int role_check(const struct trust *t, enum role role, struct err *err)
 {
-	uint32_t most = role == ROLE_ROOT ? LIMIT_LAYERS : 1;
+	bool several = role == ROLE_ROOT || (role == ROLE_PUBLISH && t->format >= 2);
+	uint32_t most = several ? LIMIT_LAYERS : 1;
 	uint32_t have = 0;
 
 	for (size_t i = 0; i < t->keys; i++)
 		have += holds(&t->key[i], role) && t->key[i].state == KEY_CURRENT;
 	if (t->threshold[role] < 1 || t->threshold[role] > most)
 		return err_set(err, RC_MALFORMED,
-			       "the threshold of %s is %" PRIu32 ", it can be 1 to %" PRIu32,
+			       "the threshold of %s is %" PRIu32 "; it can be 1 to %" PRIu32,
 			       role_names[role], t->threshold[role], most);
 	if (have < t->threshold[role])
 		return err_set(err, RC_MALFORMED,
 			       "the threshold of %s is %" PRIu32 ", but only %" PRIu32
-			       " of its keys are current",
-			       role_names[role], t->threshold[role], have);
+			       " of its keys %s current",
+			       role_names[role], t->threshold[role], have,
+			       have == 1 ? "is" : "are");
 	if (role == ROLE_COLLECT && have > 1)
 		return err_set(err, RC_MALFORMED,
 			       "there are %" PRIu32 " current collect keys; retire all but one",
@@ -87,25 +126,28 @@ int trust_check(const struct trust *t, struct err *err)
 	for (size_t i = 0; i < t->keys && rc == 0; i++)
 		rc = key_check(t, i, err);
 	for (int role = 0; role < ROLE_COUNT && rc == 0; role++)
-		rc = role_check(t, (enum role)role, err);
+		if (trust_acting(t, (enum role)role) == (enum role)role)
+			rc = role_check(t, (enum role)role, err);
 	return rc;
 }
 
 /* Who signed */
 
-enum finding {
+enum signer_finding {
 	SIGNER_GOOD,
 	SIGNER_UNKNOWN,
 	SIGNER_BAD,
 	SIGNER_REVOKED,
 	SIGNER_RETIRED,
-	SIGNER_ROLE
+	SIGNER_ROLE,
+	SIGNER_CHANNEL
 };
 
 struct quorum {
 	const struct trust *t;
 	enum role role;
 	bool retired_too;
+	const char *channel; /* what the signature is about; NULL: any key of the role will do */
 };
 
 /* The key that really made the signature; else, in ${*ret_claimed}, one that has its number. */
@@ -123,8 +165,8 @@ static const struct trust_key *signer_of(const struct trust *t, const struct sig
 	return NULL;
 }
 
-static enum finding judge(const struct quorum *q, const struct signature *s,
-			  const struct trust_key **ret)
+static enum signer_finding judge(const struct quorum *q, const struct signature *s,
+				 const struct trust_key **ret)
 {
 	const struct trust_key *claimed;
 	const struct trust_key *k = signer_of(q->t, s, &claimed);
@@ -138,11 +180,13 @@ static enum finding judge(const struct quorum *q, const struct signature *s,
 		return SIGNER_ROLE;
 	if (k->state == KEY_RETIRED && !q->retired_too)
 		return SIGNER_RETIRED;
+	if (q->channel != NULL && !trust_only(k->only, q->channel))
+		return SIGNER_CHANNEL;
 	return SIGNER_GOOD;
 }
 
-static void fault_say(const struct quorum *q, enum finding fault, uint64_t number, const char *who,
-		      char *dst, size_t size)
+static void fault_text(const struct quorum *q, enum signer_finding fault, uint64_t number,
+		       const char *who, char *dst, size_t size)
 {
 	const char *role = role_names[q->role];
 
@@ -154,7 +198,7 @@ static void fault_say(const struct quorum *q, enum finding fault, uint64_t numbe
 	case SIGNER_BAD:
 		snprintf(dst, size,
 			 "the signature by key %016" PRIX64
-			 " does not fit its content, which was altered or damaged",
+			 " does not match its content, which was altered or damaged",
 			 number);
 		break;
 	case SIGNER_REVOKED:
@@ -168,6 +212,11 @@ static void fault_say(const struct quorum *q, enum finding fault, uint64_t numbe
 	case SIGNER_ROLE:
 		snprintf(dst, size, "signed by key %016" PRIX64 ", which is not a %s key of %s",
 			 number, role, who);
+		break;
+	case SIGNER_CHANNEL:
+		snprintf(dst, size,
+			 "signed by key %016" PRIX64 ", which %s trusts for other channels only",
+			 number, who);
 		break;
 	case SIGNER_GOOD:
 		snprintf(dst, size, "signed by key %016" PRIX64 " more than once", number);
@@ -188,7 +237,7 @@ static int quorum_check(const struct quorum *q, const struct signed_doc *doc, co
 
 	for (size_t i = 0; i < doc->layers && i < LIMIT_LAYERS; i++) {
 		const struct trust_key *k;
-		enum finding f = judge(q, &doc->layer[i], &k);
+		enum signer_finding f = judge(q, &doc->layer[i], &k);
 		bool again = false;
 
 		for (uint32_t j = 0; j < n && f == SIGNER_GOOD; j++)
@@ -196,16 +245,16 @@ static int quorum_check(const struct quorum *q, const struct signed_doc *doc, co
 		if (f == SIGNER_GOOD && !again)
 			good[n++] = k;
 		else if (fault[0] == '\0')
-			fault_say(q, f, doc->layer[i].number, who, fault, sizeof(fault));
+			fault_text(q, f, doc->layer[i].number, who, fault, sizeof(fault));
 	}
 	if (need > 0 && n >= need)
 		return 0;
 	if (n == 0 && fault[0] != '\0')
 		return err_set(err, RC_UNTRUSTED, "%s: %s", what, fault);
 	return err_set(err, RC_UNTRUSTED,
-		       "%s: signed by %" PRIu32 " of the %" PRIu32 " %s keys that %s asks for%s%s",
-		       what, n, need, role_names[q->role], who, fault[0] != '\0' ? "; also " : "",
-		       fault);
+		       "%s: signed by %" PRIu32 " %s %s, but %s asks for %" PRIu32 "%s%s", what, n,
+		       role_names[q->role], n == 1 ? "key" : "keys", who, need,
+		       fault[0] != '\0' ? "; also " : "", fault);
 }
 
 static int site_quorum(const struct quorum *q, const struct signed_doc *doc, const char *what,
@@ -220,13 +269,52 @@ static int site_quorum(const struct quorum *q, const struct signed_doc *doc, con
 int trust_role(const struct trust *t, enum role role, const struct signed_doc *doc,
 	       const char *what, struct err *err)
 {
-	return site_quorum(&(struct quorum){t, role, false}, doc, what, err);
+	return site_quorum(&(struct quorum){t, trust_acting(t, role), false, NULL}, doc, what, err);
 }
 
 int trust_role_named(const struct trust *t, enum role role, const struct signed_doc *doc,
 		     const char *what, struct err *err)
 {
-	return site_quorum(&(struct quorum){t, role, true}, doc, what, err);
+	return site_quorum(&(struct quorum){t, trust_acting(t, role), true, NULL}, doc, what, err);
+}
+
+int trust_release(const struct trust *t, const char *channel, const struct signed_doc *doc,
+		  const char *what, struct err *err)
+{
+	return site_quorum(&(struct quorum){t, ROLE_PUBLISH, false, channel}, doc, what, err);
+}
+
+uint32_t trust_release_keys(const struct trust *t, const char *channel)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < t->keys; i++)
+		n += t->key[i].state == KEY_CURRENT && holds(&t->key[i], ROLE_PUBLISH) &&
+		     trust_only(t->key[i].only, channel);
+	return n;
+}
+
+/*
+ * A manifest has one signature, so the threshold of publish does not apply: it says only how to get
+ * to a tree, and which trees there are is said by releases.
+ */
+int trust_manifest(const struct trust *t, const struct signed_doc *doc, const char *what,
+		   struct err *err)
+{
+	int rc = trust_role_named(t, ROLE_PRIVATE, doc, what, err);
+
+	return rc < 0 && t->format >= 2 && trust_signed_once(t, ROLE_PUBLISH, doc) ? 0 : rc;
+}
+
+bool trust_signed_once(const struct trust *t, enum role role, const struct signed_doc *doc)
+{
+	const struct quorum q = {t, trust_acting(t, role), true, NULL};
+	const struct trust_key *k;
+
+	for (size_t i = 0; i < doc->layers; i++)
+		if (judge(&q, &doc->layer[i], &k) == SIGNER_GOOD)
+			return true;
+	return false;
 }
 
 /* From version to version */
@@ -238,7 +326,7 @@ static int root_quorum(const struct trust *t, const struct signed_doc *doc, cons
 
 	snprintf(who, sizeof(who), "trust version %" PRIu64 " of site %.*s", t->version, SITE_SHOWN,
 		 t->name);
-	return quorum_check(&(struct quorum){t, ROLE_ROOT, false}, doc, what, who, err);
+	return quorum_check(&(struct quorum){t, ROLE_ROOT, false, NULL}, doc, what, who, err);
 }
 
 /* The document by itself: really decoded from ${doc}, sensible, signed by its own root keys. */
@@ -252,7 +340,7 @@ static int own_check(const struct trust *t, const struct signed_doc *doc, const 
 			       what);
 	rc = trust_check(t, err);
 	if (rc < 0)
-		return err == NULL ? rc : err_prefix(err, "%s", what);
+		return err_prefix(err, "%s", what);
 	return root_quorum(t, doc, what, err);
 }
 
@@ -291,13 +379,19 @@ static int epoch_check(const struct trust *cur, const struct trust *next, const 
 		       struct err *err)
 {
 	for (int role = 0; role < ROLE_COUNT; role++)
-		if (next->epoch[role] < cur->epoch[role])
+		if (trust_epoch(next, (enum role)role) < trust_epoch(cur, (enum role)role))
 			return err_set(err, RC_REPLAY,
 				       "%s takes the epoch of %s back from %" PRIu64 " to %" PRIu64,
-				       what, role_names[role], cur->epoch[role], next->epoch[role]);
+				       what, role_names[role], trust_epoch(cur, (enum role)role),
+				       trust_epoch(next, (enum role)role));
 	return 0;
 }
 
+/*
+ * The order decides what can be said: first what needs no key (old, missing versions), then the
+ * root keys that are trusted now, then the rest.  Nothing that the present root keys have not
+ * signed can raise an alarm.
+ */
 int trust_next(const struct trust *cur, const struct trust *next, const struct signed_doc *doc,
 	       struct err *err)
 {
@@ -324,7 +418,7 @@ int trust_next(const struct trust *cur, const struct trust *next, const struct s
 
 /* In words */
 
-static void roles_say(const struct trust_key *k, char *dst, size_t size)
+static void roles_text(const struct trust_key *k, char *dst, size_t size)
 {
 	size_t used = 0;
 
@@ -352,9 +446,9 @@ void trust_signer(const struct trust *t, const struct signed_doc *doc, char *dst
 		if (k == NULL) {
 			n = snprintf(dst + used, size - used, "%s%s key %016" PRIX64 "%s", comma,
 				     claimed == NULL ? "unknown" : "not", s->number,
-				     claimed == NULL ? "" : " (its signature does not fit)");
+				     claimed == NULL ? "" : " (its signature does not match)");
 		} else {
-			roles_say(k, roles, sizeof(roles));
+			roles_text(k, roles, sizeof(roles));
 			n = snprintf(dst + used, size - used, "%s%s key %016" PRIX64 " (%s)", comma,
 				     roles[0] != '\0' ? roles : "idle", s->number,
 				     state_names[k->state]);

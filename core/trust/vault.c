@@ -1,3 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Users' encryption keys at rest.  A stolen database or backup must not give them away, so each is
+ * sealed under a master key that lies elsewhere.  A proof sealed with it tells a wrong passphrase
+ * or file at once; without it the first key opened would look damaged.
+ */
 #include "core/trust/vault.h"
 
 #include <inttypes.h>
@@ -5,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/own.h"
+#include "core/base/secret.h"
 #include "core/os/durable.h"
 #include "core/trust/key_internal.h"
 
@@ -29,31 +36,14 @@ struct vault_secret {
 
 void vault_freep(struct vault **v)
 {
-	sodium_free(*v); /* wipes */
+	secret_free(*v);
 	*v = NULL;
 }
 
 void vault_secret_freep(struct vault_secret **s)
 {
-	sodium_free(*s); /* wipes */
+	secret_free(*s);
 	*s = NULL;
-}
-
-static void passphrase_freep(char **p)
-{
-	sodium_free(*p); /* wipes */
-	*p = NULL;
-}
-
-static int secret_memory(size_t size, void *ret, struct err *err)
-{
-	void *p = sodium_init() < 0 ? NULL : sodium_malloc(size);
-
-	if (p == NULL)
-		return err_memory(err);
-	memset(p, 0, size);
-	*(void **)ret = p;
-	return 0;
 }
 
 /* Secrets of one key version */
@@ -61,12 +51,12 @@ static int secret_memory(size_t size, void *ret, struct err *err)
 int vault_secret_new(struct vault_secret **ret, struct err *err)
 {
 	struct vault_secret *s = NULL;
-	int rc = secret_memory(sizeof(*s), &s, err);
+	int rc = secret_make(sizeof(*s), &s, err);
 
 	if (rc < 0)
 		return rc;
 	randombytes_buf(s->b, sizeof(s->b));
-	sodium_mprotect_readonly(s);
+	secret_readonly(s);
 	*ret = s;
 	return 0;
 }
@@ -76,6 +66,10 @@ struct bytes vault_secret_bytes(const struct vault_secret *s)
 	return (struct bytes){s->b, sizeof(s->b)};
 }
 
+/*
+ * Name and version go into the seal, so that a row that somebody moves to another key opens
+ * nothing.
+ */
 static int authenticated(const char *name, uint64_t version, struct buf *ret, struct err *err)
 {
 	return buf_printf(ret, err, "satchel key 1\n%s\n%" PRIu64 "\n", name, version);
@@ -112,7 +106,7 @@ int vault_open(const struct vault *v, const char *name, uint64_t version, struct
 	int rc = authenticated(name, version, &with, err);
 
 	if (rc == 0)
-		rc = secret_memory(sizeof(*s), &s, err);
+		rc = secret_make(sizeof(*s), &s, err);
 	if (rc < 0)
 		return rc;
 	if (sealed.n != VAULT_SEALED_BYTES ||
@@ -123,7 +117,7 @@ int vault_open(const struct vault *v, const char *name, uint64_t version, struct
 			       "version %" PRIu64
 			       " of key %s was altered, or sealed under another master key",
 			       version, name);
-	sodium_mprotect_readonly(s);
+	secret_readonly(s);
 	*ret = TAKE(s);
 	return 0;
 }
@@ -132,7 +126,7 @@ int vault_open(const struct vault *v, const char *name, uint64_t version, struct
 
 static int master_new(struct vault **ret, struct err *err)
 {
-	return secret_memory(sizeof(**ret), ret, err);
+	return secret_make(sizeof(**ret), ret, err);
 }
 
 static int proof_make(const struct vault *v, struct vault_lock *lock, struct err *err)
@@ -217,21 +211,26 @@ int vault_open_file(int dirfd, const char *name, const struct vault_lock *lock, 
 	return 0;
 }
 
+/*
+ * The lock comes from the registry, which may be restored or altered: the work that it asks for is
+ * bounded before any memory is set aside.
+ */
 static int master_derive(struct key_ask *ask, const struct vault_lock *lock, unsigned least,
 			 struct vault *v, struct err *err)
 {
-	OWNED(passphrase_freep) char *text = NULL;
+	OWNED(secret_freep) char *text = NULL;
 	size_t n;
 	int rc;
 
 	if (ask == NULL)
 		return err_set(err, RC_UNTRUSTED,
-			       "the key store has a passphrase, and there is nobody here to ask");
+			       "the key store has a passphrase, and there is no terminal to ask "
+			       "for it");
 	if (lock->passes > VAULT_PASSES_MOST || lock->memory > VAULT_MEMORY_MOST)
 		return err_set(err, RC_LIMIT,
 			       "the passphrase of the key store asks for more work than is ever "
 			       "set here");
-	rc = secret_memory(VAULT_PASSPHRASE_MOST, &text, err);
+	rc = secret_make(VAULT_PASSPHRASE_MOST, &text, err);
 	if (rc == 0)
 		rc = ask->ask(ask, "the key store", text, VAULT_PASSPHRASE_MOST, err);
 	if (rc < 0)

@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Secrets at rest: the encryption keys that users are entrusted with, each version sealed under one
  * master key, which lies in a file of its own or comes out of a passphrase.  Secret bytes lie in
- * sodium_malloc memory and are wiped on every path.
+ * secret memory (core/base/secret.h) and are wiped on every path.
  *
  * What is sealed is XChaCha20-Poly1305 with a random nonce; the key's name and version are
  * authenticated with it, so that a row that is moved to another name opens nothing.
  * Source: libsodium's crypto_aead_xchacha20poly1305_ietf and crypto_pwhash (Argon2id).
  */
-#ifndef SATCHEL_TRUST_VAULT_H
-#define SATCHEL_TRUST_VAULT_H
+#ifndef SATCHEL_CORE_TRUST_VAULT_H
+#define SATCHEL_CORE_TRUST_VAULT_H
 
 #include "core/trust/key.h"
 
@@ -44,9 +45,14 @@ struct vault_lock {
 
 /**
  * vault_make_file(dirfd, name, ret_lock, ret, err): a new master key, 32 random bytes, in a new
- * file 0400.  RC_CONFLICT when there is one.  vault_take_file: the file that an interrupted run
- * made. vault_make_passphrase(ask, ret_lock, ret, err): out of a new passphrase; RC_POLICY: too
- * short.
+ * file 0400.  Errors: RC_CONFLICT: there is one.
+ * vault_take_file(dirfd, name, ret_lock, ret, err): the file that an interrupted run made.
+ * Errors: as vault_open_file, without RC_UNTRUSTED.
+ * vault_make_passphrase(ask, ret_lock, ret, err): out of a new passphrase, which ${ask} is asked
+ * for.  Errors: RC_POLICY: too short; RC_UNTRUSTED: ${ask} is NULL; RC_MEMORY: Argon2id finds no
+ * memory.
+ * ${*ret} is owned by the caller (vault_freep); ${*ret_lock} is to be kept beside what will be
+ * sealed.
  */
 int vault_make_file(int dirfd, const char *name, struct vault_lock *ret_lock, struct vault **ret,
 		    struct err *err);
@@ -63,9 +69,15 @@ int vault_open_file(int dirfd, const char *name, const struct vault_lock *lock, 
 		    struct err *err);
 int vault_open_passphrase(struct key_ask *ask, const struct vault_lock *lock, struct vault **ret,
 			  struct err *err);
+/** vault_freep(v): wipe the master key and release it.  NULL is fine. */
 void vault_freep(struct vault **v);
 
+/**
+ * vault_secret_new(ret, err): 32 random bytes in memory that is read-only from now on; owned by
+ * the caller.
+ */
 int vault_secret_new(struct vault_secret **ret, struct err *err); /* random */
+/** vault_secret_freep(s): wipe and release.  NULL is fine. */
 void vault_secret_freep(struct vault_secret **s);
 /** vault_secret_bytes(s): lives as long as ${s}.  Whoever copies it wipes the copy. */
 struct bytes vault_secret_bytes(const struct vault_secret *s);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * crowd: many simulated workstations on one site, to measure the server.
  *
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bundler/site.h"
+#include "bundler/site/site.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/depot/depot.h"
@@ -245,7 +246,7 @@ static void receipts(struct site *s, FILE *in)
 		machine_id(id, &m);
 		receipt_fill(s, &r, id);
 		user_fill(s, &r, &user);
-		MUST(receipt_encode(&r, &inner, &err));
+		MUST(receipt_encode(&r, NULL, &inner, &err));
 		MUST(signed_make(k, bytes_in(&inner), &doc, &err));
 		MUST(sealed_make(trust_collect(&s->trust), bytes_in(&doc), &sealed, &err));
 		d = digest_of(bytes_in(&sealed));

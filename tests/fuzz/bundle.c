@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The beginning of a bundle.  Odd inputs are read step by step as a stranger's file; even ones say
  * how a good prefix is made and where one byte of it is changed, which must be noticed.
@@ -6,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/own.h"
-#include "core/format/bundle.h"
+#include "core/format/bundle/bundle.h"
 
 /* Blocks of the payloads that are tried: bounds time, not what is tested. */
 #define PAYLOAD_MAX (64ull * BLOCK_BYTES)
@@ -38,7 +39,7 @@ static int form_steps(struct bytes in, uint64_t *ret_payload)
 	int rc = 0;
 
 	while (rc == 0) {
-		rc = bundle_form(seen, &need, &form, NULL);
+		rc = bundle_form(seen, &need, &form, ERR_IGNORED);
 		if (rc == 0 && need <= before)
 			abort();
 		if (rc != 0 || need > in.n)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The list of changes: what is accepted is written again byte for byte, and the size of the pieces
  * makes no difference.
@@ -6,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/own.h"
-#include "core/format/changes.h"
+#include "core/format/bundle/changes.h"
 
 static int again(void *arg, const struct change *c, struct err *err)
 {
@@ -23,7 +24,8 @@ static int read_pieces(const uint8_t *p, size_t n, size_t piece, struct buf *ret
 	if (changes_reader_new(again, ret, &r, &err) < 0)
 		abort();
 	for (size_t at = 0; at < n && rc == 0; at += piece)
-		rc = changes_feed(r, (struct bytes){p + at, n - at < piece ? n - at : piece}, &err);
+		rc = changes_add_bytes(r, (struct bytes){p + at, n - at < piece ? n - at : piece},
+				       &err);
 	return rc < 0 ? rc : changes_end(r, &err);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Key files, public and secret: what is accepted is written again as the same key.  A passphrase
  * is never answered, so that no input takes scrypt's second and gigabyte.
@@ -14,13 +15,13 @@ static void public_again(struct bytes in)
 	char line[KEY_PUBLIC_LINE + 1];
 	const char *given;
 
-	if (key_public_parse(in, &k, NULL) < 0)
+	if (key_public_parse(in, &k, ERR_IGNORED) < 0)
 		return;
 	key_public_line(line, &k);
-	if (key_payload(in, KEY_PUBLIC_LINE, KEY_COMMENT_OPTIONAL, &given, NULL) < 0 ||
+	if (key_payload(in, KEY_PUBLIC_LINE, KEY_COMMENT_OPTIONAL, &given, ERR_IGNORED) < 0 ||
 	    memcmp(line, given, KEY_PUBLIC_LINE) != 0)
 		abort();
-	if (key_public_parse(bytes_of(line), &back, NULL) < 0 || !key_same(&k, &back))
+	if (key_public_parse(bytes_of(line), &back, ERR_IGNORED) < 0 || !key_same(&k, &back))
 		abort();
 }
 
@@ -30,10 +31,10 @@ static void secret_works(struct bytes in)
 	struct key_public public;
 	uint8_t sig[64];
 
-	if (key_secret_parse(in, "fuzz", NULL, &k, NULL) < 0)
+	if (key_secret_parse(in, "fuzz", NULL, &k, ERR_IGNORED) < 0)
 		return;
 	public = key_public_of(k);
-	if (public.kind == KEY_SIGN && key_sign(k, in, sig, NULL) < 0)
+	if (public.kind == KEY_SIGN && key_sign(k, in, sig, ERR_IGNORED) < 0)
 		abort();
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The payload, signed as it is: the digests of blocks and of `changes` are made to fit, so that
  * hostile bytes come as far as zstd and the tar reader.  The first byte says whether the rest is
@@ -10,7 +11,7 @@
 #include <zstd.h>
 
 #include "core/base/own.h"
-#include "core/format/bundle.h"
+#include "core/format/bundle/bundle.h"
 
 struct events {
 	struct bytes payload;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The reader of YAML: every kind of document, chosen by the first line.  What is accepted is walked
  * through, written again, and must then be accepted as the same tree.  What passes the scan before
@@ -8,7 +9,7 @@
 #include <yaml.h>
 
 #include "core/base/own.h"
-#include "core/format/yaml_internal.h"
+#include "core/format/yaml/yaml_internal.h"
 
 static const char *const types[] = {
     "trust/1",       "beat/1",
@@ -87,7 +88,7 @@ static void nests_as_scanned(const uint8_t *p, size_t n)
 	yaml_token_t token;
 	bool more = true;
 
-	if (yaml_scan((struct bytes){p, n}, LIMIT_DOCUMENT, false, "input", NULL) < 0)
+	if (yaml_scan((struct bytes){p, n}, LIMIT_DOCUMENT, false, "input", ERR_IGNORED) < 0)
 		return;
 	if (!yaml_parser_initialize(&parser))
 		abort();

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Changes of documents: two texts with a NUL between.  Whatever the old one is, what comes out
  * means exactly what the new one means; and of a document that does not change every byte stays.
@@ -6,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/own.h"
-#include "core/format/yaml.h"
+#include "core/format/yaml/yaml.h"
 
 #define MAX 65536
 
@@ -19,8 +20,8 @@ static void means_the_same(struct bytes a, struct bytes b, const struct schema *
 {
 	OWNED(yaml_freep) struct yaml *x = NULL, *y = NULL;
 
-	if (yaml_decode(a, MAX, schema, "a", &x, NULL) < 0 ||
-	    yaml_decode(b, MAX, schema, "b", &y, NULL) < 0 ||
+	if (yaml_decode(a, MAX, schema, "a", &x, ERR_IGNORED) < 0 ||
+	    yaml_decode(b, MAX, schema, "b", &y, ERR_IGNORED) < 0 ||
 	    !node_equal(yaml_root(x), yaml_root(y)))
 		abort();
 }
@@ -29,7 +30,7 @@ static void stays(struct bytes in, const struct schema *schema)
 {
 	OWNED(buf_clear) struct buf same = BUF_INIT;
 
-	if (yaml_patch(in, in, MAX, schema, &same, NULL) < 0)
+	if (yaml_patch(in, in, MAX, schema, &same, ERR_IGNORED) < 0)
 		abort();
 	if (bytes_equal(bytes_in(&same), in))
 		return;
@@ -51,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	old = (struct bytes){p, (size_t)(end - p)};
 	new = (struct bytes){end + 1, n - old.n - 1};
 	schema = schema_of(new);
-	if (yaml_patch(old, new, MAX, schema, &made, NULL) < 0)
+	if (yaml_patch(old, new, MAX, schema, &made, ERR_IGNORED) < 0)
 		return 0;
 	means_the_same(bytes_in(&made), new, schema);
 	stays(new, schema);

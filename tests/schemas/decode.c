@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * decode TYPE.WHAT.yaml...: what the decoders make of each file.  One line each:
  * file, "yes" or "no" of the schema, "yes" or "no" of the whole decoder, message; tabs between.
@@ -6,11 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bundler/site_internal.h"
+#include "bundler/documents/documents_internal.h"
+#include "bundler/site/site.h"
 #include "core/base/own.h"
-#include "core/format/documents.h"
-#include "core/format/policy.h"
-#include "core/format/yaml.h"
+#include "core/format/documents/documents.h"
+#include "core/format/policy/policy.h"
+#include "core/format/yaml/yaml.h"
 
 #define DECODE(name, type, clear, file)                          \
 	static int name##_read(struct bytes in, struct err *err) \
@@ -33,6 +35,7 @@ DECODE(trustdoc, trust, nothing, NO_FILE)
 DECODE(beat, beat, nothing, NO_FILE)
 DECODE(shard, shard, shard_clear, NO_FILE)
 DECODE(head, head, head_clear, NO_FILE)
+DECODE(release, release, release_clear, NO_FILE)
 DECODE(manifest, manifest, nothing, NO_FILE)
 DECODE(receipt, receipt, receipt_clear, NO_FILE)
 DECODE(request, request, nothing, NO_FILE)
@@ -52,6 +55,8 @@ static const struct decoder {
     {"request", request_read},       {"subscription", subscription_read},
     {"membership", membership_read}, {"person", person_read},
     {"message", message_read},       {"effective", effective_read},
+    {"trust-2", trustdoc_read},      {"head-2", head_read},
+    {"release", release_read},
 };
 
 /* The documents of people: what a kind of the site makes of it, under any name.  That of a
@@ -77,7 +82,7 @@ static int whole_read(const char *path, struct buf *ret)
 	if (fd < 0)
 		return -1;
 	while ((n = read(fd, piece, sizeof(piece))) > 0)
-		if (buf_add(ret, piece, (size_t)n, NULL) < 0)
+		if (buf_add(ret, piece, (size_t)n, ERR_IGNORED) < 0)
 			return -1;
 	return n < 0 ? -1 : 0;
 }
@@ -92,7 +97,11 @@ static int decode(const char *path)
 	int schema, whole;
 
 	snprintf(type, sizeof(type), "%.*s", (int)strcspn(name, "."), name);
-	snprintf(document, sizeof(document), "%s/1", type);
+	/* "head-2" is head/2 */
+	if (strstr(type, "-2") != NULL)
+		snprintf(document, sizeof(document), "%.*s/2", (int)strcspn(type, "-"), type);
+	else
+		snprintf(document, sizeof(document), "%s/1", type);
 	if (whole_read(path, &text) < 0 || schema_find(document) == NULL) {
 		fprintf(stderr, "decode: %s cannot be read, or is of no known kind\n", path);
 		return -1;

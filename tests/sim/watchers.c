@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * A day of many workstations on one share, in simulated time: who looks when, what that costs the
  * file server, and whether every receipt arrives.  When comes from the watcher's own timer; the

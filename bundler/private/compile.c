@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Making private channels: find those whose inputs changed, compile each, and publish them in
+ * batches.  One workstation that cannot be compiled does not keep the others back.
+ */
+#include "bundler/private/compile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bundler/documents/documents.h"
+#include "bundler/documents/site_model.h"
+#include "bundler/messages/message.h"
+#include "bundler/private/compile_internal.h"
+#include "bundler/private/private.h"
+#include "bundler/private/private_users.h"
+#include "core/base/clock.h"
+#include "core/base/list.h"
+#include "core/base/own.h"
+#include "core/format/bundle/path.h"
+
+/* Private channels between two commits, because each commit costs a flush of the disk. */
+#define BATCH 100
+
+/* What all private channels are made of, read once */
+
+void compile_clear(struct compile *c)
+{
+	for (size_t i = 0; i < c->channels; i++)
+		buf_clear(&c->channel[i].text);
+	for (size_t i = 0; i < c->texts; i++)
+		buf_clear(&c->text[i].text);
+	free(c->channel);
+	free(c->key);
+	free(c->text);
+	keystore_freep(&c->keys);
+	policies_freep(&c->policies);
+	people_freep(&c->people);
+	*c = (struct compile){.channels = 0};
+}
+
+/* Channels */
+
+static int by_path(const void *a, const void *b)
+{
+	const struct compile_channel *x = a, *y = b;
+
+	return path_compare(x->path, y->path);
+}
+
+static int channel_make(const struct site_channel *c, struct compile_channel *ret, struct err *err)
+{
+	struct subscription sub = {.owners = c->owners, .special_modes = c->special_modes};
+	int rc;
+
+	snprintf(sub.name, sizeof(sub.name), "%s", c->name);
+	snprintf(sub.target, sizeof(sub.target), "%s", c->target);
+	snprintf(sub.on_leave, sizeof(sub.on_leave), "%s", c->on_leave);
+	snprintf(ret->path, sizeof(ret->path), "channels/%s.yaml", c->name);
+	ret->channel = c;
+	rc = subscription_encode(&sub, &ret->text, err);
+	if (rc < 0)
+		return err_prefix(err, "channel %s", c->name);
+	ret->digest = digest_of(bytes_in(&ret->text));
+	return 0;
+}
+
+static int channels_load(struct compile *c, struct err *err)
+{
+	c->channel = calloc(c->s->channels + 1, sizeof(*c->channel));
+	if (c->channel == NULL)
+		return err_memory(err);
+	while (c->channels < c->s->channels) {
+		size_t i = c->channels++;
+		int rc = channel_make(&c->s->channel[i], &c->channel[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (c->channels > 0)
+		qsort(c->channel, c->channels, sizeof(*c->channel), by_path);
+	return 0;
+}
+
+/* Keys */
+
+void compile_keys_make(struct compile *c)
+{
+	for (size_t i = 0; i < c->s->keys; i++) {
+		struct err fault = {0};
+
+		/* Whoever is to have it fails with this sentence later, and nobody else. */
+		if (c->key[i].current == 0)
+			keystore_make(c->keys, c->s->key[i].name, &fault);
+	}
+}
+
+static int key_take(void *arg, const struct key_version *v, enum key_version_state state,
+		    struct err *err)
+{
+	struct compile *c = arg;
+	const struct site_key *doc = site_key_document(c->s, v->name);
+	struct compile_key *k;
+
+	if (doc == NULL)
+		return 0;
+	k = &c->key[doc - c->s->key];
+	if (state == KEY_VERSION_CURRENT) {
+		k->current = v->version;
+		return 0;
+	}
+	if (k->olders == KEYSTORE_VERSIONS)
+		return err_set(err, RC_STATE, "the registry is damaged: versions of key %s",
+			       doc->name);
+	k->older[k->olders++] = v->version;
+	return 0;
+}
+
+static struct digest key_digest(const struct site_key *doc, const struct compile_key *k)
+{
+	struct digest_stream d;
+	uint8_t number[8];
+
+	digest_start(&d);
+	digest_more(&d, doc->name, strlen(doc->name) + 1);
+	put_u64(number, k->current);
+	digest_more(&d, number, sizeof(number));
+	for (size_t i = 0; i < k->olders; i++) {
+		put_u64(number, k->older[i]);
+		digest_more(&d, number, sizeof(number));
+	}
+	return digest_end(&d);
+}
+
+int compile_keys_load(struct compile *c, struct err *err)
+{
+	int rc;
+
+	memset(c->key, 0, c->s->keys * sizeof(*c->key));
+	rc = keystore_handed_out(c->s, key_take, c, err);
+	for (size_t i = 0; rc == 0 && i < c->s->keys; i++)
+		c->key[i].digest = key_digest(&c->s->key[i], &c->key[i]);
+	return rc;
+}
+
+/*
+ * A private bundle names an epoch and a signer: when the epoch of their role was raised, or a key
+ * that may have signed it is current no longer, every one has to be made again.  Nothing but the
+ * beat's key would vouch for a retired one here, and two stolen keys must not make a private
+ * channel.
+ */
+static struct digest common(const struct site *s)
+{
+	enum role role = trust_acting(&s->trust, ROLE_PRIVATE);
+	struct digest_stream d;
+	uint8_t number[8];
+
+	digest_start(&d);
+	digest_more(&d, "satchel private inputs 2\n", 25);
+	digest_more(&d, s->id.b, DIGEST_BYTES);
+	put_u64(number, trust_epoch(&s->trust, ROLE_PRIVATE));
+	digest_more(&d, number, sizeof(number));
+	if (role == ROLE_PRIVATE)
+		digest_more(&d, role_names[role], strlen(role_names[role]));
+	for (size_t i = 0; i < s->trust.keys; i++) {
+		const struct trust_key *k = &s->trust.key[i];
+
+		if (k->state != KEY_CURRENT && (k->roles & 1u << role) != 0)
+			digest_more(&d, k->key.b, KEY_PUBLIC_BYTES);
+	}
+	return digest_end(&d);
+}
+
+int compile_load(struct site *s, struct compile *ret, struct err *err)
+{
+	int rc;
+
+	*ret = (struct compile){.s = s, .now = clock_now(), .common = common(s)};
+	ret->key = calloc(s->keys + 1, sizeof(*ret->key));
+	if (ret->key == NULL)
+		return err_memory(err);
+	rc = channels_load(ret, err);
+	if (rc == 0)
+		rc = people_new(s, &ret->people, err);
+	if (rc == 0)
+		rc = policies_new(s, ret->people, &ret->policies, err);
+	return rc < 0 ? rc : compile_keys_load(ret, err);
+}
+
+/* Those that changed */
+
+/* The ids of those whose private channel is to be made again, ascending. */
+struct compile_id {
+	char text[WORKSTATION_ID + 1];
+};
+struct ids LIST_MEMBERS(struct compile_id);
+
+static void ids_clear(struct ids *l)
+{
+	list_clear(l);
+}
+
+static int ids_add(void *arg, const char *id, struct err *err)
+{
+	struct compile_id *i = list_add((struct ids *)arg, err);
+
+	if (i == NULL)
+		return err->rc;
+	snprintf(i->text, sizeof(i->text), "%s", id);
+	return 0;
+}
+
+/* Whom to tell of those that changed. */
+struct telling {
+	int (*each)(void *arg, const char *id, struct err *err);
+	void *arg;
+};
+
+static int tell_changed(void *arg, struct compile *c, const struct compile_member *m,
+			struct err *err)
+{
+	struct telling *t = arg;
+
+	(void)c;
+	return m->changed ? t->each(t->arg, m->id, err) : 0;
+}
+
+int compile_changed(struct site *s, int (*each)(void *arg, const char *id, struct err *err),
+		    void *arg, struct err *err)
+{
+	OWNED(compile_clear) struct compile c = {.channels = 0};
+	struct telling t = {each, arg};
+	int rc = compile_load(s, &c, err);
+
+	return rc < 0 ? rc : compile_each(&c, tell_changed, &t, err);
+}
+
+/* One workstation */
+
+static int generation_read(struct site *s, const char *id, uint64_t *epoch, uint64_t *generation,
+			   struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(s->db, "SELECT epoch, generation FROM private WHERE id = ?1", &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "t", id);
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc == 0)
+		rc = err_set(err, RC_INTERNAL, "a private generation was made and is not there");
+	if (rc < 0)
+		return rc;
+	*epoch = (uint64_t)db_i64(st, 0);
+	*generation = (uint64_t)db_i64(st, 1);
+	return 0;
+}
+
+static int private_users_list(struct site *s, const struct compile_member *m, uint64_t epoch,
+			      uint64_t generation, struct err *err)
+{
+	OWNED(freep) const char **email = calloc(m->who.n + 1, sizeof(*email));
+
+	if (email == NULL)
+		return err_memory(err);
+	for (size_t i = 0; i < m->who.n; i++)
+		email[i] = m->who.items[i]->email;
+	return private_users_record(s->db, m->id, epoch, generation, email, m->who.n, err);
+}
+
+/* member_record(s, m, t, err): what the newest generation has, for everybody who asks later. */
+static int member_record(struct site *s, const struct compile_member *m,
+			 const struct compile_tree *t, struct err *err)
+{
+	uint64_t epoch = 0, generation = 0;
+	int rc = generation_read(s, m->id, &epoch, &generation, err);
+
+	if (rc == 0)
+		rc =
+		    keystore_sent(s, m->id, t->version.items, t->version.n, epoch, generation, err);
+	if (rc == 0)
+		rc = private_users_list(s, m, epoch, generation, err);
+	if (rc == 0 && !m->leaving)
+		rc = message_carried(s, m->id, epoch, generation, err);
+	return rc < 0 ? rc
+		      : private_compiled(s->db, m->id, &m->inputs, m->leaving ? NULL : &t->policy,
+					 err);
+}
+
+static int member_compile(struct compile *c, const char *id, struct err *err)
+{
+	OWNED(compile_member_clear) struct compile_member m = {.id = ""};
+	OWNED(compile_tree_clear) struct compile_tree t = {.policy = {{0}}};
+	int rc = compile_member_read(c, id, &m, err);
+
+	if (rc == 0)
+		rc = compile_tree_make(c, &m, &t, err);
+	if (rc == 0)
+		rc = private_publish(c->s, &m.sign, &m.seal, &t.content, err);
+	if (rc == 0)
+		rc = member_record(c->s, &m, &t, err);
+	if (rc < 0)
+		return err_prefix(err, "private channel of %s", m.name);
+	keystore_rest(c->keys);
+	return 0;
+}
+
+/* member_try(...): in the caller's transaction, all of it or nothing. */
+static int member_try(struct compile *c, const char *id, struct err *err)
+{
+	struct db *db = c->s->db;
+	int rc = db_exec(db, "SAVEPOINT member", err);
+
+	if (rc < 0)
+		return rc;
+	rc = member_compile(c, id, err);
+	/* A full disk has ended the transaction already; the commit says so. */
+	if (rc < 0 && sqlite3_get_autocommit(db_handle(db)) == 0)
+		db_exec(db, "ROLLBACK TO member; RELEASE member", ERR_IGNORED);
+	return rc < 0 ? rc : db_exec(db, "RELEASE member", err);
+}
+
+/* batch_compile(...): one that cannot be made does not keep the others waiting: the first fault
+ * goes into ${first}. */
+static int batch_compile(struct compile *c, const struct compile_id *id, size_t n,
+			 struct err *first, struct err *err)
+{
+	OWNED(db_tx_end) struct db_tx tx = {0};
+	int rc = db_tx_begin(&tx, c->s->db, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct err fault = {0};
+
+		if (member_try(c, id[i].text, &fault) < 0 && first->rc == 0)
+			*first = fault;
+	}
+	return rc < 0 ? rc : db_tx_commit(&tx, err);
+}
+
+/* The whole site */
+
+static int nobody_told(void *arg, const char *id, struct err *err)
+{
+	(void)arg;
+	(void)id;
+	(void)err;
+	return 0;
+}
+
+/* Messages whose time is over leave, deleted users whom nobody holds are forgotten, and keys that
+ * have no version get one. */
+static int prepare(struct compile *c, struct err *err)
+{
+	OWNED(db_tx_end) struct db_tx tx = {0};
+	int rc = db_tx_begin(&tx, c->s->db, err);
+
+	if (rc == 0)
+		rc = message_sweep(c->s, nobody_told, NULL, err);
+	if (rc == 0)
+		rc = private_users_sweep(c->s, err);
+	if (rc == 0)
+		rc = db_tx_commit(&tx, err);
+	if (rc < 0)
+		return rc;
+	rc = keystore_new(c->s, &c->keys, err);
+	if (rc < 0)
+		return rc;
+	compile_keys_make(c);
+	return compile_keys_load(c, err);
+}
+
+int compile_site(struct site *s, enum compile_flags flags, uint64_t *ret_changed, struct err *err)
+{
+	OWNED(compile_clear) struct compile c = {.channels = 0};
+	OWNED(ids_clear) struct ids l = {.n = 0};
+	struct telling t = {ids_add, &l};
+	struct err first = {0};
+	bool make = (flags & COMPILE_DRY_RUN) == 0;
+	int rc = site_references_check(s, err);
+
+	if (rc == 0)
+		rc = compile_load(s, &c, err);
+	if (rc == 0 && make)
+		rc = prepare(&c, err);
+	if (rc == 0)
+		rc = compile_each(&c, tell_changed, &t, err);
+	for (size_t i = 0; rc == 0 && make && i < l.n; i += BATCH)
+		rc = batch_compile(&c, &l.items[i], l.n - i < BATCH ? l.n - i : BATCH, &first, err);
+	if (rc < 0)
+		return rc;
+	*ret_changed = l.n;
+	return first.rc == 0 ? 0 : err_set(err, first.rc, "%s", first.text);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The private channel of one workstation, as a file: one full, sealed bundle.
+ */
+#ifndef SATCHEL_BUNDLER_PRIVATE_PRIVATE_H
+#define SATCHEL_BUNDLER_PRIVATE_PRIVATE_H
+
+#include "bundler/documents/site_model.h"
+
+/*
+ * Views for the rooms above; id: of the workstation, whatever became of it.
+ *   private_newest(id, epoch, generation, tree, manifest, path, policy)
+ *           path: in the depot; manifest: its identity; policy: digest of the policy in it, or NULL
+ *   private_user(id, email, gone, epoch, generation)
+ *           gone 0: the newest generation has the user; 1: epoch and generation are of the first
+ *           that has not
+ */
+extern const struct db_schema private_schema;
+
+struct private_file {
+	const char *path;
+	struct bytes content;
+};
+/* A user whom a private channel has. */
+struct private_person {
+	const char *email, *account; /* of the Unix account there */
+};
+/* What a private channel says; everything is borrowed. */
+struct private_content {
+	const struct private_file *file; /* its tree, ascending by path */
+	size_t files;
+	const char *const *channel; /* names of the channels that it subscribes to */
+	size_t channels;
+	const struct private_person *person;
+	size_t people;
+};
+/**
+ * private_publish(s, sign, seal, content, err):
+ * The private channel of one workstation: a new generation as one full, sealed bundle, committed
+ * with its document in the outbox; directories are made as needed.  In the caller's transaction, or
+ * in its own.  Errors: RC_PATH (a path outside of our grammar), RC_INTERNAL (paths out of order).
+ */
+int private_publish(struct site *s, const struct key_public *sign, const struct key_public *seal,
+		    const struct private_content *content, struct err *err);
+
+/**
+ * private_compiled(db, id, inputs, policy, err): what the newest generation was compiled from, and
+ * the digest of the policy in it (NULL: it has none).  In the transaction that makes it.
+ */
+int private_compiled(struct db *db, const char *id, const struct digest *inputs,
+		     const struct digest *policy, struct err *err);
+/** private_confirmed(db, id, epoch, generation, err): a workstation says that it holds this
+ * generation: what came long before it is known no longer. */
+int private_confirmed(struct db *db, const char *id, uint64_t epoch, uint64_t generation,
+		      struct err *err);
+/* Whom the private channel of a workstation had, and what it said.
+ * The number of its newest generation stays: should the same keys be enrolled again, the next one
+ * has a higher number. */
+extern const struct forget_sql private_forget;
+/** private_stale(db, id, err): the next run compiles this channel again, whatever goes into it. */
+int private_stale(struct db *db, const char *id, struct err *err);
+
+#endif

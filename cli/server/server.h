@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the commands of a server share.
+ */
+#ifndef SATCHEL_CLI_SERVER_SERVER_H
+#define SATCHEL_CLI_SERVER_SERVER_H
+
+#include "bundler/documents/site_model.h"
+#include "bundler/site/site.h"
+#include "cli/frame/server_open.h"
+
+/** server_no_channel(s, name, err): RC_USAGE: there is no such channel, and which one was probably
+ * meant. */
+int server_no_channel(struct site *s, const char *name, struct err *err);
+/** server_publish(cli, s, args, err): publish the channels that ${args} name, or all, and print a
+ * line for each.  ${s} is open with SITE_LOCK.  Errors: as publish_site. */
+int server_publish(struct cli *cli, struct site *s, const struct args *args, struct err *err);
+/** server_collect(cli, s, err): read the inbox, and print what it brought.  ${s} is open with
+ * SITE_LOCK.  Errors: as collect_site. */
+int server_collect(struct cli *cli, struct site *s, struct err *err);
+
+#endif
