@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bundler/documents/documents.h"
 #include "bundler/documents/site_model.h"
 #include "bundler/site/site.h"
 #include "core/base/own.h"
@@ -62,6 +63,24 @@ static inline void server_make(void)
 
 	server_setup();
 	must(server_init(&err));
+}
+
+/** server_channel(s, name, keep): a channel over ${dir}/source for everybody. */
+static inline void server_channel(struct site *s, const char *name, uint64_t keep)
+{
+	char source[SCRATCH_PATH + 16], target[] = "/srv/office", all[] = "all";
+	char *audience[] = {all};
+	struct site_channel c = {.on_leave = "keep",
+				 .keep = keep,
+				 .source = source,
+				 .target = target,
+				 .audience = audience,
+				 .audiences = 1};
+	struct err err = {0};
+
+	snprintf(c.name, sizeof(c.name), "%s", name);
+	snprintf(source, sizeof(source), "%s/source", dir);
+	must(site_channel_write(s, &c, &err));
 }
 
 static inline void server_teardown(void)

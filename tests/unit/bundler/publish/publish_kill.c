@@ -26,19 +26,11 @@ static void restore(const char *name)
 static void pair_make(void)
 {
 	struct err err = {0};
-	struct site_channel c = {.name = CHANNEL, .on_leave = "keep", .keep = 1};
 	struct site *s;
-	char source[SCRATCH_PATH + 16];
-	char *audience[] = {(char[]){"all"}};
 
 	server_make();
 	s = server_open(SITE_LOCK);
-	snprintf(source, sizeof(source), "%s/source", dir);
-	c.source = source;
-	c.target = (char[]){"/srv/office"};
-	c.audience = audience;
-	c.audiences = 1;
-	must(site_channel_write(s, &c, &err));
+	server_channel(s, CHANNEL, 1);
 	cr_assert_eq(
 	    scratch_run(dir,
 			"mkdir -p source/a; for i in 1 2 3 4 5 6 7 8; do echo $i > source/a/$i;"

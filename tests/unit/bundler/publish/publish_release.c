@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -30,19 +31,11 @@ static void published(struct site *s)
 static void setup(void)
 {
 	struct err err = {0};
-	struct site_channel c = {.name = CHANNEL, .on_leave = "keep", .keep = 2};
 	OWNED(site_freep) struct site *s = NULL;
-	char source[SCRATCH_PATH + 16];
-	char *audience[] = {(char[]){"all"}};
 
 	server_make();
 	s = server_open(SITE_LOCK);
-	snprintf(source, sizeof(source), "%s/source", dir);
-	c.source = source;
-	c.target = (char[]){"/srv/office"};
-	c.audience = audience;
-	c.audiences = 1;
-	must(site_channel_write(s, &c, &err));
+	server_channel(s, CHANNEL, 2);
 	sh("mkdir source; echo one > source/a");
 	published(s);
 	sh("echo two > source/a");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+
 #include <criterion/criterion.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,21 +25,13 @@ static struct carry_result result;
 static void site_make(void)
 {
 	struct err err = {0};
-	struct site_channel c = {.name = CHANNEL, .on_leave = "keep", .keep = 2};
 	OWNED(site_freep) struct site *s = NULL;
-	char source[SCRATCH_PATH + 16];
-	char *audience[] = {(char[]){"all"}};
 
 	server_make();
 	s = server_open(SITE_LOCK);
-	snprintf(source, sizeof(source), "%s/source", dir);
 	snprintf(from, sizeof(from), "%s/depot", dir);
 	snprintf(to, sizeof(to), "%s/stick", dir);
-	c.source = source;
-	c.target = (char[]){"/srv/office"};
-	c.audience = audience;
-	c.audiences = 1;
-	must(site_channel_write(s, &c, &err));
+	server_channel(s, CHANNEL, 2);
 	cr_assert_eq(
 	    scratch_run(dir, "mkdir source && head -c 3700000 /dev/urandom > source/noise"), 0);
 	must(publish_site(s, NULL, 0, 0, NULL, NULL, &err));
