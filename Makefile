@@ -116,11 +116,15 @@ unit: $(UNIT_RUN)
 e2e: $(B)/satchel
 	SATCHEL=$(abspath $(B)/satchel) tests/run-e2e $(E2E)
 
-# Everything under the sanitizers, with its own build directory.
+# Under sanitizers Criterion's tests are run by tests/forked, which has to do with how long they take.
+FORKED	:= CRITERION_CFLAGS=-Itests/forked CRITERION_LIBS=
+# Everything under the sanitizers, with its own build directory.  What is freed stays out of use for 16 MB more of
+# allocations, not for 256: a process that begins many others gives each of them a copy of that.
 SANITIZERS := address,undefined
+ASAN	= ASAN_OPTIONS=quarantine_size_mb=16:$$ASAN_OPTIONS
 asan:
-	E2E_ONLY=together $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" unit e2e
-	E2E_ONLY=alone $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" E2E="$(E2E_ASAN)" e2e
+	$(ASAN) E2E_ONLY=together $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" $(FORKED) E2E="$(E2E_ASAN)" unit e2e
+	$(ASAN) E2E_ONLY=alone $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" $(FORKED) E2E="$(E2E_ASAN)" e2e
 
 # Killed, and given errors, at every single call that writes.
 .PHONY: faults
@@ -128,8 +132,8 @@ faults: $(UNIT_KILL) $(B)/satchel
 	SATCHEL_FAULT_STRIDE=1 tests/run-unit $(UNIT_KILL)
 	KILL_STRIDE=1 $(MAKE) e2e E2E="$(filter tests/e2e/kill/40%,$(E2E_ALL))"
 
-# The pools of threads and the watcher under ThreadSanitizer, with their own build directory.  Criterion does not run
-# there: tests/tsan has a small one.  A fixed layout of memory, because older ThreadSanitizers want one.
+# The pools of threads and the watcher under ThreadSanitizer, with their own build directory.  A fixed layout of memory,
+# because older ThreadSanitizers want one.
 TSAN_UNIT := $(filter $(addprefix $(B)/tests/unit/,core/os/os_workers core/tree/scan bundler/pack/pack bundler/outbox/% \
 	     applier/apply/apply watcher/%),$(UNIT))
 # A hundred thousand calls and a thousand applies beside somebody who exchanges names without pause; make check does a few.
@@ -139,7 +143,7 @@ races: $(B)/tests/unit/applier/apply/apply_hostile
 
 .PHONY: tsan tsan-run
 tsan:
-	$(MAKE) B=$(B)/tsan SAN=thread CFLAGS="-O1 -g" CRITERION_CFLAGS=-Itests/tsan CRITERION_LIBS= tsan-run
+	$(MAKE) B=$(B)/tsan SAN=thread CFLAGS="-O1 -g" $(FORKED) tsan-run
 tsan-run: $(TSAN_UNIT)
 	TSAN_OPTIONS="die_after_fork=0" setarch -R tests/run-unit $(TSAN_UNIT)
 
@@ -178,6 +182,7 @@ lints:
 	tests/lint/docstrings
 	tests/lint/spdx
 	tests/lint/words
+	tests/lint/named-tests
 	tests/lint/check
 	printf "%s\\0" $(SHELL_FILES) | xargs -0 -n 12 -P 2 shellcheck -x -S warning
 	mandoc -T lint -W warning man/*.[1-8]
