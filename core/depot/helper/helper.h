@@ -75,6 +75,9 @@ int helper_no_space(const char *path, uint64_t size, uint64_t bytes, struct err 
 /** helper_write(fd, path, size, p, n, err): as fd_write, with a sentence for a file that is too
  * large for the file system. */
 int helper_write(int fd, const char *path, uint64_t size, const void *p, size_t n, struct err *err);
+/** helper_taken(path, rc): was it taken out of an inbox before it was read back (${rc})?  Who reads
+ * an inbox empties it, and may be that quick; then it has arrived. */
+bool helper_taken(const char *path, int rc);
 /** helper_push(fd, given, pushed): what was written goes to the medium in windows, so that the
  * flush at the end is short enough for the deadline of silence, also on a stick of 1 MB/s. */
 void helper_push(int fd, uint64_t given, uint64_t *pushed);

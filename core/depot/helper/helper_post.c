@@ -187,6 +187,18 @@ int helper_parent(struct helper *h, const char *path, const char **ret_name, str
 	return rc < 0 ? rc : beneath_parent(h->root, path, ret_name, err);
 }
 
+/* Somebody has removed it.  A share remembers a name for a while, and says so only when it reads.
+ */
+static bool gone(int rc)
+{
+	return rc == RC_ABSENT || (rc == RC_IO && (errno == ENOENT || errno == ESTALE));
+}
+
+bool helper_taken(const char *path, int rc)
+{
+	return gone(rc) && strncmp(path, "inbox/", 6) == 0;
+}
+
 enum there { THERE_NOTHING, THERE_INCOMPLETE, THERE_SAME };
 
 /* What has the name already?  A link or a FIFO is as good as a torn file: it is replaced, unread.
@@ -204,8 +216,7 @@ static int post_there(struct helper_post *p, struct err *err)
 		return THERE_INCOMPLETE;
 	source_rewind(&p->source, PHASE_CHECK);
 	rc = durable_compare(p->dir, p->name, source_next, &p->source, err);
-	/* A share may remember a name for a while that somebody has removed. */
-	if (rc == RC_ABSENT || (rc == RC_IO && errno == ESTALE))
+	if (gone(rc))
 		return THERE_INCOMPLETE;
 	return rc < 0 ? rc : rc == 1 ? THERE_SAME : THERE_INCOMPLETE;
 }
@@ -264,6 +275,8 @@ static int post_verify(struct helper_post *p, struct err *err)
 
 	source_rewind(&p->source, PHASE_VERIFY);
 	rc = durable_compare(p->dir, p->name, source_next, &p->source, err);
+	if (helper_taken(p->path, rc))
+		return 0;
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	unlinkat(p->dir, p->name, 0);

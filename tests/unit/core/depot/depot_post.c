@@ -338,6 +338,46 @@ Test(depot_post, posts_where_the_file_system_has_few_gifts)
 	run("test \"$(cd a && ls -A | tr '\\n' ' ')\" = 'file x.bundle ' && test $(cat a/file) = abc");
 }
 
+/* A share that remembers a name: the file opens, and is not there when it is read.  Only reading
+ * back asks for a megabyte at once. */
+static void forget_what_is_read_back(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+	cr_assert_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(read), 1,
+				      SCMP_A2(SCMP_CMP_EQ, MEGA)),
+		     0);
+	cr_assert_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+}
+
+Test(depot_post, replaces_what_a_share_only_remembers)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+
+	run("mkdir beats && printf abc >" BEAT);
+	forget_what_is_read_back();
+	d = opened(DEPOT_WRITE);
+	cr_assert_eq(depot_post(d, BEAT, bytes_of("abc"), &err), 0, "%s", err.text);
+	run("test $(cat " BEAT ") = abc");
+}
+
+Test(depot_post, what_was_taken_out_of_an_inbox_before_it_is_read_back_has_arrived)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+
+	forget_what_is_read_back();
+	d = opened(DEPOT_WRITE | DEPOT_VERIFY);
+	cr_assert_eq(depot_post(d, "inbox/ab/x.receipt", bytes_of("abc"), &err), 0, "%s", err.text);
+	cr_assert_eq(depot_post(d, BEAT, bytes_of("abc"), &err), RC_IO);
+	cr_assert_eq(depot_stream_begin(d, "inbox/ab/y.receipt", 0, true, &err), 0);
+	cr_assert_eq(depot_stream_commit(d, &err), 0, "%s", err.text);
+	cr_assert_eq(depot_stream_begin(d, "new/file", 0, true, &err), 0);
+	cr_assert_eq(depot_stream_commit(d, &err), RC_IO);
+}
+
 Test(depot_post, an_error_of_the_medium_leaves_nothing_and_is_told)
 {
 	OWNED(depot_freep) struct depot *d = NULL;
