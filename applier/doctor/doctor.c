@@ -259,6 +259,11 @@ static void check_receipts(void *arg, struct findings *f)
 		return;
 	}
 	time_words(age, p->now - written);
+	if (written - p->now >= SYNC_OLD) {
+		found_warning(f, "the newest receipt is dated %s ahead: a clock was wrong", age);
+		found_remedy(f, "set the clock, and run satchel sync: it writes another one");
+		return;
+	}
 	if (p->now - written < SYNC_OLD) {
 		found_ok(f, "the newest receipt is %s old", age);
 		return;

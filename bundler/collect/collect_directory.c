@@ -126,6 +126,7 @@ static int by_turn(const void *a, const void *b)
 static int known(struct collect *c, struct inbox_file *i, bool *ret_skip, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int64_t wait;
 	int rc;
 
 	*ret_skip = false;
@@ -137,7 +138,10 @@ static int known(struct collect *c, struct inbox_file *i, bool *ret_skip, struct
 	if (rc != 1)
 		return rc;
 	i->done = db_i64(st, 0) != 0;
-	*ret_skip = !i->done && db_i64(st, 1) > c->now && db_i64(st, 2) == (int64_t)i->file->size;
+	wait = db_i64(st, 1) - c->now;
+	/* A longer one is of a clock that was ahead when it was noted. */
+	*ret_skip =
+	    !i->done && wait > 0 && wait <= TRY_AT_MOST && db_i64(st, 2) == (int64_t)i->file->size;
 	return 0;
 }
 
@@ -238,7 +242,9 @@ static int incomplete_note(struct collect *c, struct inbox_file *i, struct err *
 	if (rc == 1 && db_int(c->s->db, err, &reported,
 			      "SELECT reported FROM inbox WHERE path = ?1", "t", i->path) < 0)
 		return err->rc;
-	age = c->now > first ? c->now - first : 0;
+	if (first > c->now) /* by a clock that was ahead */
+		first = c->now;
+	age = c->now - first;
 	wait = age < YOUNG ? 0 : age < TRY_AT_MOST ? age : TRY_AT_MOST;
 	if (age > TELL_AFTER && reported == 0) {
 		rc = record_incomplete(c, &i->file->name, err);
@@ -249,7 +255,8 @@ static int incomplete_note(struct collect *c, struct inbox_file *i, struct err *
 	return db_run(c->s->db, err,
 		      "INSERT INTO inbox(path, done, first, again, size, reported)"
 		      " VALUES(?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT(path) DO UPDATE SET"
-		      " again = excluded.again, size = excluded.size, reported = excluded.reported",
+		      " first = excluded.first, again = excluded.again, size = excluded.size,"
+		      " reported = excluded.reported",
 		      "tiiii", i->path, first, c->now + wait, (int64_t)i->file->size, reported);
 }
 

@@ -314,7 +314,8 @@ static int knock_take(void *arg, const char *name, int64_t until, struct err *er
 
 static int knocks_take(struct site *s, struct beat *b, struct err *err)
 {
-	int rc = registry_counters_drop(s->db, KNOCK_GLOB, b->issued, err);
+	int rc =
+	    registry_counters_drop(s->db, KNOCK_GLOB, b->issued, b->issued + KNOCK_SECONDS, err);
 
 	if (rc == 0)
 		rc = registry_counters(s->db, KNOCK_GLOB, knock_take, b, err);

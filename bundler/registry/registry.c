@@ -90,10 +90,12 @@ int registry_counter_set(struct db *db, const char *counter, int64_t value, stru
 		      "ti", counter, value);
 }
 
-int registry_counters_drop(struct db *db, const char *glob, int64_t until, struct err *err)
+int registry_counters_drop(struct db *db, const char *glob, int64_t above, int64_t most,
+			   struct err *err)
 {
-	return db_run(db, err, "DELETE FROM counter WHERE name GLOB ?1 AND value <= ?2", "ti", glob,
-		      until);
+	return db_run(db, err,
+		      "DELETE FROM counter WHERE name GLOB ?1 AND NOT value BETWEEN ?2 + 1 AND ?3",
+		      "tii", glob, above, most);
 }
 
 int registry_counters(struct db *db, const char *glob,

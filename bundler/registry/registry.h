@@ -49,11 +49,12 @@ int registry_document_get(struct db *db, const char *path, struct buf *ret, stru
 /**
  * registry_posted(db, path, err): mark one document as posted now; registry_posted_all(db, err):
  * all that wait.  registry_post_again(db, path, err): one does not count as posted any more; it is
- * no error when there is none.
+ * no error when there is none.  registry_post_all_again(db, err): none does.
  */
 int registry_posted(struct db *db, const char *path, struct err *err);
 int registry_posted_all(struct db *db, struct err *err);
 int registry_post_again(struct db *db, const char *path, struct err *err);
+int registry_post_all_again(struct db *db, struct err *err);
 
 /** registry_posted_at(db, path, ret, err): when a document was posted, seconds since 1970 UTC; 0:
  * not yet.  1, or 0 when the outbox does not hold it. */
@@ -98,13 +99,15 @@ int registry_last(struct db *db, const char *counter, uint64_t *ret, struct err 
  * Another small number under a name; one that is about a workstation is called WHAT:ID, so that
  * it can be forgotten.
  * registry_counters(db, glob, each, arg, err): those whose names fit ${glob}, by name.
- * registry_counters_drop(db, glob, until, err): drop those of them with a value up to ${until}.
+ * registry_counters_drop(db, glob, above, most, err): of these only values above ${above}, and not
+ * above ${most}, stay.
  */
 int registry_counter_set(struct db *db, const char *counter, int64_t value, struct err *err);
 int registry_counters(struct db *db, const char *glob,
 		      int (*each)(void *arg, const char *name, int64_t value, struct err *err),
 		      void *arg, struct err *err);
-int registry_counters_drop(struct db *db, const char *glob, int64_t until, struct err *err);
+int registry_counters_drop(struct db *db, const char *glob, int64_t above, int64_t most,
+			   struct err *err);
 
 /*
  * What a room deletes together with a workstation (?1 is its id) and with a user (?1 is the e-mail

@@ -84,6 +84,12 @@ int registry_post_again(struct db *db, const char *path, struct err *err)
 	return db_run(db, err, "UPDATE outbox SET posted = 0 WHERE path = ?1", "t", path);
 }
 
+int registry_post_all_again(struct db *db, struct err *err)
+{
+	return db_exec(db, "UPDATE outbox SET posted = 0 WHERE posted > 0 AND content IS NOT NULL",
+		       err);
+}
+
 int registry_posted_at(struct db *db, const char *path, int64_t *ret, struct err *err)
 {
 	*ret = 0;

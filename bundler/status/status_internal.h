@@ -112,7 +112,8 @@ void status_judge_generation(const char *what, const char *about, uint64_t epoch
 			     struct reasons *l);
 
 /** status_silence(dst, heard, enrolled, now, silent): was nothing heard for longer than
- * ${silent} seconds?  Then ${dst} says so.  A clock that went back is no silence. */
+ * ${silent} seconds?  Then ${dst} says so.  A clock that went back is no silence, unless it was so
+ * far ahead that nobody knows how long ago the last word came. */
 #define SILENCE_TEXT 64
 bool status_silence(char dst[SILENCE_TEXT], int64_t heard, int64_t enrolled, int64_t now,
 		    int64_t silent);

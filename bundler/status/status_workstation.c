@@ -191,11 +191,15 @@ static void judge_first(const struct snapshot *in, struct reasons *l)
 bool status_silence(char dst[SILENCE_TEXT], int64_t heard, int64_t enrolled, int64_t now,
 		    int64_t silent)
 {
+	int64_t last = heard > 0 ? heard : enrolled;
 	char at[CLOCK_TEXT + 1];
 
-	if (now - (heard > 0 ? heard : enrolled) <= silent)
+	if (now - last <= silent && last - now <= silent)
 		return false;
-	if (heard > 0)
+	if (last > now)
+		snprintf(dst, SILENCE_TEXT, "heard from on %.10s, which has not come yet",
+			 date(at, last));
+	else if (heard > 0)
 		snprintf(dst, SILENCE_TEXT, "not heard from since %s", date(at, heard));
 	else
 		snprintf(dst, SILENCE_TEXT, "never heard from");

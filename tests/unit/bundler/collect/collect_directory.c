@@ -81,6 +81,35 @@ Test(inbox, tries_an_incomplete_file_less_often_as_it_grows_old)
 	cr_assert_eq(collected(s).receipts, 1);
 }
 
+/* Preallocated, it keeps its size: nothing but the next try finds out that it is whole now. */
+Test(inbox, tries_an_incomplete_file_again_that_a_clock_years_ahead_has_noted)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(machine_clear) struct machine m = machine_new();
+	char path[DEPOT_NAME], command[1024];
+
+	machine_joins(s, &m, "kiosk");
+	posted(s, &m, 1, path);
+	snprintf(command, sizeof(command),
+		 "cp depot/%s whole; printf X | dd of=depot/%s bs=1 conv=notrunc 2>/dev/null", path,
+		 path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	clock_set(3155760000); /* in 2070 */
+	cr_assert_eq(collected(s).incomplete, 1);
+	clock_set(3155760000 + 600);
+	cr_assert_eq(collected(s).incomplete, 1);
+	clock_set(SERVER_NOW);
+	cr_assert_eq(collected(s).incomplete, 1);
+	clock_set(SERVER_NOW + 86401);
+	cr_assert_eq(collected(s).incomplete, 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM event WHERE kind = 'incomplete'"), 1,
+		     "its age counts from the right clock on");
+	snprintf(command, sizeof(command), "cp whole depot/%s", path);
+	cr_assert_eq(scratch_run(dir, command), 0);
+	clock_set(SERVER_NOW + 86401 + 3600);
+	cr_assert_eq(collected(s).receipts, 1);
+}
+
 Test(inbox, ignores_litter_and_what_is_not_a_file)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);

@@ -187,4 +187,10 @@ Test(beat, knocks_at_once_and_for_a_while)
 	beat_make(s, BEAT_ANYWAY);
 	beat_load(s, &b);
 	cr_assert_eq(b.knocks, 0);
+	clock_set(3155760000); /* in 2070, by mistake */
+	must(publish_knock(s, names, 1, &err));
+	clock_set(SERVER_NOW);
+	beat_make(s, BEAT_ANYWAY);
+	beat_load(s, &b);
+	cr_assert_eq(b.knocks, 0, "not for decades");
 }

@@ -206,7 +206,15 @@ Test(status_workstation, is_orange_after_too_long_a_silence_and_not_a_second_bef
 	cr_assert_eq(judged_at(10000 + SILENT), COLOUR_GREEN);
 	cr_assert_eq(judged_at(10000 + SILENT + 1), COLOUR_ORANGE);
 	cr_assert_str_eq(w.reason, "not heard from since 1970-01-01T02:46:40Z");
-	cr_assert_eq(judged_at(0), COLOUR_GREEN, "a clock that went back is no silence");
+}
+
+/* Recorded by a clock that was years ahead: it would be green until that day. */
+Test(status_workstation, is_orange_when_it_was_heard_from_long_after_now)
+{
+	cr_assert_eq(judged_at(10000 - SILENT), COLOUR_GREEN,
+		     "a clock that went back is no silence");
+	cr_assert_eq(judged_at(10000 - SILENT - 1), COLOUR_ORANGE);
+	cr_assert_str_eq(w.reason, "heard from on 1970-01-01, which has not come yet");
 }
 
 Test(status_workstation, wants_left_channels_to_be_left)
