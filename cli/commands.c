@@ -146,7 +146,7 @@ static const struct option_row publish_options[] = {
     {"exclude", 0, "GLOB", "leave out files that match, in this run", true},
     {"allow-empty", 0, NULL, "publish even if a source has lost most of its files", false},
     {"full", 0, NULL, "make a new full bundle as well", false},
-    {"refill", 0, NULL, "fill the depot again: it was emptied or replaced", false},
+    {"refill", 0, NULL, "fill the depot again: it was emptied, replaced or damaged", false},
     {"reread", 0, NULL, "read every file, even if it looks unchanged", false},
 };
 static const struct option_row sync_options[] = {

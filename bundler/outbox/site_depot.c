@@ -189,7 +189,9 @@ int site_depot_refill(struct site *s, struct err *err)
 	if (claim == CLAIM_OTHER && rc == 0)
 		return marker_foreign(d, err);
 	rc = claim == CLAIM_OURS ? 0 : marker_replace(d, &s->id, err);
-	return rc < 0 ? rc : id_record(s, d, err);
+	/* What lies in the place of the marker keeps nothing else back: whoever opens the depot
+	 * next tells of it, and the directory is ours by what it is. */
+	return rc < 0 && rc != RC_TYPE ? rc : id_record(s, d, err);
 }
 
 /* A dead share hangs whoever asks, so a child asks, once. */

@@ -15,7 +15,7 @@
  * says, and the depot is open all the same.  RC_AGAIN: there is no marker, so what belongs there is
  * not mounted; RC_CONFLICT: it is another site's.
  * site_depot_refill(s, err): somebody says that it is ours: the marker, whatever the depot holds.
- * RC_CONFLICT: it is another site's; RC_TYPE: a directory lies in the place of the marker.
+ * What lies in its place is left for site_depot_open to tell.  RC_CONFLICT: it is another site's.
  */
 int site_depot_open(struct site *s, struct depot **ret, struct err *err);
 int site_depot_refill(struct site *s, struct err *err);

@@ -238,6 +238,44 @@ static int retired_remove(struct outbox_post *p, struct err *err)
 	return rc < 0 ? rc : done_mark(p, retired_drop, err);
 }
 
+/* Everything again */
+
+struct sent {
+	struct site *s;
+	struct strings path; /* owned; of bundles that can be posted again */
+};
+
+static void sent_clear(struct sent *b)
+{
+	strings_clear(&b->path);
+}
+
+/* One that only the depot has still must not count as lost: that would take it away. */
+static int sent_add(void *arg, const struct published_file *file, struct err *err)
+{
+	struct sent *b = arg;
+	OWNED(fd_closep) int fd = site_pack_open(b->s, file, err);
+
+	if (fd == RC_ABSENT)
+		return 0;
+	return fd < 0 ? fd : strings_add(&b->path, file->path, err);
+}
+
+int site_post_again(struct site *s, struct err *err)
+{
+	OWNED(sent_clear) struct sent b = {.s = s};
+	OWNED(db_tx_end) struct db_tx tx = {0};
+	int rc = published_sent(s->db, sent_add, &b, err);
+
+	if (rc == 0)
+		rc = db_tx_join(&tx, s->db, err);
+	if (rc == 0)
+		rc = registry_post_all_again(s->db, err);
+	for (size_t i = 0; rc == 0 && i < b.path.n; i++)
+		rc = published_post_again(s->db, b.path.items[i], err);
+	return rc < 0 ? rc : db_tx_commit(&tx, err);
+}
+
 int site_unposted(struct site *s, uint64_t *ret, struct err *err)
 {
 	uint64_t documents = 0, bundles = 0;

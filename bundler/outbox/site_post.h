@@ -20,6 +20,10 @@ int site_post_retire_after(struct site *s, const char *path, uint64_t beat, stru
 int site_post_needed(struct site *s, const char *path, struct err *err);
 int site_post_document(struct site *s, const char *path, struct bytes content, struct err *err);
 
+/** site_post_again(s, err): nothing counts as posted any more, so the next site_post compares every
+ * file in the depot with what it is to be; bundles whose bytes only the depot has still count. */
+int site_post_again(struct site *s, struct err *err);
+
 /** site_unposted(s, ret, err): how many documents and bundles are made and not posted. */
 int site_unposted(struct site *s, uint64_t *ret, struct err *err);
 

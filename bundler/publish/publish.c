@@ -219,6 +219,9 @@ static int depot_compare(struct publish_run *r, struct err *err)
 	if (open < 0)
 		return open;
 	rc = site_missing_mark(r->s, d, &r->missing, &e);
+	/* A file with wrong bytes and the right length shows only when it is compared. */
+	if ((r->flags & PUBLISH_REFILL) && site_post_again(r->s, rc < 0 ? ERR_IGNORED : &e) < 0)
+		rc = rc < 0 ? rc : e.rc;
 	if (rc < 0)
 		*err = e;
 	return rc < 0 ? rc : open > 0 ? err->rc : 0;
@@ -230,6 +233,9 @@ static int post(struct publish_run *r, struct err *err)
 	uint64_t back = 0;
 	int rc = site_post(r->s, err);
 
+	if (rc == 0 && (r->flags & PUBLISH_REFILL))
+		reporter_info(r->s->reporter, "every file in the depot was compared with what was "
+					      "posted; what differed was posted again");
 	if (site_missing_back(r->s, &r->missing, &back, ERR_IGNORED) < 0 || back == 0)
 		return rc;
 	reporter_warning(r->s->reporter,

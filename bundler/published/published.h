@@ -175,7 +175,8 @@ int published_chain(struct db *db, const char *channel, uint64_t epoch, struct p
  * waits for signatures.  RC_STATE: a row is damaged.
  * published_unposted_in(db, channel, epoch, each, arg, err): those of one channel and epoch,
  * without their prefixes.
- * published_unposted_count(db, ret, err): how many.
+ * published_sent(db, each, arg, err): those that were posted, likewise.
+ * published_unposted_count(db, ret, err): how many wait.
  * published_posted(db, path, err): mark one as posted now.
  * published_post_again(db, path, err): one does not count as posted any more; it is no error when
  * there is none.
@@ -184,6 +185,7 @@ typedef int (*published_file_each)(void *arg, const struct published_file *file,
 int published_unposted(struct db *db, published_file_each each, void *arg, struct err *err);
 int published_unposted_in(struct db *db, const char *channel, uint64_t epoch,
 			  published_file_each each, void *arg, struct err *err);
+int published_sent(struct db *db, published_file_each each, void *arg, struct err *err);
 int published_unposted_count(struct db *db, uint64_t *ret, struct err *err);
 int published_posted(struct db *db, const char *path, struct err *err);
 int published_post_again(struct db *db, const char *path, struct err *err);

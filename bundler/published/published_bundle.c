@@ -243,6 +243,17 @@ int published_unposted_in(struct db *db, const char *channel, uint64_t epoch,
 	return rc < 0 ? rc : files_hand(db, st, each, arg, err);
 }
 
+int published_sent(struct db *db, published_file_each each, void *arg, struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db,
+			  "SELECT path, pack, pieces, x'' FROM bundle WHERE posted > 0"
+			  " ORDER BY path",
+			  &st, err);
+
+	return rc < 0 ? rc : files_hand(db, st, each, arg, err);
+}
+
 int published_posted(struct db *db, const char *path, struct err *err)
 {
 	return db_run(db, err, "UPDATE bundle SET posted = ?1 WHERE path = ?2", "it", clock_now(),

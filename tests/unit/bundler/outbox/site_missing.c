@@ -456,12 +456,65 @@ Test(site_missing, whatever_lies_under_the_name_of_the_marker_is_replaced_in_our
 		    publish_site(s, NULL, 0, refill ? PUBLISH_REFILL : 0, NULL, NULL, &err),
 		    RC_TYPE, "%s", err.text);
 		cr_expect_str_eq(err.text, want);
-		if (!refill)
-			in_depot("ls beats/*.beat"); /* it keeps nothing back */
+		in_depot("ls beats/*.beat"); /* it keeps nothing back */
 		in_depot("rm -r satchel.yaml");
 		must(publish_site(s, NULL, 0, refill ? PUBLISH_REFILL : 0, NULL, NULL, &err));
 		cr_expect(whole());
 	}
+}
+
+/* Only readers find out, and one byte keeps all of them from the channel. */
+Test(site_missing, bytes_that_were_changed_are_put_right_when_somebody_says_so)
+{
+	static const char *const files[] = {"channels/office/*.bundle", "channels/office/*.head",
+					    "trust/*", "shards/*", "beats/*"};
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char command[160];
+
+		snprintf(command, sizeof(command),
+			 "f=$(ls %s | head -n 1) && printf X | dd of=$f bs=1 seek=150 conv=notrunc "
+			 "2>/dev/null",
+			 files[i]);
+		in_depot(command);
+		cr_expect_not(whole());
+	}
+	must(publish_site(s, NULL, 0, 0, NULL, NULL, &err));
+	cr_expect_not(whole(), "nobody has looked");
+	must(publish_site(s, NULL, 0, PUBLISH_REFILL, NULL, NULL, &err));
+	cr_expect(whole());
+	cr_expect_eq(unposted(s), 0);
+}
+
+Test(site_missing, what_only_the_depot_has_still_is_not_taken_away_by_comparing)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	cr_assert_eq(scratch_run(dir, "rm site.state/store/*; mv payload away"), 0);
+	cr_expect_eq(publish_site(s, NULL, 0, PUBLISH_REFILL, NULL, NULL, &err), RC_IO, "%s",
+		     err.text);
+	cr_expect_not_null(strstr(err.text, "payload"), "%s", err.text);
+	cr_expect_eq(unposted(s), 0);
+	cr_expect(whole());
+}
+
+/* Another directory was put there, and in it one under the marker's name. */
+Test(site_missing, a_depot_is_filled_although_a_directory_has_the_name_of_the_marker)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	cr_assert_eq(scratch_run(dir, "mv depot away; mkdir -p depot/satchel.yaml/x"), 0);
+	cr_expect_eq(publish_site(s, NULL, 0, PUBLISH_REFILL, NULL, NULL, &err), RC_TYPE, "%s",
+		     err.text);
+	cr_expect_not_null(strstr(err.text, "remove satchel.yaml from the depot"), "%s", err.text);
+	in_depot("ls beats/*.beat channels/office/*.bundle; test -d satchel.yaml/x");
+	in_depot("rm -r satchel.yaml");
+	must(publish_site(s, NULL, 0, 0, NULL, NULL, &err));
+	cr_expect(whole());
 }
 
 Test(site_missing, another_sites_marker_in_a_directory_that_is_not_ours_stays)
