@@ -131,26 +131,41 @@ static int row_next(struct station *s, const char *after, struct outbox_row *ret
 	return rc < 0 ? rc : 1;
 }
 
+/* Anybody may put something into the place of one document; the others are posted all the same. */
+static bool of_one(int rc)
+{
+	return rc == RC_TYPE || rc == RC_PATH;
+}
+
 int outbox_post(struct station *s, struct depot *depot, struct err *err)
 {
 	char after[DEPOT_NAME] = "";
+	struct err first = {0};
 	int posted = 0;
 
 	for (;;) {
 		OWNED(row_clear) struct outbox_row row = {0};
+		struct err bad = {0};
 		int rc = row_next(s, after, &row, err);
 
-		if (rc <= 0)
-			return rc < 0 ? rc : posted;
-		rc = depot_post(depot, row.path, bytes_in(&row.content), err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		rc = depot_post(depot, row.path, bytes_in(&row.content), &bad);
+		if (rc < 0 && !of_one(rc))
+			return err_set(err, rc, "%s", bad.text);
+		if (rc < 0 && first.rc == 0)
+			first = bad;
 		if (rc == 0)
 			rc = db_run(s->db, err, "UPDATE outbox SET posted = 1 WHERE path = ?", "t",
 				    row.path);
-		if (rc < 0)
+		if (rc < 0 && !of_one(rc))
 			return rc;
 		snprintf(after, sizeof(after), "%s", row.path);
-		posted++;
+		posted += rc == 0;
 	}
+	return first.rc < 0 ? err_set(err, first.rc, "%s", first.text) : posted;
 }
 
 int outbox_acknowledge(struct station *s, uint64_t sequence, struct err *err)

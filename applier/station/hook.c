@@ -2,7 +2,8 @@
 /*
  * Running the owner's own programs.  A hook may hang, fork or talk without end, so it has a
  * deadline, a process group of its own and a limit on what is kept of its output; only files that
- * nobody but the owner can change are run.
+ * nobody but the owner can change are run, from the very directory that was judged: whoever may
+ * rename that could put another in its place.
  */
 #include "applier/station/hook.h"
 
@@ -23,6 +24,20 @@
 #include "core/os/beneath.h"
 
 #define HOOK_ENV 16 /* variables */
+#define HOOK_DIR 3  /* in a hook: the directory that it lies in; a script is read through it */
+
+/* A hook that may be run. */
+struct found {
+	int dirfd; /* owned; the directory that was judged */
+	const char *name;
+	char *path; /* owned; as a person knows it */
+};
+
+static void found_clear(struct found *f)
+{
+	fd_closep(&f->dirfd);
+	free(f->path);
+}
 
 struct running {
 	pid_t pid;
@@ -48,8 +63,8 @@ static int owner_check(const struct stat *st, const char *what, const char *path
 	    path);
 }
 
-/* 1: ${*ret} is its path, owned. */
-static int hook_find(const struct station *s, const char *name, char **ret, struct err *err)
+/* 1: it is there; 0: it is not. */
+static int hook_find(const struct station *s, const char *name, struct found *ret, struct err *err)
 {
 	OWNED(freep) char *copy = strdup(s->config);
 	OWNED(freep) char *dir = NULL;
@@ -75,10 +90,22 @@ static int hook_find(const struct station *s, const char *name, char **ret, stru
 		rc = owner_check(&st, "the hooks directory", dir, err);
 	if (rc < 0)
 		return rc;
-	return asprintf(ret, "%s/%s", dir, name) < 0 ? err_memory(err) : 1;
+	if (asprintf(&ret->path, "%s/%s", dir, name) < 0) {
+		ret->path = NULL;
+		return err_memory(err);
+	}
+	ret->dirfd = TAKE_FD(dirfd);
+	ret->name = name;
+	return 1;
 }
 
-static _Noreturn void hook_exec(const char *path, char *const *env, int output)
+/* An own descriptor for the directory, which its interpreter has still. */
+static bool directory_keep(int dirfd)
+{
+	return dirfd == HOOK_DIR ? fcntl(dirfd, F_SETFD, 0) == 0 : dup2(dirfd, HOOK_DIR) >= 0;
+}
+
+static _Noreturn void hook_exec(const struct found *f, char *const *env, int output)
 {
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	char *argv[2] = {NULL, NULL};
@@ -91,14 +118,15 @@ static _Noreturn void hook_exec(const char *path, char *const *env, int output)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
-	    close_range(3, UINT_MAX, 0) < 0 || chdir("/") < 0)
+	    !directory_keep(f->dirfd) || close_range(HOOK_DIR + 1, UINT_MAX, 0) < 0 ||
+	    chdir("/") < 0)
 		_exit(126);
-	argv[0] = strdup(path);
-	execve(path, argv, env);
+	argv[0] = strdup(f->path);
+	syscall(SYS_execveat, HOOK_DIR, f->name, argv, env, AT_SYMLINK_NOFOLLOW);
 	_exit(127);
 }
 
-static int hook_start(const char *path, char *const *env, struct running *r, struct err *err)
+static int hook_start(const struct found *f, char *const *env, struct running *r, struct err *err)
 {
 	int pair[2];
 
@@ -106,7 +134,7 @@ static int hook_start(const char *path, char *const *env, struct running *r, str
 		return err_sys(err, RC_IO, "cannot make a pipe for a hook");
 	r->pid = fork();
 	if (r->pid == 0)
-		hook_exec(path, env, pair[1]);
+		hook_exec(f, env, pair[1]);
 	close(pair[1]);
 	r->output = pair[0];
 	if (r->pid < 0)
@@ -221,9 +249,10 @@ static void env_fill(const struct hook *h, char *own[3], char *list[HOOK_ENV])
 int hook_run(struct station *s, const struct hook *h, struct buf *ret_output, struct err *err)
 {
 	OWNED(running_clear) struct running r = {.pidfd = -1, .output = -1};
-	OWNED(freep) char *path = NULL, *name = NULL, *handout = NULL, *policy = NULL;
+	OWNED(found_clear) struct found f = {.dirfd = -1};
+	OWNED(freep) char *name = NULL, *handout = NULL, *policy = NULL;
 	char *own[3], *env[HOOK_ENV];
-	int rc = hook_find(s, h->name, &path, err);
+	int rc = hook_find(s, h->name, &f, err);
 
 	if (rc <= 0)
 		return rc;
@@ -235,6 +264,6 @@ int hook_run(struct station *s, const struct hook *h, struct buf *ret_output, st
 	own[1] = handout;
 	own[2] = policy;
 	env_fill(h, own, env);
-	rc = hook_start(path, env, &r, err);
+	rc = hook_start(&f, env, &r, err);
 	return rc < 0 ? rc : hook_end(&r, h, ret_output, err);
 }

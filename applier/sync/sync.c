@@ -59,7 +59,8 @@ int sync_record(struct sync *y, const struct err *bad, struct err *err)
 	return station_event(y->s, rc_slug(bad->rc), bad->text, err);
 }
 
-/* Sticks that are not plugged in are normal; a depot that a person named is not. */
+/* Sticks that are not plugged in are normal; a depot that a person named is not.  Of one that is
+ * there and cannot be opened somebody must hear why, when no other serves instead. */
 static int depot_add(struct sync *y, const char *path, struct err *err)
 {
 	struct err bad = {0};
@@ -76,6 +77,8 @@ static int depot_add(struct sync *y, const char *path, struct err *err)
 		*err = bad;
 		return rc;
 	}
+	if (rc != RC_ABSENT && y->unopened.rc == 0)
+		y->unopened = bad;
 	if (rc == RC_TIMEOUT)
 		sync_tell(y, &bad);
 	else
@@ -230,7 +233,9 @@ static int beat_take(struct sync *y, struct err *err)
 		memset(&y->beat, 0, sizeof(y->beat));
 	if (rc < 0 || y->worst.rc != 0)
 		return rc < 0 ? rc : 0; /* told already */
-	if (y->depot.n == 0)
+	if (y->depot.n == 0 && y->unopened.rc < 0)
+		bad = y->unopened;
+	else if (y->depot.n == 0)
 		err_set(&bad, RC_AGAIN,
 			"no depot is at hand: plug one in, or name it in depots: of %s",
 			y->s->config);

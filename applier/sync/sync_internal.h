@@ -21,6 +21,7 @@ struct sync {
 	void *arg;
 	bool by_hand;              /* a person named the one depot */
 	LIST(struct follow) depot; /* those at hand */
+	struct err unopened;       /* why the first that is there could not be opened */
 	struct beat beat;          /* the newest accepted; zero while there is none */
 	struct sync_shard {
 		bool tried;

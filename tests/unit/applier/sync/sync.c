@@ -130,6 +130,10 @@ Test(sync, without_any_depot_at_hand_it_says_so)
 	FIXTURE_RUN(&f, "mv depot away");
 	FIXTURE_SYNC(&f, RC_AGAIN);
 	cr_assert_not_null(strstr(f.err.text, "no depot is at hand"), "%s", f.err.text);
+	FIXTURE_RUN(&f, "mkfifo depot"); /* as good as a share that answers with an error */
+	FIXTURE_SYNC(&f, RC_IO);
+	cr_assert_not_null(strstr(f.err.text, "Not a directory"), "%s", f.err.text);
+	FIXTURE_RUN(&f, "rm depot");
 	FIXTURE_RUN(&f, "test ! -e depot");
 	fixture_end(&f);
 }

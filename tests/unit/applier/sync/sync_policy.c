@@ -2,7 +2,9 @@
 /*
  * What a run of sync makes of the policy in force, and the owner's hooks.
  */
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "applier/station/hook.h"
 #include "tests/support/people.h"
@@ -364,13 +366,43 @@ Test(sync_policy, a_hook_gets_nothing_of_ours_and_what_it_says_is_bounded_and_ha
 		   "env | cut -d = -f 1 | sort | tr \"\\n\" \" \"; pwd; ls /proc/self/fd | wc -l; "
 		   "read -r line || echo nothing; printf \"\\033[2J\"");
 	cr_assert_eq(run_hook(&f, "say", 20, &said), 1, "%s", f.err.text);
-	/* ls has the directory open that it lists. */
+	/* ls has the directory open that it lists; the hook, the one that it lies in. */
 	cr_assert_str_eq(
 	    (const char *)said.p,
-	    "PATH PWD SATCHEL_HANDOUT SATCHEL_HOOK SATCHEL_POLICY / 4 nothing \\x1b[2J");
+	    "PATH PWD SATCHEL_HANDOUT SATCHEL_HOOK SATCHEL_POLICY / 5 nothing \\x1b[2J");
 	hook_write(&f, "much", "head -c 1000000 /dev/zero | tr \"\\0\" y");
 	cr_assert_eq(run_hook(&f, "much", 20, &much), 1, "%s", f.err.text);
 	cr_assert_eq(much.n, HOOK_OUTPUT);
+	fixture_end(&f);
+}
+
+/* Between the look at a hook and its start: somebody who may write the directory above. */
+static bool exchanged;
+
+int pipe2(int pair[2], int flags);
+int pipe2(int pair[2], int flags)
+{
+	if (exchanged && system("mv ws/hooks ws/away && mv ws/other ws/hooks") != 0)
+		abort();
+	exchanged = false;
+	return (int)syscall(SYS_pipe2, pair, flags);
+}
+
+Test(sync_policy, a_hook_is_run_from_the_directory_that_was_looked_at)
+{
+	OWNED(buf_clear) struct buf said = BUF_INIT;
+	struct fixture f;
+
+	fixture_joined(&f);
+	cr_assert_eq(chdir(f.dir), 0);
+	hook_write(&f, "say", "echo theirs");
+	FIXTURE_RUN(&f, "mv ws/hooks ws/other");
+	hook_write(&f, "say", "echo ours; cat \"${0%/*}/beside\"");
+	FIXTURE_RUN(&f, "echo beside > ws/hooks/beside");
+	exchanged = true;
+	cr_assert_eq(run_hook(&f, "say", 20, &said), 1, "%s", f.err.text);
+	cr_assert_str_eq((const char *)said.p, "ours beside");
+	cr_assert_not(exchanged);
 	fixture_end(&f);
 }
 
