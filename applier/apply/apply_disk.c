@@ -278,22 +278,6 @@ enum found disk_judge(struct apply *a, const struct change *c, const struct entr
 
 /* What the file system holds */
 
-/** A nameless file, or where there are none a directory under a name that nobody has. */
-static int trial_make(int dirfd, bool nameless, struct err *err)
-{
-	char name[AREA_NAME], hex[RANDOM_HEX];
-	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0700);
-
-	if (fd >= 0 || nameless || random_hex(hex, 8, err) < 0)
-		return fd;
-	snprintf(name, sizeof(name), TRIAL_NAME "%s", hex);
-	if (mkdirat(dirfd, name, 0700) < 0)
-		return -1;
-	fd = beneath_dir(dirfd, name, err);
-	unlinkat(dirfd, name, AT_REMOVEDIR);
-	return fd;
-}
-
 static bool can_give(int fd)
 {
 	struct stat st;
@@ -302,16 +286,43 @@ static bool can_give(int fd)
 	       (fchown(fd, 1, 1) == 0 && fstat(fd, &st) == 0 && st.st_uid == 1 && st.st_gid == 1);
 }
 
-static unsigned trial(int dirfd, bool nameless)
+/* Unless it is known that there are none, somebody's owner or mode is one. */
+static unsigned trial_stat(int fd)
 {
-	OWNED(fd_closep) int fd = trial_make(dirfd, nameless, ERR_IGNORED);
 	struct stat st;
 
-	/* Unless it is known that there are none, somebody's owner or mode is one. */
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return HOLDS_OWNERS | HOLDS_MODES;
 	return HOLDS_ASKED | ((st.st_mode & 0777) == 0700 ? HOLDS_MODES : 0u) |
 	       (st.st_uid == geteuid() && can_give(fd) ? HOLDS_OWNERS : 0u);
+}
+
+/** A directory under a name that nobody has.  Looked at while it has one: FUSE file systems forget
+ * what was removed. */
+static unsigned trial_named(int dirfd)
+{
+	char name[AREA_NAME], hex[RANDOM_HEX];
+	OWNED(fd_closep) int fd = -1;
+	unsigned holds;
+
+	if (random_hex(hex, 8, ERR_IGNORED) < 0)
+		return trial_stat(-1);
+	snprintf(name, sizeof(name), TRIAL_NAME "%s", hex);
+	if (mkdirat(dirfd, name, 0700) < 0)
+		return trial_stat(-1);
+	fd = beneath_dir(dirfd, name, ERR_IGNORED);
+	holds = trial_stat(fd);
+	unlinkat(dirfd, name, AT_REMOVEDIR);
+	return holds;
+}
+
+/** A nameless file, or where there are none a directory. */
+static unsigned trial(int dirfd, bool nameless)
+{
+	OWNED(fd_closep)
+	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0700);
+
+	return fd >= 0 || nameless ? trial_stat(fd) : trial_named(dirfd);
 }
 
 bool disk_holds(struct apply *a, unsigned what)
