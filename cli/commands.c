@@ -19,18 +19,30 @@ static const struct option_row init_options[] = {
     {"root-key", 0, "FILE",
      "where the root key is written, on a stick, say (default: into the state)", false},
 };
-static const struct option_row channel_options[] = {
-    {"source", 0, "DIR", "the directory to publish", false},
-    {"target", 0, "DIR", "where workstations put it (absolute path)", false},
-    {"for", 0, "WHO", "all, a workstation's name, label:NAME, or group:NAME (default: all)", true},
-    {"exclude", 0, "GLOB", "leave out files that match, by name or by path", true},
-    {"owners", 0, NULL, "publish the owners of files as well", false},
-    {"special-modes", 0, NULL, "publish set-id and sticky bits as well", false},
-    {"watch", 0, NULL, "let the watcher publish the source when it changes", false},
-    {"no-watch", 0, NULL, "do not let the watcher publish it", false},
-    {"on-leave", 0, "keep|remove",
-     "what happens to the files on workstations that leave the channel", false},
-    {"keep", 0, "N", "how many generations the server keeps the content of (default: 16)", false},
+/* What add and set have in common. */
+#define CHANNEL_OPTIONS                                                                             \
+	{"source", 0, "DIR", "the directory to publish", false},                                    \
+	    {"target", 0, "DIR", "where workstations put it (absolute path)", false},               \
+	    {"for", 0, "WHO",                                                                       \
+	     "all, a workstation's name, label:NAME, or group:NAME (default: all)", true},          \
+	    {"exclude", 0, "GLOB", "leave out files that match, by name or by path", true},         \
+	    {"owners", 0, NULL, "publish the owners of files as well", false},                      \
+	    {"special-modes", 0, NULL, "publish set-id and sticky bits as well", false},            \
+	    {"watch", 0, NULL, "let the watcher publish the source when it changes", false},        \
+	    {"no-watch", 0, NULL, "do not let the watcher publish it", false},                      \
+	    {"on-leave", 0, "keep|remove",                                                          \
+	     "what happens to the files on workstations that leave the channel", false},            \
+	    {"keep", 0, "N", "how many generations the server keeps the content of (default: 16)",  \
+	     false},                                                                                \
+	{                                                                                           \
+		"rekey-hours", 0, "N",                                                              \
+		    "change the key of a sealed channel so long after somebody left (default: 24)", \
+		    false                                                                           \
+	}
+static const struct option_row channel_options[] = {CHANNEL_OPTIONS};
+static const struct option_row channel_add_options[] = {
+    CHANNEL_OPTIONS,
+    {"sealed", 0, NULL, "let nobody read it but the workstations that it is for", false},
 };
 static const struct option_row invite_options[] = {
     {"days", 0, "N", "how many days the code is valid (default: 14)", false},
@@ -221,9 +233,14 @@ const struct command commands[] = {
     {"site set", SIDE_SERVER, "[--policy POLICY] [--licence-warning-days N] [OPTION VALUE]...",
      "change the settings of the site", OPTIONS(site_options), 0, 0, cmd_site_set},
     {"channel add", SIDE_SERVER, "NAME --source DIR --target DIR [--for WHO]...",
-     "publish a directory to workstations", OPTIONS(channel_options), 1, 1, cmd_channel_add},
+     "publish a directory to workstations", OPTIONS(channel_add_options), 1, 1, cmd_channel_add},
     {"channel set", SIDE_SERVER, "NAME [--source DIR] [--target DIR] [--for WHO]...",
      "change a channel", OPTIONS(channel_options), 1, 1, cmd_channel_set},
+    {"channel seal", SIDE_SERVER, "NAME",
+     "let nobody read a channel any more but the workstations that it is for", NO_OPTIONS, 1, 1,
+     cmd_channel_seal},
+    {"channel rekey", SIDE_SERVER, "NAME", "change the key of a sealed channel at the next publish",
+     NO_OPTIONS, 1, 1, cmd_channel_rekey},
     {"channel list", SIDE_SERVER, "", "list channels with their generation and audience",
      NO_OPTIONS, 0, 0, cmd_channel_list},
     {"channel show", SIDE_SERVER, "NAME", "show a channel and its bundles", NO_OPTIONS, 1, 1,

@@ -28,6 +28,7 @@
 #include "applier/apply/apply_internal.h"
 #include "core/base/own.h"
 #include "core/base/secret.h"
+#include "core/format/bundle/content.h"
 #include "core/os/beneath.h"
 #include "core/os/dir.h"
 
@@ -424,11 +425,14 @@ static int run(struct apply *a, struct reader *r, struct err *err)
 {
 	const struct manifest *m = a->b->manifest;
 
-	a->run = (struct run){
-	    .epoch = m->epoch, .generation = m->generation, .tree = m->tree, .local = a->t->local};
+	a->run = (struct run){.epoch = m->epoch,
+			      .generation = m->generation,
+			      .tree = m->tree,
+			      .salt = *content_key_salt(a->b->key),
+			      .local = a->t->local};
 	if (base_check(a, err) < 0 || reader_start(a->b, r, err) < 0 ||
 	    changelist_new(a->s->statefd, &a->list, err) < 0 ||
-	    reader_changes(r, m, &a->list, err) < 0 || bundle_verify(a, err) < 0 ||
+	    reader_changes(r, a->b, &a->list, err) < 0 || bundle_verify(a, err) < 0 ||
 	    plan(a, err) < 0)
 		return err->rc;
 	if ((a->flags & APPLY_DRY_RUN) != 0)

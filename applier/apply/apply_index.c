@@ -345,6 +345,8 @@ static int rows_run(struct apply *a, bool final, struct err *err)
 	}
 	free(r);
 	if (rc == 0)
+		rc = index_salt(a->index, &a->run.salt, err);
+	if (rc == 0)
 		rc = index_seal(a->index, &is, err);
 	if (rc == 0 && !digest_equal(&is, &a->run.tree))
 		rc = err_set(err, final ? RC_STATE : RC_MALFORMED,

@@ -163,6 +163,7 @@ struct run {
 	int64_t id;
 	uint64_t epoch, generation;
 	struct digest tree;    /* after it */
+	struct digest salt;    /* keys that digest; all zero: nothing */
 	struct digest changes; /* of the list */
 	enum local_answer local;
 	enum run_state state;
@@ -375,8 +376,8 @@ int reader_start(const struct apply_bundle *b, struct reader *ret, struct err *e
 void reader_stop(struct reader *r);
 /** reader_read(r, p, max, err): bytes, 0 at the end of the stream; RC_TIMEOUT. */
 ssize_t reader_read(struct reader *r, uint8_t *p, size_t max, struct err *err);
-/** reader_changes(r, m, s, err): the list into a file, its digest compared. */
-int reader_changes(struct reader *r, const struct manifest *m, struct changelist *s,
+/** reader_changes(r, b, s, err): the list into a file, its digest compared. */
+int reader_changes(struct reader *r, const struct apply_bundle *b, struct changelist *s,
 		   struct err *err);
 /** reader_end(r, err): what the reader says at its end; 0 when everything was read and good. */
 int reader_end(struct reader *r, struct err *err);

@@ -38,7 +38,9 @@ static const char apply_areas[] =
  */
 static const char apply_paths[] =
     "CREATE INDEX apply_op_path ON apply_op (path) WHERE kind IN (1, 2);";
-static const char *const apply_steps[] = {apply_tables, apply_areas, apply_paths};
+/* What keys the digest of the tree that the run leads to; NULL: nothing. */
+static const char apply_salts[] = "ALTER TABLE apply_run ADD COLUMN salt BLOB;";
+static const char *const apply_steps[] = {apply_tables, apply_areas, apply_paths, apply_salts};
 const struct db_schema apply_schema = DB_SCHEMA("apply", apply_steps);
 
 /* A line in a row: action, operation, inode; LE. */
@@ -48,12 +50,15 @@ const struct db_schema apply_schema = DB_SCHEMA("apply", apply_steps);
 int journal_begin(struct apply *a, struct err *err)
 {
 	struct db *db = a->s->db;
+	bool salted = !digest_is_zero(&a->run.salt);
+	struct bytes salt = {salted ? a->run.salt.b : NULL, salted ? DIGEST_BYTES : 0};
 
 	if (db_run(db, err,
 		   "INSERT INTO apply_run (tree, epoch, generation, digest, changes, local, state,"
-		   " inside) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-		   "tiiddii", a->t->tree, (int64_t)a->run.epoch, (int64_t)a->run.generation,
-		   &a->run.tree, &a->run.changes, (int64_t)a->run.local, (int64_t)RUN_PLANNED) < 0)
+		   " inside, salt) VALUES (?, ?, ?, ?, ?, ?, ?, 0, nullif(?, x''))",
+		   "tiiddiib", a->t->tree, (int64_t)a->run.epoch, (int64_t)a->run.generation,
+		   &a->run.tree, &a->run.changes, (int64_t)a->run.local, (int64_t)RUN_PLANNED,
+		   salt) < 0)
 		return err->rc;
 	a->run.id = sqlite3_last_insert_rowid(db_handle(db));
 	return 0;
@@ -292,8 +297,8 @@ int journal_find(struct station *s, const char *tree, struct run *ret, struct er
 	struct run run = {0};
 	int rc =
 	    db_query(s->db,
-		     "SELECT id, epoch, generation, digest, changes, local, state, inside, area"
-		     " FROM apply_run WHERE tree = ?",
+		     "SELECT id, epoch, generation, digest, changes, local, state, inside, area,"
+		     " salt FROM apply_run WHERE tree = ?",
 		     &st, err);
 
 	if (rc < 0 || db_bind(st, err, "t", tree) < 0)
@@ -310,6 +315,8 @@ int journal_find(struct station *s, const char *tree, struct run *ret, struct er
 	run.state = (enum run_state)db_i64(st, 6);
 	run.inside = db_i64(st, 7) != 0;
 	snprintf(run.area, sizeof(run.area), "%s", db_text(st, 8));
+	if (!db_digest(st, 9, &run.salt))
+		run.salt = (struct digest){{0}};
 	*ret = run;
 	return 1;
 }

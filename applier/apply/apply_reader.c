@@ -326,9 +326,10 @@ int reader_end(struct reader *r, struct err *err)
 	return err_set(err, rc, "%s", said[0] != '\0' ? said : rc_text(rc));
 }
 
-int reader_changes(struct reader *r, const struct manifest *m, struct changelist *s,
+int reader_changes(struct reader *r, const struct apply_bundle *b, struct changelist *s,
 		   struct err *err)
 {
+	const struct manifest *m = b->manifest;
 	OWNED(freep) uint8_t *p = malloc(OUT_BYTES);
 	struct digest_stream hash;
 	struct digest is;
@@ -354,6 +355,7 @@ int reader_changes(struct reader *r, const struct manifest *m, struct changelist
 			return err->rc;
 	}
 	is = digest_end(&hash);
+	is = content_changes(content_key_salt(b->key), &is);
 	if (!digest_equal(&is, &m->changes))
 		return err_set(err, RC_MALFORMED,
 			       "the list of changes is not the one that was signed");

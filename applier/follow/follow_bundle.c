@@ -88,7 +88,7 @@ static int manifest_check(struct depot *d, const struct trust *t, const struct e
 
 	if (x->identity != NULL && (rc < 0 || !digest_equal(&doc.identity, x->identity)))
 		return incomplete(x, d, err);
-	if (rc == 0 && !signed_type(doc.inner, "manifest/1"))
+	if (rc == 0 && !manifest_type(doc.inner))
 		rc = err_set(err, RC_MALFORMED, "%s is in a format that this satchel does not read",
 			     x->what);
 	if (rc == 0 && x->identity == NULL)
@@ -112,11 +112,6 @@ static int manifest_check(struct depot *d, const struct trust *t, const struct e
 	*ret_identity = doc.identity;
 	if (!digest_equal(&ret->site, &t->site))
 		return err_set(err, RC_ADDRESSEE, "%s is made for another site", x->what);
-	if (ret->minimum > 1)
-		return err_set(err, RC_MALFORMED,
-			       "%s needs a satchel that reads format %" PRIu64
-			       "; this one reads 1: update satchel first",
-			       x->what, ret->minimum);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #define SATCHEL_APPLIER_PRIVATE_PRIVATE_H
 
 #include "applier/station/station.h"
+#include "core/format/bundle/content.h"
 #include "core/tree/index.h"
 
 #define PRIVATE_DIR "private" /* below the state directory */
@@ -48,6 +49,13 @@ int private_files(struct private_tree *t, const char *dir, const char *suffix, s
 
 /** private_generation(s, ret, err): the generation of it that is applied; 0 before the first. */
 int private_generation(struct station *s, uint64_t *ret, struct err *err);
+
+/** private_channel_key(s, m, ret, err): what opens the bundle of a sealed channel, whose manifest
+ * is
+ * ${m}.  ${*ret} is owned by the caller.  RC_INCOMPLETE: the
+ * private channel has not brought that content key; RC_UNTRUSTED: it is another one. */
+int private_channel_key(struct station *s, const struct manifest *m, struct content_key **ret,
+			struct err *err);
 
 /* What its documents say of people. */
 struct private_people {

@@ -114,14 +114,21 @@ static int bundle_try(struct channel_job *j, struct follow *f, size_t i, struct 
 		      struct err *err)
 {
 	OWNED(follow_bundle_clear) struct follow_bundle b = {0};
+	OWNED(content_key_freep) struct content_key *key = NULL;
 	int rc = follow_channel_bundle(f, &j->h, i, &b, err);
 
 	if (rc == 0 && b.manifest.recipient[0] != '\0')
-		rc = err_set(err, RC_MALFORMED,
-			     "the channel is sealed, which this satchel cannot open: update it");
+		rc = err_set(err, RC_ADDRESSEE, "the bundle is sealed to a workstation by itself");
+	if (rc == 0 && b.manifest.key > 0)
+		rc = private_channel_key(j->y->s, &b.manifest, &key, err);
 	if (rc == 0) {
-		struct apply_bundle bundle = {f->depot,         b.path, &b.manifest,  b.blocks,
-					      b.payload_offset, NULL,   b.part_blocks};
+		struct apply_bundle bundle = {.depot = f->depot,
+					      .path = b.path,
+					      .manifest = &b.manifest,
+					      .blocks = b.blocks,
+					      .payload_offset = b.payload_offset,
+					      .key = key,
+					      .part_blocks = b.part_blocks};
 
 		rc = apply_bundle(j->y->s, &bundle, &j->target,
 				  j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0, ret, err);

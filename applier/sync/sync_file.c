@@ -143,8 +143,12 @@ static int file_apply(struct by_hand *h, struct err *err)
 {
 	const struct manifest *m = &h->b.manifest;
 	bool dry = h->y->flags & SYNC_DRY_RUN;
-	struct apply_bundle bundle = {
-	    h->depot, h->b.path, m, h->b.blocks, h->b.payload_offset, NULL, h->b.part_blocks};
+	struct apply_bundle bundle = {.depot = h->depot,
+				      .path = h->b.path,
+				      .manifest = m,
+				      .blocks = h->b.blocks,
+				      .payload_offset = h->b.payload_offset,
+				      .part_blocks = h->b.part_blocks};
 	int rc = applied_load(h->y->s, h->o.tree, &h->now, err);
 
 	if (rc < 0)
@@ -159,6 +163,8 @@ static int file_apply(struct by_hand *h, struct err *err)
 	if (rc < 0)
 		return rc;
 	rc = m->private_channel ? private_prepare(h, err) : channel_prepare(h, err);
+	if (rc == 0 && m->key > 0)
+		rc = private_channel_key(h->y->s, m, &h->key, err);
 	if (rc < 0)
 		return rc;
 	bundle.key = h->key;

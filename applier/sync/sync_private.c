@@ -116,8 +116,12 @@ static int private_try(struct sync *y, struct follow *f, const struct shard_work
 	if (rc == 0)
 		rc = content_key_open(y->seal, &b.manifest, &key, err);
 	if (rc == 0) {
-		struct apply_bundle bundle = {
-		    f->depot, b.path, &b.manifest, b.blocks, b.payload_offset, key, 0};
+		struct apply_bundle bundle = {.depot = f->depot,
+					      .path = b.path,
+					      .manifest = &b.manifest,
+					      .blocks = b.blocks,
+					      .payload_offset = b.payload_offset,
+					      .key = key};
 
 		rc =
 		    apply_bundle(y->s, &bundle, &target,

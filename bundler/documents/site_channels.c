@@ -39,6 +39,8 @@ static int channel_decode(struct yaml **y, const char *name, void *ret, struct e
 	c->special_modes = node_bool(node_get(root, "special-modes"), false);
 	c->watch = node_bool(node_get(root, "watch"), false);
 	c->keep = node_u64(node_get(root, "keep"), SITE_KEEP);
+	c->sealed = node_bool(node_get(root, "sealed"), false);
+	c->rekey_hours = node_u64(node_get(root, "rekey-hours"), SITE_REKEY_HOURS);
 	rc = site_text_keep(&c->source, node_get(root, "source"), err);
 	if (rc == 0)
 		rc = site_text_keep(&c->target, node_get(root, "target"), err);
@@ -66,6 +68,10 @@ static void channel_encode(const void *element, struct yaml_writer *w)
 	site_word_encode(w, "on-leave", c->on_leave);
 	if (c->keep != 0)
 		yaml_u64(w, "keep", c->keep);
+	if (c->sealed)
+		yaml_bool(w, "sealed", true);
+	if (c->sealed || (c->rekey_hours != 0 && c->rekey_hours != SITE_REKEY_HOURS))
+		yaml_u64(w, "rekey-hours", c->rekey_hours);
 }
 
 const struct site_kind site_channel_kind = {

@@ -23,6 +23,9 @@
 
 /* Every element of a list of documents begins with its name, as its file is called. */
 
+/* Hours after somebody left by which the key of a sealed channel changes, unless it says else. */
+#define SITE_REKEY_HOURS 24u
+
 struct site_channel {
 	char name[CHANNEL_NAME];
 	char *source;   /* owned; absolute, or relative to the site's directory */
@@ -33,9 +36,11 @@ struct site_channel {
 			    "group:NAME" */
 	size_t audiences;
 	bool owners, special_modes;
-	bool watch;       /* published by itself when its source changed */
-	char on_leave[8]; /* "keep" or "remove" */
-	uint64_t keep;    /* generations whose content is kept */
+	bool watch;           /* published by itself when its source changed */
+	char on_leave[8];     /* "keep" or "remove" */
+	uint64_t keep;        /* generations whose content is kept */
+	bool sealed;          /* for the eyes of its audience only */
+	uint64_t rekey_hours; /* after somebody left its key changes by then */
 };
 
 struct site_workstation {

@@ -103,6 +103,18 @@ int keystore_new(struct site *s, struct keystore **ret, struct err *err)
 	return 0;
 }
 
+struct db *keystore_db(const struct keystore *k)
+{
+	return k->s->db;
+}
+
+int keystore_drop(struct db *db, const char *name, uint64_t below, struct err *err)
+{
+	return db_run(db, err,
+		      "DELETE FROM secret WHERE name = ?1 AND version < ?2 AND state <> 'current'",
+		      "ti", name, (int64_t)below);
+}
+
 /*
  * Secrets are wiped one by one as they are closed; the list keeps its memory, which holds only
  * names and pointers.

@@ -33,6 +33,12 @@ void keystore_freep(struct keystore **k);
 int keystore_secret(struct keystore *k, const char *name, uint64_t version, struct bytes *ret,
 		    struct err *err);
 
+/** keystore_db(k): the registry of its site; borrowed. */
+struct db *keystore_db(const struct keystore *k);
+/** keystore_drop(db, name, below, err): the versions with lower numbers, the current one apart, are
+ * gone for good.  For keys that no data needs any more. */
+int keystore_drop(struct db *db, const char *name, uint64_t below, struct err *err);
+
 /** keystore_rest(k): close what is open when it is more than KEYSTORE_OPENED (each takes pages of
  * locked memory); what keystore_secret gave is void then. */
 #define KEYSTORE_OPENED 1000u
@@ -85,8 +91,10 @@ enum key_version_state { KEY_VERSION_CURRENT, KEY_VERSION_RETIRING, KEY_VERSION_
 /** key_version_state_text(state): "current", "retiring", "withdrawn". */
 const char *key_version_state_text(enum key_version_state state);
 
+/* That of a user's key, or one of satchel's own with a prefix that no such name has; with NUL. */
+#define KEY_NAME (WORD_NAME + 8)
 struct key_version {
-	char name[WORD_NAME];
+	char name[KEY_NAME];
 	uint64_t version;
 };
 /** key_version_order(a, b): as strcmp, by name, then version. */

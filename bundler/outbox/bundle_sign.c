@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundler/outbox/bundle_seal.h"
 #include "bundler/outbox/bundle_sign.h"
 #include "bundler/trust/site_keys.h"
 #include "core/base/clock.h"
@@ -34,30 +35,6 @@ struct block_digests {
 	struct workers pool;
 	uint64_t next; /* under the pool's lock: block that nobody has taken yet */
 };
-
-/* ${n} bytes of the payload from ${at} on, which may lie in several pieces of the file. */
-static int payload_pread(const struct block_digests *b, uint64_t at, uint8_t *dst, size_t n,
-			 struct err *err)
-{
-	for (size_t i = 0; i < BUNDLE_PIECES && n > 0; i++) {
-		const struct depot_piece *piece = &b->piece[i];
-		size_t here;
-		int rc;
-
-		if (at >= piece->length) {
-			at -= piece->length;
-			continue;
-		}
-		here = piece->length - at < n ? (size_t)(piece->length - at) : n;
-		rc = fd_pread(b->fd, dst, here, piece->offset + at, err);
-		if (rc < 0)
-			return err_prefix(err, "content store");
-		dst += here;
-		n -= here;
-		at = 0;
-	}
-	return n == 0 ? 0 : err_set(err, RC_INTERNAL, "the pieces of a payload are too short");
-}
 
 /* What a thread keeps: room for one block. */
 static int block_begin(void *arg, void **ret_own, struct err *err)
@@ -89,7 +66,7 @@ static int block_step(void *arg, void *own, struct err *err)
 	b->next++;
 	workers_unlock(&b->pool);
 	n = b->payload - at < BLOCK_BYTES ? (size_t)(b->payload - at) : BLOCK_BYTES;
-	rc = payload_pread(b, at, own, n, err);
+	rc = bundle_pread(b->fd, b->piece, at, own, n, err);
 	if (rc == 0) {
 		d = digest_of((struct bytes){own, n});
 		memcpy(to, d.b, DIGEST_BYTES);
@@ -118,8 +95,7 @@ int block_digests_start(int fd, const struct depot_piece piece[BUNDLE_PIECES],
 		return err_memory(err);
 	b->fd = fd;
 	memcpy(b->piece, piece, sizeof(b->piece));
-	for (size_t i = 0; i < BUNDLE_PIECES; i++)
-		b->payload += piece[i].length;
+	b->payload = bundle_plain(piece);
 	b->count = bundle_blocks(b->payload);
 	workers_init(&b->pool, &block_task, b);
 	b->list = malloc((size_t)b->count * DIGEST_BYTES + 1);

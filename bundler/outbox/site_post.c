@@ -15,12 +15,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bundler/outbox/bundle_seal.h"
 #include "bundler/outbox/bundle_sign.h"
 #include "bundler/outbox/site_depot.h"
 #include "bundler/outbox/site_post.h"
 #include "bundler/pack/store.h"
 #include "bundler/published/published.h"
 #include "bundler/registry/registry.h"
+#include "bundler/sealed/sealed.h"
 #include "core/base/list.h"
 #include "core/base/own.h"
 #include "core/format/bundle/bundle.h"
@@ -33,16 +35,18 @@ const struct db_schema outbox_schema = DB_SCHEMA("outbox", outbox_steps);
 
 struct outbox_post {
 	struct site *s;
-	struct depot *depot; /* owned */
-	uint64_t tried;      /* documents */
-	struct strings done; /* owned; paths of one class that were posted, or removed */
-	uint64_t faults;     /* files that could not be posted */
-	struct err why;      /* the first of them */
+	struct depot *depot;   /* owned */
+	struct keystore *keys; /* owned; NULL until a sealed bundle wants one */
+	uint64_t tried;        /* documents */
+	struct strings done;   /* owned; paths of one class that were posted, or removed */
+	uint64_t faults;       /* files that could not be posted */
+	struct err why;        /* the first of them */
 };
 
 static void post_clear(struct outbox_post *p)
 {
 	strings_clear(&p->done);
+	keystore_freep(&p->keys);
 }
 
 static int fault_note(struct outbox_post *p, const struct err *why)
@@ -143,6 +147,27 @@ static int bundle_lost(struct outbox_post *p, const struct published_file *file)
 	return fault_note(p, &why);
 }
 
+/* One whose content key cannot be had, or whose pack was changed, keeps nobody else's back. */
+static int sealed_post(struct outbox_post *p, const struct published_file *file, int fd,
+		       struct err *err)
+{
+	struct bytes secret;
+	struct name name;
+	int rc = p->keys == NULL ? keystore_new(p->s, &p->keys, err) : 0;
+
+	if (rc == 0 && name_parse(file->path, &name) != NAME_BUNDLE)
+		rc = err_set(err, RC_STATE, "the registry is damaged: the path \"%.64s\"",
+			     file->path);
+	if (rc == 0)
+		rc = sealed_secret(p->keys, name.channel, file->key, &secret, err);
+	if (rc < 0) {
+		err_prefix(err, "%s", file->path);
+		return fault_note(p, err);
+	}
+	rc = bundle_seal_post(p->depot, file, fd, secret, p->s->reporter, err);
+	return rc == RC_STATE ? fault_note(p, err) : file_done(p, file->path, rc, err);
+}
+
 /*
  * The file never exists here: prefix, pieces of the pack and padding are put together in the depot,
  * by reflink where the file system can.
@@ -158,8 +183,9 @@ static int bundle_post(void *arg, const struct published_file *file, struct err 
 		return bundle_lost(p, file);
 	if (fd < 0)
 		return fd;
-	for (size_t i = 0; i < BUNDLE_PIECES; i++)
-		payload += file->piece[i].length;
+	if (file->key > 0)
+		return sealed_post(p, file, fd, err);
+	payload = bundle_plain(file->piece);
 	rc = depot_post_file(p->depot, file->path, file->prefix, fd, file->piece, BUNDLE_PIECES,
 			     bundle_tail(payload), p->s->reporter, err);
 	return file_done(p, file->path, rc, err);

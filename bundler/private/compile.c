@@ -14,6 +14,7 @@
 #include "bundler/private/compile_internal.h"
 #include "bundler/private/private.h"
 #include "bundler/private/private_users.h"
+#include "bundler/published/published.h"
 #include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/base/own.h"
@@ -26,8 +27,10 @@
 
 void compile_clear(struct compile *c)
 {
-	for (size_t i = 0; i < c->channels; i++)
+	for (size_t i = 0; i < c->channels; i++) {
 		buf_clear(&c->channel[i].text);
+		list_clear(&c->channel[i].key);
+	}
 	for (size_t i = 0; i < c->texts; i++)
 		buf_clear(&c->text[i].text);
 	free(c->channel);
@@ -48,7 +51,36 @@ static int by_path(const void *a, const void *b)
 	return path_compare(x->path, y->path);
 }
 
-static int channel_make(const struct site_channel *c, struct compile_channel *ret, struct err *err)
+static int key_number_add(void *arg, uint64_t key, struct err *err)
+{
+	struct compile_channel *c = arg;
+
+	return key == 0 ? 0 : list_push(&c->key, key, err);
+}
+
+/* Those that bundles are sealed with, and no others: who comes today gets nothing of what was, and
+ * while a generation waits for signatures the one in force can still be read. */
+static int channel_keys(struct site *s, struct compile_channel *c, struct err *err)
+{
+	struct digest_stream d;
+	uint8_t number[8];
+	int rc = published_keys(s->db, c->channel->name, s->trust.epoch[ROLE_PUBLISH],
+				key_number_add, c, err);
+
+	if (rc < 0 || c->key.n == 0)
+		return rc;
+	digest_start(&d);
+	digest_more(&d, c->digest.b, DIGEST_BYTES);
+	for (size_t i = 0; i < c->key.n; i++) {
+		put_u64(number, c->key.items[i]);
+		digest_more(&d, number, sizeof(number));
+	}
+	c->digest = digest_end(&d);
+	return 0;
+}
+
+static int channel_make(struct site *s, const struct site_channel *c, struct compile_channel *ret,
+			struct err *err)
 {
 	struct subscription sub = {.owners = c->owners, .special_modes = c->special_modes};
 	int rc;
@@ -62,7 +94,7 @@ static int channel_make(const struct site_channel *c, struct compile_channel *re
 	if (rc < 0)
 		return err_prefix(err, "channel %s", c->name);
 	ret->digest = digest_of(bytes_in(&ret->text));
-	return 0;
+	return channel_keys(s, ret, err);
 }
 
 static int channels_load(struct compile *c, struct err *err)
@@ -72,7 +104,7 @@ static int channels_load(struct compile *c, struct err *err)
 		return err_memory(err);
 	while (c->channels < c->s->channels) {
 		size_t i = c->channels++;
-		int rc = channel_make(&c->s->channel[i], &c->channel[i], err);
+		int rc = channel_make(c->s, &c->s->channel[i], &c->channel[i], err);
 
 		if (rc < 0)
 			return rc;
@@ -235,6 +267,38 @@ int compile_changed(struct site *s, int (*each)(void *arg, const char *id, struc
 	return rc < 0 ? rc : compile_each(&c, tell_changed, &t, err);
 }
 
+struct reading {
+	int (*each)(void *arg, const struct compile_reader *r, struct err *err);
+	void *arg;
+};
+
+static int tell_reader(void *arg, struct compile *c, const struct compile_member *m,
+		       struct err *err)
+{
+	struct reading *r = arg;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->channels; i++) {
+		const struct site_channel *ch = c->channel[i].channel;
+		const struct compile_reader reader = {ch->name, m->id, m->name};
+
+		if (ch->sealed && compile_subscribes(c, m, ch))
+			rc = r->each(r->arg, &reader, err);
+	}
+	return rc;
+}
+
+int compile_readers(struct site *s,
+		    int (*each)(void *arg, const struct compile_reader *r, struct err *err),
+		    void *arg, struct err *err)
+{
+	OWNED(compile_clear) struct compile c = {.channels = 0};
+	struct reading r = {each, arg};
+	int rc = compile_load(s, &c, err);
+
+	return rc < 0 ? rc : compile_each(&c, tell_reader, &r, err);
+}
+
 /* One workstation */
 
 static int generation_read(struct site *s, const char *id, uint64_t *epoch, uint64_t *generation,
@@ -268,10 +332,25 @@ static int private_users_list(struct site *s, const struct compile_member *m, ui
 	return private_users_record(s->db, m->id, epoch, generation, email, m->who.n, err);
 }
 
-/* member_record(s, m, t, err): what the newest generation has, for everybody who asks later. */
-static int member_record(struct site *s, const struct compile_member *m,
+static int readers_record(const struct compile *c, const struct compile_member *m, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->channels; i++) {
+		const struct compile_channel *ch = &c->channel[i];
+
+		if (ch->key.n > 0 && compile_subscribes(c, m, ch->channel))
+			rc = sealed_sent(c->s->db, m->id, ch->channel->name,
+					 ch->key.items[ch->key.n - 1], err);
+	}
+	return rc;
+}
+
+/* member_record(c, m, t, err): what the newest generation has, for everybody who asks later. */
+static int member_record(const struct compile *c, const struct compile_member *m,
 			 const struct compile_tree *t, struct err *err)
 {
+	struct site *s = c->s;
 	uint64_t epoch = 0, generation = 0;
 	int rc = generation_read(s, m->id, &epoch, &generation, err);
 
@@ -280,6 +359,8 @@ static int member_record(struct site *s, const struct compile_member *m,
 		    keystore_sent(s, m->id, t->version.items, t->version.n, epoch, generation, err);
 	if (rc == 0)
 		rc = private_users_list(s, m, epoch, generation, err);
+	if (rc == 0)
+		rc = readers_record(c, m, err);
 	if (rc == 0 && !m->leaving)
 		rc = message_carried(s, m->id, epoch, generation, err);
 	return rc < 0 ? rc
@@ -298,7 +379,7 @@ static int member_compile(struct compile *c, const char *id, struct err *err)
 	if (rc == 0)
 		rc = private_publish(c->s, &m.sign, &m.seal, &t.content, err);
 	if (rc == 0)
-		rc = member_record(c->s, &m, &t, err);
+		rc = member_record(c, &m, &t, err);
 	if (rc < 0)
 		return err_prefix(err, "private channel of %s", m.name);
 	keystore_rest(c->keys);

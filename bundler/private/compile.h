@@ -24,4 +24,13 @@ int compile_site(struct site *s, enum compile_flags flags, uint64_t *ret_changed
 int compile_changed(struct site *s, int (*each)(void *arg, const char *id, struct err *err),
 		    void *arg, struct err *err);
 
+/* A workstation that is to read a sealed channel. */
+struct compile_reader {
+	const char *channel, *id, *name; /* borrowed */
+};
+/** compile_readers(s, each, arg, err): all of them, as the documents are now, by id. */
+int compile_readers(struct site *s,
+		    int (*each)(void *arg, const struct compile_reader *r, struct err *err),
+		    void *arg, struct err *err);
+
 #endif

@@ -11,6 +11,7 @@
 #include "bundler/keystore/keystore.h"
 #include "bundler/private/compile.h"
 #include "bundler/private/private.h"
+#include "bundler/sealed/sealed.h"
 #include "core/base/list.h"
 
 /* What all workstations have in common. */
@@ -26,8 +27,9 @@ struct compile {
 		const struct site_channel *channel; /* borrowed */
 		char path[CHANNEL_NAME + 16];       /* "channels/NAME.yaml" */
 		struct buf text;                    /* owned */
-		struct digest digest;               /* of the text */
-	} * channel;                                /* ascending by path */
+		struct digest digest;               /* of the text, and of the numbers */
+		LIST(uint64_t) key; /* owned: numbers of the content keys of its bundles */
+	} * channel;                /* ascending by path */
 	size_t channels;
 	/* Every key that has a document: the versions that are handed out. */
 	struct compile_key {
@@ -97,7 +99,7 @@ bool compile_subscribes(const struct compile *c, const struct compile_member *m,
 
 /* The tree of one workstation as it grows. */
 struct compile_content {
-	char path[CHANNEL_NAME + 32]; /* the longest are channels/, people/, secrets/ */
+	char path[CHANNEL_NAME + 32]; /* the longest are in channel-keys/ and people/ */
 	struct buf text;              /* owned */
 	struct bytes secret;          /* borrowed from the key store, in the place of ${text} */
 };

@@ -288,6 +288,25 @@ static int secrets_add(struct compile *c, struct compile_tree *t, struct err *er
 	return 0;
 }
 
+/* As the secrets of users. */
+static int channel_keys_add(struct compile *c, const struct compile_channel *ch,
+			    struct compile_tree *t, struct err *err)
+{
+	for (size_t i = 0; i < ch->key.n; i++) {
+		const char *name = ch->channel->name;
+		struct compile_content *f = tree_add(t, err);
+		int rc = f == NULL
+			     ? RC_MEMORY
+			     : sealed_secret(c->keys, name, ch->key.items[i], &f->secret, err);
+
+		if (rc < 0)
+			return rc;
+		snprintf(f->path, sizeof(f->path), CHANNEL_KEYS "/%s.%" PRIu64, name,
+			 ch->key.items[i]);
+	}
+	return 0;
+}
+
 /* The rest */
 
 static int channels_add(struct compile *c, const struct compile_member *m, struct compile_tree *t,
@@ -303,7 +322,8 @@ static int channels_add(struct compile *c, const struct compile_member *m, struc
 		if (f == NULL || buf_add(&f->text, ch->text.p, ch->text.n, err) < 0)
 			return RC_MEMORY;
 		snprintf(f->path, sizeof(f->path), "%s", ch->path);
-		if (list_push(&t->channel, ch->channel->name, err) < 0)
+		if (list_push(&t->channel, ch->channel->name, err) < 0 ||
+		    channel_keys_add(c, ch, t, err) < 0)
 			return err->rc;
 	}
 	return 0;

@@ -110,6 +110,25 @@ static void licences_warn(struct site *s)
 	}
 }
 
+/* They came, or were added, after the channel was sealed. */
+static void unready_warn(struct site *s)
+{
+	for (size_t i = 0; i < s->channels; i++) {
+		OWNED(strings_clear) struct strings names = {0};
+		char text[PUBLISH_NAMES];
+
+		if (!s->channel[i].sealed ||
+		    publish_unready(s, s->channel[i].name, false, &names, ERR_IGNORED) < 0 ||
+		    names.n == 0)
+			continue;
+		publish_names(&names, text);
+		reporter_warning(
+		    s->reporter,
+		    "channel %s is sealed, which satchel cannot read on %s: update it there",
+		    s->channel[i].name, text);
+	}
+}
+
 /* The first failure is what the command ends with; the others are said on the way. */
 static void failed(struct publish_run *r, const struct err *e, struct err *err)
 {
@@ -187,6 +206,12 @@ static int beat_step(struct publish_run *r, struct err *err)
 	return rc < 0 ? rc : publish_beat(r->s, 0, err);
 }
 
+/* Before the channels: who has left decides on their keys. */
+static int readers_step(struct publish_run *r, struct err *err)
+{
+	return publish_readers(r->s, err);
+}
+
 /* What documents and sources ask for. */
 static void documents_publish(struct publish_run *r, struct err *err)
 {
@@ -194,6 +219,9 @@ static void documents_publish(struct publish_run *r, struct err *err)
 	uint64_t changed;
 
 	licences_warn(r->s);
+	unready_warn(r->s);
+	if (!(r->flags & PUBLISH_DRY_RUN))
+		step_commit(r, readers_step, err);
 	channels_publish(r, err);
 	if (r->flags & PUBLISH_DRY_RUN)
 		return;

@@ -7,6 +7,7 @@
 #ifndef SATCHEL_BUNDLER_PUBLISH_PUBLISH_H
 #define SATCHEL_BUNDLER_PUBLISH_PUBLISH_H
 #include "bundler/documents/site_model.h"
+#include "core/base/list.h"
 
 extern const struct db_schema publish_schema;
 
@@ -35,6 +36,17 @@ struct publish_counts {
  */
 int publish_channel(struct site *s, const struct site_channel *c, enum publish_flags flags,
 		    struct publish_counts *ret, struct err *err);
+
+/**
+ * publish_unready(s, channel, silent, ret, err): append the names of the workstations that a sealed
+ * channel is for and that have reported that they cannot read it; ${silent}: also of those that
+ * have reported nothing yet. publish_names(names, dst): the first of them, as a sentence takes
+ * them.
+ */
+#define PUBLISH_NAMES 256
+int publish_unready(struct site *s, const char *channel, bool silent, struct strings *ret,
+		    struct err *err);
+void publish_names(const struct strings *names, char dst[PUBLISH_NAMES]);
 
 /* What a signature of a publish key has done. */
 struct release_state {

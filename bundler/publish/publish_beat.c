@@ -13,6 +13,7 @@
 #include "bundler/outbox/site_post.h"
 #include "bundler/publish/publish_internal.h"
 #include "bundler/registry/registry.h"
+#include "bundler/sealed/sealed.h"
 #include "bundler/workstations/workstations.h"
 #include "core/base/clock.h"
 #include "core/base/list.h"
@@ -356,11 +357,25 @@ static int beat_sign(struct beating *b, const struct digest *input, struct err *
 	return rc < 0 ? rc : beats_prune(b, err);
 }
 
+/*
+ * When the content key of a channel has changed, no beat that is kept may lead to what was sealed
+ * with the one before, or not at all: those files leave the depot with the beats, and carry brings
+ * back from no stick what only older beats name.
+ */
+static int beats_renew(struct beating *b, const struct digest *input, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < BEATS_KEPT; i++)
+		rc = beat_sign(b, input, err);
+	return rc;
+}
+
 int publish_beat(struct site *s, enum beat_flags flags, struct err *err)
 {
 	OWNED(beating_free) struct beating *b = calloc(1, sizeof(*b));
 	struct digest input;
-	int rc;
+	int again, rc;
 
 	if (b == NULL)
 		return err_memory(err);
@@ -378,7 +393,10 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err)
 	if (rc < 0)
 		return rc;
 	input = beat_input(b);
-	rc = flags & BEAT_ANYWAY ? 0 : beat_good(b, &input, err);
+	again = sealed_settle(s->db, err);
+	if (again > 0)
+		return beats_renew(b, &input, err);
+	rc = again < 0 || flags & BEAT_ANYWAY ? again : beat_good(b, &input, err);
 	return rc != 0 ? (rc < 0 ? rc : 0) : beat_sign(b, &input, err);
 }
 

@@ -26,6 +26,7 @@ static void publishing_free(struct publishing **at)
 	spool_freep(&p->diff);
 	publish_pack_close(&p->delta);
 	publish_pack_close(&p->full);
+	keystore_freep(&p->keys);
 	free(p);
 	*at = NULL;
 }
@@ -42,13 +43,16 @@ static int last_load(struct publishing *p, struct err *err)
 		return rc;
 	p->last = last.generation;
 	p->last_tree = last.tree;
+	p->last_salt = last.salt;
 	p->last_created = last.created;
 	return 0;
 }
 
 /*
  * The index must hold exactly what was published last.  When it does not (a new epoch, a channel
- * that was removed and came back), the new generation begins with nothing instead of with a lie.
+ * that was removed and came back), the new generation begins with nothing instead of with a lie. So
+ * does one that is sealed after one that was not: the step would name the old tree by a digest on
+ * which everybody can try guesses.
  */
 static int base_load(struct publishing *p, struct err *err)
 {
@@ -61,7 +65,8 @@ static int base_load(struct publishing *p, struct err *err)
 		rc = index_seal(p->index, &held, err);
 	if (rc < 0)
 		return rc;
-	if (p->last == 0 || !digest_equal(&held, &p->last_tree))
+	if (p->last == 0 || !digest_equal(&held, &p->last_tree) ||
+	    p->c->sealed == digest_is_zero(&p->last_salt))
 		return index_clear(p->index, err);
 	p->delta.base = p->last;
 	p->delta.base_tree = p->last_tree;
@@ -130,6 +135,7 @@ static int generation_row(struct publishing *p, struct err *err)
 	    .epoch = p->epoch,
 	    .generation = p->generation,
 	    .tree = p->tree,
+	    .salt = p->salt,
 	    .created = p->created,
 	    .entries = p->seen.entries,
 	};
@@ -144,6 +150,8 @@ static int delta_make(struct publishing *p, struct err *err)
 
 	if (rc == 0 && p->delta.base > 0)
 		rc = publish_index_update(p, err);
+	if (rc == 0 && p->key > 0)
+		rc = index_salt(p->index, &p->salt, err);
 	if (rc == 0)
 		rc = index_seal(p->index, &p->tree, err);
 	if (rc == 0)
@@ -316,6 +324,8 @@ static int generation_make(struct publishing *p, struct err *err)
 
 	p->generation = p->last + 1;
 	p->created = clock_now();
+	if (p->key > 0)
+		randombytes_buf(p->salt.b, sizeof(p->salt.b));
 	rc = delta_make(p, err);
 	if (rc == 0)
 		rc = generation_row(p, err);
@@ -352,8 +362,11 @@ static int full_again(struct publishing *p, struct err *err)
 
 	p->generation = p->last;
 	p->tree = p->last_tree;
+	p->salt = p->last_salt;
 	p->created = p->last_created;
-	rc = full_wanted(p, err);
+	rc = p->rekey ? publish_rekey(p, err) : 0;
+	if (rc == 0)
+		rc = full_wanted(p, err);
 	/* A head that names what is lost is signed anew even when no bundle is wanted. */
 	if (rc < 0 || (rc == 0 && p->lost == 0))
 		return rc;
@@ -397,6 +410,8 @@ static int channel_run(struct publishing *p, struct err *err)
 {
 	int rc = last_load(p, err);
 
+	if (rc == 0)
+		rc = publish_key(p, err);
 	if (rc == 0 && !(p->flags & PUBLISH_DRY_RUN))
 		rc = publish_lost(p, err);
 	if (rc == 0)

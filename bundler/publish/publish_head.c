@@ -232,6 +232,8 @@ int publish_head_signed(struct publishing *p, struct bytes release, struct err *
 	l.head.created = p->created;
 	rc = buf_add(&l.head.release, release.p, release.n, err);
 	if (rc == 0)
+		rc = publish_head_keys(p, err);
+	if (rc == 0)
 		rc = published_bundles(p->s->db, p->c->name, EPOCH_ONLY(p->epoch), bundle_add, &l,
 				       err);
 	if (rc == 0)

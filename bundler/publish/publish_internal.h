@@ -10,6 +10,7 @@
 #include "bundler/outbox/site_post.h"
 #include "bundler/pack/pack.h"
 #include "bundler/publish/publish.h"
+#include "bundler/sealed/sealed.h"
 #include "bundler/source/site_source.h"
 #include "core/format/bundle/bundle.h"
 #include "core/tree/scan.h"
@@ -37,9 +38,14 @@ struct publishing {
 	uint64_t epoch;                  /* of the publish role */
 	uint64_t last;                   /* generation that is there; 0: none in this epoch */
 	struct digest last_tree;         /* its tree */
+	struct digest last_salt;         /* what keys its digest; all zero: it is not sealed */
 	int64_t last_created;            /* seconds */
 	uint64_t generation;             /* that is being made, or is made */
 	struct digest tree;              /* its tree */
+	struct digest salt;              /* what keys its digests; all zero: nothing */
+	struct keystore *keys;           /* owned; of a sealed channel */
+	uint64_t key;                    /* number of the content key; 0: it is not sealed */
+	bool rekey;                      /* bundles that are there have another one */
 	int64_t created;                 /* seconds */
 	int64_t hashed;                  /* ns: what changed from here on may have changed unseen */
 	int64_t hashed_now;              /* that of this run */
@@ -93,6 +99,21 @@ int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err
 void publish_pack_close(struct packing *k);
 /** publish_pack_discard(p, k): what failed leaves no file. */
 void publish_pack_discard(struct publishing *p, struct packing *k);
+
+/* publish_sealed.c */
+/**
+ * publish_key(p, err): with which content key the channel is published, in the caller's
+ * transaction: p->key, p->rekey; PUBLISH_FULL is set when bundles have another one.
+ * publish_rekey(p, err): the generation that is there gets that key: its bundles under another one
+ * are dropped, before the full bundle is made.
+ * publish_head_keys(p, err): before the bundles of a head are chosen: drop those under another key
+ * than that of the newest full bundle, and the keys that seal nothing any more. publish_readers(s,
+ * err): look who is not of the audience of a sealed channel any more; in the caller's transaction.
+ */
+int publish_key(struct publishing *p, struct err *err);
+int publish_rekey(struct publishing *p, struct err *err);
+int publish_head_keys(struct publishing *p, struct err *err);
+int publish_readers(struct site *s, struct err *err);
 
 /* publish_lost.c */
 /**

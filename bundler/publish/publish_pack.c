@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundler/outbox/bundle_seal.h"
 #include "bundler/outbox/bundle_sign.h"
 #include "bundler/pack/store.h"
 #include "bundler/publish/publish_internal.h"
@@ -67,12 +68,13 @@ static void manifest_fill(const struct publishing *p, const struct packing *k, s
 	    .base_tree = k->base_tree,
 	    .tree = p->tree,
 	    .created = p->created,
-	    .minimum = 1,
+	    .minimum = p->key > 0 ? MANIFEST_NEWEST : 1,
 	    .content = r->content,
 	    .unpacked = r->unpacked,
-	    .payload = r->size,
-	    .changes = r->changes,
+	    .payload = p->key > 0 ? bundle_sealed(r->size) : r->size,
+	    .changes = content_changes(&p->salt, &r->changes),
 	    .changes_size = r->changes_size,
+	    .key = p->key,
 	};
 	memcpy(m->channel, p->c->name, sizeof(m->channel));
 	memcpy(m->count, r->count, sizeof(m->count));
@@ -94,7 +96,22 @@ int publish_pack_seal(struct publishing *p, struct packing *k, struct err *err)
 	if (rc < 0)
 		return rc;
 	pieces_fill(&k->packed, piece);
+	if (p->key > 0) /* each sealed block follows from the one before */
+		return 0;
 	return block_digests_start(pack_fd(k->pack), piece, &k->blocks, err);
+}
+
+/* Another stream under the content key, and the digests of its blocks. */
+static int payload_seal(struct publishing *p, struct packing *k, struct published_bundle *b,
+			struct manifest *m, struct buf *ret, struct err *err)
+{
+	OWNED(content_key_freep) struct content_key *key = NULL;
+	struct bytes secret;
+	int rc = sealed_secret(p->keys, p->c->name, p->key, &secret, err);
+
+	if (rc == 0)
+		rc = content_channel_new(secret, &p->salt, m, &key, err);
+	return rc < 0 ? rc : bundle_seal_digests(pack_fd(k->pack), b->piece, key, ret, err);
 }
 
 /*
@@ -104,13 +121,20 @@ int publish_pack_seal(struct publishing *p, struct packing *k, struct err *err)
 static int bundle_sign(struct publishing *p, struct packing *k, struct published_bundle *b,
 		       struct err *err)
 {
-	struct bytes blocks;
+	OWNED(buf_clear) struct buf sealed = BUF_INIT;
+	struct bytes blocks = {NULL, 0};
 	struct manifest m;
-	int rc = block_digests_end(k->blocks, &blocks, err);
+	int rc;
 
+	manifest_fill(p, k, &m);
+	if (p->key > 0) {
+		rc = payload_seal(p, k, b, &m, &sealed, err);
+		blocks = bytes_in(&sealed);
+	} else {
+		rc = block_digests_end(k->blocks, &blocks, err);
+	}
 	if (rc < 0)
 		return rc;
-	manifest_fill(p, k, &m);
 	rc = manifest_sign(p->s, &m, blocks, &b->prefix, &b->manifest, err);
 	if (rc < 0)
 		return rc;
@@ -136,7 +160,8 @@ int publish_pack_bundle(struct publishing *p, struct packing *k, struct err *err
 	    .base = k->base,
 	    .generation = p->generation,
 	    .pack = k->number,
-	    .payload = k->packed.size,
+	    .payload = p->key > 0 ? bundle_sealed(k->packed.size) : k->packed.size,
+	    .key = p->key,
 	};
 	const struct store_pack row = {
 	    .number = k->number,

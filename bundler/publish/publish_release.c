@@ -33,8 +33,7 @@ static void befores_clear(struct befores *b)
 static int before_add(struct befores *b, uint64_t generation, bool released, struct err *err)
 {
 	struct release_tree *t;
-	struct digest tree;
-	bool was = false;
+	struct published_tree was;
 	int rc;
 
 	if (generation == 0 || generation >= b->p->generation)
@@ -42,13 +41,14 @@ static int before_add(struct befores *b, uint64_t generation, bool released, str
 	for (size_t i = 0; i < b->tree.n; i++)
 		if (b->tree.items[i].generation == generation)
 			return 0;
-	rc = published_tree(b->p->s->db, b->p->c->name, b->p->epoch, generation, &tree, &was, err);
-	if (rc <= 0 || (released && !was))
+	rc = published_tree(b->p->s->db, b->p->c->name, b->p->epoch, generation, &was, err);
+	/* The digest of a tree from before the channel was sealed would tell what was in it. */
+	if (rc <= 0 || (released && !was.released) || was.sealed == digest_is_zero(&b->p->salt))
 		return rc < 0 ? rc : 0;
 	t = list_add(&b->tree, err);
 	if (t == NULL)
 		return err->rc;
-	*t = (struct release_tree){generation, tree};
+	*t = (struct release_tree){generation, was.tree};
 	return 0;
 }
 

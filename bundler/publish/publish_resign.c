@@ -161,6 +161,7 @@ static int release_review(struct resigning *r, struct err *err)
 			       .epoch = r->g.epoch,
 			       .generation = r->g.generation,
 			       .tree = r->g.tree,
+			       .salt = r->g.salt,
 			       .created = r->g.created};
 	int rc;
 

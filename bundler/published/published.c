@@ -46,12 +46,19 @@ static const char published_indices[] =
     "CREATE INDEX bundle_path ON bundle(path);"
     "CREATE INDEX bundle_size ON bundle(path, size, posted) WHERE posted > 0;"
     "CREATE INDEX bundle_unposted ON bundle(channel, path, posted) WHERE posted = 0;";
+/* Sealed channels.  salt: what keys the digest of the tree, NULL: it is not keyed; key: number of
+ * the content key, 0: not sealed. */
+static const char published_sealed[] =
+    "ALTER TABLE generation ADD COLUMN salt BLOB;"
+    "ALTER TABLE bundle ADD COLUMN key INTEGER NOT NULL DEFAULT 0;";
 static const char *const published_steps[] = {published_tables, published_indices,
-					      published_releases_table};
+					      published_releases_table, published_sealed};
 const struct db_schema published_schema =
     DB_SCHEMA_VIEWS("published", published_steps, published_views);
 
-#define GENERATION "SELECT epoch, generation, tree, created, entries, head, path FROM generation"
+#define GENERATION                                                           \
+	"SELECT epoch, generation, tree, created, entries, head, path, salt" \
+	" FROM generation"
 
 static int generation_take(sqlite3_stmt *st, const char *channel, struct published_generation *ret,
 			   struct err *err)
@@ -61,6 +68,8 @@ static int generation_take(sqlite3_stmt *st, const char *channel, struct publish
 					 .created = db_i64(st, 3),
 					 .entries = (uint64_t)db_i64(st, 4)};
 
+	if (!db_digest(st, 7, &g.salt))
+		g.salt = (struct digest){{0}};
 	g.has_head = db_digest(st, 5, &g.head);
 	snprintf(g.path, sizeof(g.path), "%s", db_text(st, 6));
 	if (!db_digest(st, 2, &g.tree))
@@ -117,6 +126,7 @@ int published_at_beat(struct db *db, const char *channel, uint64_t beat,
 int published_generation_add(struct db *db, const char *channel,
 			     const struct published_generation *g, struct err *err)
 {
+	bool salted = !digest_is_zero(&g->salt);
 	uint64_t beat;
 	int rc = registry_last(db, "beat", &beat, err);
 
@@ -124,9 +134,10 @@ int published_generation_add(struct db *db, const char *channel,
 		return rc;
 	return db_run(db, err,
 		      "INSERT INTO generation(channel, epoch, generation, tree, created, entries,"
-		      " beat) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-		      "tiidiii", channel, (int64_t)g->epoch, (int64_t)g->generation, &g->tree,
-		      g->created, (int64_t)g->entries, (int64_t)beat + 1);
+		      " beat, salt) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, x''))",
+		      "tiidiiib", channel, (int64_t)g->epoch, (int64_t)g->generation, &g->tree,
+		      g->created, (int64_t)g->entries, (int64_t)beat + 1,
+		      (struct bytes){salted ? g->salt.b : NULL, salted ? DIGEST_BYTES : 0});
 }
 
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
@@ -146,22 +157,25 @@ int published_head_set(struct db *db, const char *channel, const struct publishe
 }
 
 int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t generation,
-		   struct digest *ret, bool *ret_released, struct err *err)
+		   struct published_tree *ret, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(db,
-			  "SELECT tree, head IS NOT NULL FROM generation WHERE channel = ?1"
-			  " AND epoch = ?2 AND generation = ?3",
-			  &st, err);
+	int rc = db_query(
+	    db,
+	    "SELECT tree, head IS NOT NULL, salt IS NOT NULL FROM generation WHERE channel = ?1"
+	    " AND epoch = ?2 AND generation = ?3",
+	    &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "tii", channel, (int64_t)epoch, (int64_t)generation);
 	if (rc == 0)
 		rc = db_step(db, st, err);
-	if (rc > 0 && !db_digest(st, 0, ret))
+	if (rc > 0 && !db_digest(st, 0, &ret->tree))
 		return err_set(err, RC_STATE, "the registry is damaged: a generation has no tree");
-	if (rc > 0)
-		*ret_released = db_i64(st, 1) != 0;
+	if (rc > 0) {
+		ret->released = db_i64(st, 1) != 0;
+		ret->sealed = db_i64(st, 2) != 0;
+	}
 	return rc;
 }
 

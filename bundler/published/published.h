@@ -35,10 +35,11 @@ typedef int (*published_path_each)(void *arg, const char *path, struct err *err)
 struct published_generation {
 	uint64_t epoch, generation;
 	struct digest tree;
-	int64_t created;       /* seconds since 1970 UTC */
-	uint64_t entries;      /* of the tree */
-	bool has_head;         /* it was signed */
-	struct digest head;    /* identity of its head */
+	struct digest salt; /* of a sealed generation: keys ${tree}; all zero: it is not sealed */
+	int64_t created;    /* seconds since 1970 UTC */
+	uint64_t entries;   /* of the tree */
+	bool has_head;      /* it was signed */
+	struct digest head; /* identity of its head */
 	char path[DEPOT_NAME]; /* of the head in the depot; "": it is not to be there */
 };
 
@@ -67,10 +68,15 @@ int published_generation_add(struct db *db, const char *channel,
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
 		       struct err *err);
 
-/** published_tree(db, channel, epoch, generation, ret, ret_released, err): the tree of a
- * generation, and whether it ever had a head: 1, or 0 when there was none. */
+/* What a release says of an earlier generation. */
+struct published_tree {
+	struct digest tree;
+	bool released; /* it had a head */
+	bool sealed;   /* its digest is keyed */
+};
+/** published_tree(db, channel, epoch, generation, ret, err): 1, or 0 when there was none. */
 int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t generation,
-		   struct digest *ret, bool *ret_released, struct err *err);
+		   struct published_tree *ret, struct err *err);
 
 /* A release that waits for signatures of publish keys; at most one of each channel. */
 struct published_release {
@@ -115,6 +121,7 @@ struct published_bundle {
 	struct buf prefix;                     /* owned */
 	struct digest prefix_digest, manifest; /* of the prefix; identity of the manifest */
 	uint64_t payload, size;                /* bytes */
+	uint64_t key; /* number of the content key that it is sealed with; 0: it is not */
 };
 
 /* A bundle that is to be posted: the file is prefix, pieces of the pack, zeros. */
@@ -123,6 +130,8 @@ struct published_file {
 	uint64_t pack;
 	struct depot_piece piece[BUNDLE_PIECES];
 	struct bytes prefix;
+	uint64_t
+	    key; /* the pieces are to be sealed with that content key of the channel; 0: none */
 };
 
 /** published_bundle_add(db, b, err): a new bundle, to be posted. */
@@ -153,6 +162,14 @@ int published_bundle_drop(struct db *db, const struct published_bundle *b, struc
  * and delete their rows. */
 int published_bundles_take(struct db *db, const char *channel, struct published_epochs epochs,
 			   published_path_each each, void *arg, struct err *err);
+
+/**
+ * published_keys(db, channel, epoch, each, arg, err): the numbers of the content keys that bundles
+ * of a channel are sealed with, ascending; 0: one is not sealed.
+ */
+int published_keys(struct db *db, const char *channel, uint64_t epoch,
+		   int (*each)(void *arg, uint64_t key, struct err *err), void *arg,
+		   struct err *err);
 
 /** published_channels(db, each, arg, err): the channels that have bundles. */
 int published_channels(struct db *db, int (*each)(void *arg, const char *channel, struct err *err),

@@ -29,12 +29,13 @@ int published_bundle_add(struct db *db, const struct published_bundle *b, struct
 	name_bundle(path, b->channel, b->epoch, b->base, b->generation, &b->prefix_digest);
 	return db_run(db, err,
 		      "INSERT INTO bundle(channel, epoch, base, generation, pack, pieces, prefix,"
-		      " prefix_digest, manifest, payload, size, path)"
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-		      "tiiiibbddiit", b->channel, (int64_t)b->epoch, (int64_t)b->base,
+		      " prefix_digest, manifest, payload, size, path, key)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+		      "tiiiibbddiiti", b->channel, (int64_t)b->epoch, (int64_t)b->base,
 		      (int64_t)b->generation, (int64_t)b->pack,
 		      (struct bytes){pieces, sizeof(pieces)}, bytes_in(&b->prefix),
-		      &b->prefix_digest, &b->manifest, (int64_t)b->payload, (int64_t)b->size, path);
+		      &b->prefix_digest, &b->manifest, (int64_t)b->payload, (int64_t)b->size, path,
+		      (int64_t)b->key);
 }
 
 /* bundle_take(st, channel, ret, err): without its prefix and its pieces. */
@@ -47,7 +48,8 @@ static int bundle_take(sqlite3_stmt *st, const char *channel, struct published_b
 					 .generation = (uint64_t)db_i64(st, 2),
 					 .pack = (uint64_t)db_i64(st, 3),
 					 .payload = (uint64_t)db_i64(st, 6),
-					 .size = (uint64_t)db_i64(st, 7)};
+					 .size = (uint64_t)db_i64(st, 7),
+					 .key = (uint64_t)db_i64(st, 8)};
 	if (db_digest(st, 4, &ret->prefix_digest) && db_digest(st, 5, &ret->manifest))
 		return 0;
 	return err_set(err, RC_STATE,
@@ -64,7 +66,7 @@ int published_bundles(struct db *db, const char *channel, struct published_epoch
 	struct published_bundle b;
 	int rc = db_query(db,
 			  "SELECT epoch, base, generation, pack, prefix_digest, manifest, payload,"
-			  " size FROM bundle WHERE channel = ?1 AND epoch BETWEEN ?2 AND ?3"
+			  " size, key FROM bundle WHERE channel = ?1 AND epoch BETWEEN ?2 AND ?3"
 			  " ORDER BY epoch, generation, base",
 			  &st, err);
 
@@ -148,6 +150,23 @@ int published_bundles_take(struct db *db, const char *channel, struct published_
 		      "tii", channel, (int64_t)epochs.first, (int64_t)epochs.last);
 }
 
+int published_keys(struct db *db, const char *channel, uint64_t epoch,
+		   int (*each)(void *arg, uint64_t key, struct err *err), void *arg,
+		   struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db,
+			  "SELECT DISTINCT key FROM bundle WHERE channel = ?1 AND epoch = ?2"
+			  " ORDER BY key",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "ti", channel, (int64_t)epoch);
+	while (rc == 0 && (rc = db_step(db, st, err)) > 0)
+		rc = each(arg, (uint64_t)db_i64(st, 0), err);
+	return rc;
+}
+
 int published_channels(struct db *db, int (*each)(void *arg, const char *channel, struct err *err),
 		       void *arg, struct err *err)
 {
@@ -197,7 +216,8 @@ static int files_hand(struct db *db, sqlite3_stmt *st, published_file_each each,
 	while (rc == 0 && (rc = db_step(db, st, err)) > 0) {
 		struct published_file file = {.path = db_text(st, 0),
 					      .pack = (uint64_t)db_i64(st, 1),
-					      .prefix = db_bytes(st, 3)};
+					      .prefix = db_bytes(st, 3),
+					      .key = (uint64_t)db_i64(st, 4)};
 		struct bytes pieces = db_bytes(st, 2);
 
 		if (pieces.n != BUNDLE_PIECES * PIECE_BYTES)
@@ -221,10 +241,11 @@ static int files_hand(struct db *db, sqlite3_stmt *st, published_file_each each,
 int published_unposted(struct db *db, published_file_each each, void *arg, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(db,
-			  "SELECT path, pack, pieces, prefix FROM bundle INDEXED BY bundle_unposted"
-			  " WHERE posted = 0" RELEASED " ORDER BY channel, path",
-			  &st, err);
+	int rc =
+	    db_query(db,
+		     "SELECT path, pack, pieces, prefix, key FROM bundle INDEXED BY bundle_unposted"
+		     " WHERE posted = 0" RELEASED " ORDER BY channel, path",
+		     &st, err);
 
 	return rc < 0 ? rc : files_hand(db, st, each, arg, err);
 }
@@ -233,10 +254,11 @@ int published_unposted_in(struct db *db, const char *channel, uint64_t epoch,
 			  published_file_each each, void *arg, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(db,
-			  "SELECT path, pack, pieces, x'' FROM bundle INDEXED BY bundle_unposted"
-			  " WHERE posted = 0 AND channel = ?1 AND epoch = ?2 ORDER BY path",
-			  &st, err);
+	int rc =
+	    db_query(db,
+		     "SELECT path, pack, pieces, x'', key FROM bundle INDEXED BY bundle_unposted"
+		     " WHERE posted = 0 AND channel = ?1 AND epoch = ?2 ORDER BY path",
+		     &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "ti", channel, (int64_t)epoch);
@@ -247,7 +269,7 @@ int published_sent(struct db *db, published_file_each each, void *arg, struct er
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	int rc = db_query(db,
-			  "SELECT path, pack, pieces, x'' FROM bundle WHERE posted > 0"
+			  "SELECT path, pack, pieces, x'', key FROM bundle WHERE posted > 0"
 			  " ORDER BY path",
 			  &st, err);
 

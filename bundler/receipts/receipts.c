@@ -112,7 +112,7 @@ static int receipt_put(struct db *db, const struct receipt *r, uint64_t event, i
 		      policy, (int64_t)r->wiped, r->next_check);
 }
 
-int receipts_behind(struct db *db, uint64_t formats,
+int receipts_behind(struct db *db, uint64_t formats, bool silent,
 		    int (*each)(void *arg, const char *name, struct err *err), void *arg,
 		    struct err *err)
 {
@@ -120,11 +120,12 @@ int receipts_behind(struct db *db, uint64_t formats,
 	int rc =
 	    db_query(db,
 		     "SELECT w.name FROM workstation_member w LEFT JOIN receipt r ON r.id = w.id"
-		     " WHERE w.leaving = 0 AND coalesce(r.formats, 0) < ?1 ORDER BY w.name",
+		     " WHERE w.leaving = 0 AND coalesce(r.formats, ?2) < ?1 ORDER BY w.name",
 		     &st, err);
 
 	if (rc == 0)
-		rc = db_bind(st, err, "i", (int64_t)formats);
+		rc = db_bind(st, err, "ii", (int64_t)formats,
+			     silent ? INT64_C(0) : (int64_t)formats);
 	while (rc == 0 && (rc = db_step(db, st, err)) > 0)
 		rc = each(arg, db_text(st, 0), err);
 	return rc;

@@ -54,9 +54,10 @@ int receipts_put_code(struct db *db, const struct receipt *r, int64_t now, struc
 int receipts_event_put(struct db *db, const char *id, const struct receipt_event *e, int64_t now,
 		       struct err *err);
 
-/** receipts_behind(db, formats, each, arg, err): the workstations of the site whose newest receipt
- * does not say that they read these formats, by name; also those that have sent none. */
-int receipts_behind(struct db *db, uint64_t formats,
+/** receipts_behind(db, formats, silent, each, arg, err): the workstations of the site whose newest
+ * receipt does not say that they read these formats, by name; ${silent}: also those that have sent
+ * none. */
+int receipts_behind(struct db *db, uint64_t formats, bool silent,
 		    int (*each)(void *arg, const char *name, struct err *err), void *arg,
 		    struct err *err);
 

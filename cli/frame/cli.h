@@ -131,6 +131,8 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(channel_list)             \
 	X(channel_show)             \
 	X(channel_remove)           \
+	X(channel_seal)             \
+	X(channel_rekey)            \
 	X(invite)                   \
 	X(workstation_list)         \
 	X(workstation_show)         \

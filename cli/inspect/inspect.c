@@ -127,7 +127,7 @@ static int signer_check(const struct trust *t, enum role role, bool named,
 	OWNED(release_clear) struct release r = {0};
 	OWNED(head_clear) struct head h = {0};
 
-	if (signed_type(doc->inner, "manifest/1"))
+	if (manifest_type(doc->inner))
 		return trust_manifest(t, doc, path, err);
 	if (signed_type(doc->inner, "head/1") || signed_type(doc->inner, "head/2"))
 		return trusted_head(t, doc, path, &h, &r, err);
@@ -144,8 +144,8 @@ static int check_with_trust(const struct trust *t, const struct signed_doc *doc,
 		bool named; /* by a retired key it can be good: when a current document names it */
 	} rows[] = {{"trust/1", ROLE_ROOT, false},      {"trust/2", ROLE_ROOT, false},
 		    {"head/2", ROLE_PRIVATE, false},    {"head/1", ROLE_PUBLISH, false},
-		    {"manifest/1", ROLE_PUBLISH, true}, {"beat/1", ROLE_BEAT, false},
-		    {"shard/1", ROLE_BEAT, true}};
+		    {"manifest/1", ROLE_PUBLISH, true}, {"manifest/2", ROLE_PRIVATE, true},
+		    {"beat/1", ROLE_BEAT, false},       {"shard/1", ROLE_BEAT, true}};
 	char who[512];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -226,7 +226,7 @@ static int read_prefix(struct bundle_view *b, struct buf *prefix, struct bytes *
 		rc = inspect_same(b->in, (struct bytes){prefix->p + 512, signed_size}, err);
 	if (rc == 0)
 		rc = signed_split((struct bytes){prefix->p + 512, signed_size}, 1, &doc, err);
-	if (rc == 0 && !signed_type(doc.inner, "manifest/1"))
+	if (rc == 0 && !manifest_type(doc.inner))
 		rc = err_set(err, RC_MALFORMED, "the bundle's first member is not a manifest");
 	if (rc == 0)
 		rc = manifest_decode(doc.inner, &b->manifest, err);
@@ -330,11 +330,17 @@ static int inspect_inside(struct bundle_view *b, struct bytes blocks, struct err
 	struct payload_events events = {b, on_block, on_changes, on_member, on_data};
 	int rc;
 
-	if (b->manifest.recipient[0] != '\0') {
+	if (manifest_sealed(&b->manifest)) {
 		rc = b->in->flags & INSPECT_DEEP ? check_blocks(b, blocks, err) : 0;
-		return rc < 0 ? rc
-			      : inspect_tell(b->teller, err, "contents",
-					     "sealed to the workstation, cannot be read here");
+		if (rc < 0)
+			return rc;
+		return b->manifest.key == 0
+			   ? inspect_tell(b->teller, err, "contents",
+					  "sealed to the workstation, cannot be read here")
+			   : inspect_tell(b->teller, err, "contents",
+					  "sealed with content key %" PRIu64
+					  " of the channel, cannot be read here",
+					  b->manifest.key);
 	}
 	if (!(b->in->flags & (INSPECT_DEEP | INSPECT_CHANGES)))
 		return 0;

@@ -10,12 +10,14 @@
 #include "bundler/documents/documents.h"
 #include "bundler/documents/site_model.h"
 #include "bundler/published/published.h"
+#include "bundler/sealed/sealed.h"
 #include "bundler/site/site.h"
 #include "bundler/source/site_source.h"
 #include "cli/frame/cli.h"
 #include "cli/frame/server_open.h"
 #include "cli/frame/show.h"
 #include "cli/server/server.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
 
 /* A source that is not there yet is no error: it may be mounted later. */
@@ -77,7 +79,38 @@ static int take_options(struct site_channel *c, const struct args *args,
 			       on_leave);
 	if (on_leave != c->on_leave)
 		snprintf(c->on_leave, sizeof(c->on_leave), "%s", on_leave);
+	c->sealed |= args_has(args, "sealed");
 	rc = args_number(args, "keep", 1000000, c->keep, &c->keep, err);
+	if (rc == 0)
+		rc = args_number(args, "rekey-hours", 8760, c->rekey_hours, &c->rekey_hours, err);
+	return rc;
+}
+
+/* What a lost stick tells is decided here, so it is said here. */
+static void sealing_told(const struct site_channel *c)
+{
+	if (c->sealed)
+		printf("it is sealed: what lies in a depot or on a stick can be read by the "
+		       "workstations that it is for\n");
+	else
+		printf(
+		    "it is not sealed: whoever finds a stick, or may read the depot, can read it; "
+		    "satchel channel seal %s changes that\n",
+		    c->name);
+}
+
+/* For whom it is, is known when the document is there. */
+static int channel_add(struct site *s, const struct site_channel *c, struct err *err)
+{
+	char name[CHANNEL_NAME];
+	int rc = site_channel_write(s, c, err);
+
+	if (rc < 0 || !c->sealed)
+		return rc;
+	snprintf(name, sizeof(name), "%s", c->name);
+	rc = channel_seal_check(s, name, err);
+	if (rc < 0)
+		site_document_remove(s, SITE_DOCUMENT_CHANNEL, name, ERR_IGNORED);
 	return rc;
 }
 
@@ -89,8 +122,11 @@ int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 	OWNED(freep) char *source = NULL;
 	const char *from = args_text(args, "source", NULL);
 	char *target = args_value(args, "target");
-	struct site_channel c = {
-	    .on_leave = "keep", .keep = 16, .audience = everybody, .audiences = 1};
+	struct site_channel c = {.on_leave = "keep",
+				 .keep = 16,
+				 .audience = everybody,
+				 .audiences = 1,
+				 .rekey_hours = SITE_REKEY_HOURS};
 	struct channel_lists lists;
 	int rc;
 
@@ -117,10 +153,12 @@ int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 	if (rc == 0)
 		rc = site_source_check(s, &c, err);
 	if (rc == 0)
-		rc = site_channel_write(s, &c, err);
-	if (rc == 0)
-		channel_told(cli, s, args->rest[0]);
-	return rc;
+		rc = channel_add(s, &c, err);
+	if (rc < 0)
+		return rc;
+	channel_told(cli, s, args->rest[0]);
+	sealing_told(site_channel(s, args->rest[0]));
+	return 0;
 }
 
 int cmd_channel_set(struct cli *cli, const struct args *args, struct err *err)
@@ -172,21 +210,28 @@ int cmd_channel_remove(struct cli *cli, const struct args *args, struct err *err
 	return rc;
 }
 
-/* The newest generation of a channel, 0 when none was published. */
-static int generation_of(struct site *s, const char *name, uint64_t *ret, struct err *err)
+/* What the registry knows of a channel. */
+struct channel_now {
+	uint64_t generation; /* the newest; 0: none was published */
+	struct sealed_state key;
+};
+
+static int channel_now(struct site *s, const char *name, struct channel_now *ret, struct err *err)
 {
 	struct published_generation g = {.generation = 0};
 	int rc = published_latest(s->db, name, &g, err);
 
-	*ret = g.generation;
-	return rc < 0 ? rc : 0;
+	ret->generation = g.generation;
+	return rc < 0 ? rc : sealed_describe(s->db, name, &ret->key, err);
 }
 
-static int channel_json(struct json *j, const struct site_channel *c, uint64_t generation)
+static int channel_json(struct json *j, const struct site_channel *c, const struct channel_now *now)
 {
+	const struct sealed_state *key = &now->key;
+
 	json_open(j, NULL, '{');
 	json_text(j, "name", c->name);
-	json_u64(j, "generation", generation);
+	json_u64(j, "generation", now->generation);
 	json_text(j, "source", c->source);
 	json_text(j, "target", c->target);
 	json_open(j, "for", '[');
@@ -202,21 +247,28 @@ static int channel_json(struct json *j, const struct site_channel *c, uint64_t g
 	json_bool(j, "watch", c->watch);
 	json_text(j, "on_leave", c->on_leave);
 	json_u64(j, "keep", c->keep);
+	json_bool(j, "sealed", c->sealed);
+	if (c->sealed) {
+		json_u64(j, "rekey_hours", c->rekey_hours);
+		json_u64(j, "content_key", key->number);
+		json_u64(j, "readers", key->readers);
+		json_time(j, "left", key->left);
+	}
 	json_close(j, '}');
 	return 0;
 }
 
-static int channel_row(struct output_list *l, const struct site_channel *c, uint64_t generation,
-		       struct err *err)
+static int channel_row(struct output_list *l, const struct site_channel *c,
+		       const struct channel_now *now, struct err *err)
 {
 	OWNED(buf_clear) struct buf who = BUF_INIT;
 	char number[TEXT_SIZE];
 	int rc;
 
 	if (l->cli->json)
-		return channel_json(&l->json, c, generation);
+		return channel_json(&l->json, c, now);
 	rc = words_text(c->audience, c->audiences, &who, err);
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)generation);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)now->generation);
 	return rc < 0
 		   ? rc
 		   : output_list_cells(l, err, c->name, number,
@@ -228,16 +280,16 @@ int cmd_channel_list(struct cli *cli, const struct args *args, struct err *err)
 	static const char *const heading[] = {"CHANNEL", "GENERATION", "FOR", "SOURCE", "TARGET"};
 	OWNED(site_freep) struct site *s = NULL;
 	struct output_list l;
-	uint64_t generation = 0;
+	struct channel_now now = {.generation = 0};
 	int rc = server_open(cli, 0, &s, err);
 
 	if (rc < 0)
 		return rc;
 	rc = output_list_begin(cli, heading, ARRAY_LEN(heading), &l, err);
 	for (size_t i = 0; i < s->channels && rc == 0; i++) {
-		rc = generation_of(s, s->channel[i].name, &generation, err);
+		rc = channel_now(s, s->channel[i].name, &now, err);
 		if (rc == 0)
-			rc = channel_row(&l, &s->channel[i], generation, err);
+			rc = channel_row(&l, &s->channel[i], &now, err);
 	}
 	return output_list_end(&l, rc, "no channels yet; add one with satchel channel add");
 }
@@ -257,12 +309,32 @@ static int print_bundles(struct site *s, const char *name, struct err *err)
 	return published_bundles(s->db, name, EPOCHS_ALL, print_bundle, NULL, err);
 }
 
+static void print_sealing(const struct site_channel *c, const struct sealed_state *key)
+{
+	char when[CLOCK_TEXT + 1];
+
+	if (!c->sealed) {
+		printf("  sealed    no: whoever may read a depot can read it\n");
+		return;
+	}
+	printf("  sealed    content key %llu, sent to %llu %s", (unsigned long long)key->number,
+	       (unsigned long long)key->readers,
+	       plural(key->readers, "workstation", "workstations"));
+	clock_format(when, key->left + (int64_t)c->rekey_hours * 3600);
+	if (key->asked)
+		printf("; it changes at the next publish\n");
+	else if (key->left > 0)
+		printf("; somebody left: it changes at the first publish after %s\n", when);
+	else
+		printf("\n");
+}
+
 int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	struct json j = {stdout, false};
 	struct site_channel *c;
-	uint64_t generation = 0;
+	struct channel_now now = {.generation = 0};
 	int rc = server_open(cli, 0, &s, err);
 
 	if (rc < 0)
@@ -270,16 +342,16 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 	c = site_channel(s, args->rest[0]);
 	if (c == NULL)
 		return server_no_channel(s, args->rest[0], err);
-	rc = generation_of(s, c->name, &generation, err);
+	rc = channel_now(s, c->name, &now, err);
 	if (rc < 0)
 		return rc;
 	if (cli->json) {
-		rc = channel_json(&j, c, generation);
+		rc = channel_json(&j, c, &now);
 		putchar('\n');
 		return rc;
 	}
 	printf("channel %s, generation %llu\n  source    %s\n  target    %s\n", c->name,
-	       (unsigned long long)generation, c->source, c->target);
+	       (unsigned long long)now.generation, c->source, c->target);
 	for (size_t i = 0; i < c->audiences; i++)
 		printf("  for       %s\n", c->audience[i]);
 	for (size_t i = 0; i < c->excludes; i++)
@@ -290,5 +362,6 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 	       c->special_modes ? "set-id and sticky bits kept" : "plain permission bits only",
 	       c->on_leave, (unsigned long long)c->keep,
 	       plural(c->keep, "generation", "generations"));
+	print_sealing(c, &now.key);
 	return print_bundles(s, c->name, err);
 }

@@ -12,6 +12,9 @@
 /** server_no_channel(s, name, err): RC_USAGE: there is no such channel, and which one was probably
  * meant. */
 int server_no_channel(struct site *s, const char *name, struct err *err);
+/** channel_seal_check(s, name, err): can everybody read the channel, which is sealed in ${s}, when
+ * it is?  RC_CONFLICT: not so; the sentence says who. */
+int channel_seal_check(struct site *s, const char *name, struct err *err);
 /** server_publish(cli, s, args, err): publish the channels that ${args} name, or all, and print a
  * line for each.  ${s} is open with SITE_LOCK.  Errors: as publish_site. */
 int server_publish(struct cli *cli, struct site *s, const struct args *args, struct err *err);

@@ -224,7 +224,7 @@ static int all_read(struct site *s, struct err *err)
 {
 	OWNED(strings_clear) struct strings behind = {0};
 	OWNED(buf_clear) struct buf names = BUF_INIT;
-	int rc = receipts_behind(s->db, 2, behind_add, &behind, err);
+	int rc = receipts_behind(s->db, 2, true, behind_add, &behind, err);
 
 	for (size_t i = 0; rc == 0 && i < behind.n && i < 10; i++)
 		rc = buf_printf(&names, err, "%s%s", i > 0 ? ", " : "", behind.items[i]);

@@ -15,6 +15,19 @@ struct digest digest_of(struct bytes in)
 	return d;
 }
 
+struct digest digest_keyed(const struct digest *key, const char *what, const struct digest *d)
+{
+	crypto_generichash_blake2b_state state;
+	struct digest ret;
+
+	crypto_generichash_blake2b_init(&state, key->b, sizeof(key->b), sizeof(ret.b));
+	crypto_generichash_blake2b_update(&state, (const uint8_t *)what, strlen(what));
+	crypto_generichash_blake2b_update(&state, d->b, sizeof(d->b));
+	crypto_generichash_blake2b_final(&state, ret.b, sizeof(ret.b));
+	sodium_memzero(&state, sizeof(state));
+	return ret;
+}
+
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;

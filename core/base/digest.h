@@ -26,6 +26,11 @@ struct digest_stream {
 
 /** digest_of(in): BLAKE2b-256 of ${in}, which may be empty. */
 struct digest digest_of(struct bytes in);
+/**
+ * digest_keyed(key, what, d): for who may see a digest without being able to try guesses on it:
+ * BLAKE2b-256 keyed with ${key} of the text ${what}, which says what is digested, and of ${d}.
+ */
+struct digest digest_keyed(const struct digest *key, const char *what, const struct digest *d);
 /** digest_equal(a, b): same digest?  Not in constant time: digests here are public. */
 bool digest_equal(const struct digest *a, const struct digest *b);
 /** digest_is_zero(d): all bytes zero, which stands for "no digest" (no content hashes to it). */

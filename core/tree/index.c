@@ -33,7 +33,9 @@ static const char tree_tables[] =
     "  name BLOB NOT NULL, depth INTEGER NOT NULL, dirty INTEGER NOT NULL) STRICT;"
     "CREATE INDEX tree_directory_tree ON tree_directory (tree);"
     "CREATE INDEX tree_directory_dirty ON tree_directory (tree, depth) WHERE dirty = 1;";
-static const char *const tree_steps[] = {tree_tables};
+/* What keys the digest of the whole tree; NULL: nothing. */
+static const char tree_salts[] = "ALTER TABLE tree ADD COLUMN salt BLOB;";
+static const char *const tree_steps[] = {tree_tables, tree_salts};
 const struct db_schema index_schema = DB_SCHEMA("tree", tree_steps);
 
 /* Opening */
@@ -499,8 +501,9 @@ static int rows_clear(struct db *db, int64_t tree, struct err *err)
 
 int index_clear(struct index *x, struct err *err)
 {
-	int rc = db_run(x->db, err, "UPDATE tree SET sealed = NULL, content = 0 WHERE id = ?1", "i",
-			x->tree);
+	int rc = db_run(x->db, err,
+			"UPDATE tree SET sealed = NULL, content = 0, salt = NULL WHERE id = ?1",
+			"i", x->tree);
 
 	index_forget(x);
 	x->content = false;

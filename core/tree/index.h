@@ -58,8 +58,11 @@ int index_drop(struct db *db, const char *tree, struct err *err);
 int index_drop_all(struct db *db, struct err *err);
 
 /** index_seal(x, ret, err): recompute the digests of the directories that changed, bottom-up; the
- * tree's digest.  Cost: the rows of these directories. */
+ * tree's digest, keyed with its salt when it has one.  Cost: the rows of these directories. */
 int index_seal(struct index *x, struct digest *ret, struct err *err);
+/** index_salt(x, salt, err): what keys the digest of the tree from now on; all zero: nothing.  A
+ * tree that is made or cleared has none. */
+int index_salt(struct index *x, const struct digest *salt, struct err *err);
 
 /** index_children(x, dir, each, arg, err): in byte order of name; ${dir} "" is the root. The index
  * must not change meanwhile. */

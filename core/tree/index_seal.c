@@ -193,6 +193,35 @@ static int seal_tree(struct index *x, struct sealed *ret, struct err *err)
 	return rc;
 }
 
+int index_salt(struct index *x, const struct digest *salt, struct err *err)
+{
+	bool none = digest_is_zero(salt);
+
+	return db_run(x->db, err, "UPDATE tree SET salt = nullif(?2, x'') WHERE id = ?1", "iB",
+		      x->tree, (struct bytes){none ? NULL : salt->b, none ? 0 : DIGEST_BYTES});
+}
+
+/* The only place where a salt comes in: whoever compares digests of trees, on either side, compares
+ * what comes out of here. */
+static int root_salted(struct index *x, const struct digest *plain, struct digest *ret,
+		       struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct digest salt;
+	int rc = db_query(x->db, "SELECT salt FROM tree WHERE id = ?1", &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "i", x->tree);
+	if (rc == 0)
+		rc = db_step(x->db, st, err);
+	if (rc < 0)
+		return rc;
+	*ret = rc == 1 && db_digest(st, 0, &salt)
+		   ? digest_keyed(&salt, "satchel sealed tree 1\n", plain)
+		   : *plain;
+	return 0;
+}
+
 int index_seal(struct index *x, struct digest *ret, struct err *err)
 {
 	struct sealed s;
@@ -202,8 +231,5 @@ int index_seal(struct index *x, struct digest *ret, struct err *err)
 		rc = seal_tree(x, &s, err);
 	else if (rc > 0)
 		rc = 0;
-	if (rc < 0)
-		return rc;
-	*ret = s.digest;
-	return 0;
+	return rc < 0 ? rc : root_salted(x, &s.digest, ret, err);
 }

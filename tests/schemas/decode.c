@@ -49,13 +49,21 @@ static const struct decoder {
 	const char *type;
 	int (*read)(struct bytes in, struct err *err);
 } decoders[] = {
-    {"trust", trustdoc_read},        {"beat", beat_read},
-    {"shard", shard_read},           {"head", head_read},
-    {"manifest", manifest_read},     {"receipt", receipt_read},
-    {"request", request_read},       {"subscription", subscription_read},
-    {"membership", membership_read}, {"person", person_read},
-    {"message", message_read},       {"effective", effective_read},
-    {"trust-2", trustdoc_read},      {"head-2", head_read},
+    {"trust", trustdoc_read},
+    {"beat", beat_read},
+    {"shard", shard_read},
+    {"head", head_read},
+    {"manifest", manifest_read},
+    {"manifest-2", manifest_read},
+    {"receipt", receipt_read},
+    {"request", request_read},
+    {"subscription", subscription_read},
+    {"membership", membership_read},
+    {"person", person_read},
+    {"message", message_read},
+    {"effective", effective_read},
+    {"trust-2", trustdoc_read},
+    {"head-2", head_read},
     {"release", release_read},
 };
 

@@ -12,6 +12,7 @@
 
 #include "bundler/pack/store.h"
 #include "bundler/publish/publish.h"
+#include "bundler/sealed/sealed.h"
 #include "core/depot/depot.h"
 #include "core/format/bundle/bundle.h"
 #include "core/os/beneath.h"
@@ -217,8 +218,21 @@ static inline int published_data(void *arg, struct bytes piece, struct err *err)
 	return 0;
 }
 
+/** published_open(s, m, ret): what opens the bundle of a sealed channel. */
+static inline void published_open(struct site *s, const struct manifest *m,
+				  struct content_key **ret)
+{
+	OWNED(keystore_freep) struct keystore *keys = NULL;
+	struct bytes secret;
+	struct err err = {0};
+
+	must(keystore_new(s, &keys, &err));
+	must(sealed_secret(keys, m->channel, m->key, &secret, &err));
+	must(content_channel_open(secret, m, ret, &err));
+}
+
 /** published_bundle(s, path, key, m, changes): every byte of a bundle file checked as a workstation
- * checks it; ${key} unseals. */
+ * checks it; ${key} unseals, and that of a sealed channel comes from the key store. */
 static inline void published_bundle(struct site *s, const char *path, const struct key_secret *key,
 				    struct manifest *m, struct buf *changes)
 {
@@ -249,6 +263,8 @@ static inline void published_bundle(struct site *s, const char *path, const stru
 	cr_assert_eq(file.n, bundle_size(prefix, m->payload));
 	if (key != NULL)
 		must(content_key_open(key, m, &content, &err));
+	else if (m->key > 0)
+		published_open(s, m, &content);
 	p.payload = (struct bytes){file.p + prefix, (size_t)m->payload};
 	must(payload_read(m, blocks, content, &ev, &err));
 	cr_assert_eq(p.members, m->count[CHANGE_PUT]);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A payload for one workstation only.  Each block is one message of a secretstream, so a block
- * that is swapped, repeated, left out or cut off at the end does not open, and blocks open one by
- * one.
+ * A payload for one workstation only, or for all that have the content key of a channel.  Each
+ * block is one message of a secretstream, so a block that is swapped, repeated, left out or cut off
+ * at the end does not open, and blocks open one by one.
+ *
+ * The content key of a channel seals many bundles, so it is no key of a stream itself: one key is
+ * derived from it for streams, one for salts, and each bundle has a random header of its own, 192
+ * bits, which the stream mixes into its key and which is the nonce of the salt.
  */
 #include "core/format/bundle/content.h"
 
@@ -20,6 +24,7 @@ enum content_direction { CONTENT_SEAL, CONTENT_OPEN, CONTENT_ENDED };
 struct content_key {
 	crypto_secretstream_xchacha20poly1305_state state;
 	enum content_direction direction;
+	struct digest salt; /* of the digests of a sealed channel; all zero: there is none */
 };
 
 _Static_assert(sizeof(((struct manifest *)0)->sealed_key) ==
@@ -83,6 +88,103 @@ int content_key_open(const struct key_secret *k, const struct manifest *m, struc
 		return err_set(err, RC_MALFORMED, "the bundle's content key is not a key");
 	*ret = TAKE(c);
 	return 0;
+}
+
+_Static_assert(CONTENT_KEY_BYTES == crypto_secretstream_xchacha20poly1305_KEYBYTES &&
+		   CONTENT_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES &&
+		   sizeof(((struct manifest *)0)->stream_header) ==
+		       crypto_aead_xchacha20poly1305_ietf_NPUBBYTES &&
+		   sizeof(((struct manifest *)0)->sealed_salt) ==
+		       DIGEST_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES,
+	       "the manifest holds one sealed salt");
+
+#define CHANNEL_STREAM "satchel channel content 1\n"
+#define CHANNEL_SALT   "satchel channel salt 1\n"
+
+static int channel_key(struct bytes secret, const char *what, uint8_t ret[CONTENT_KEY_BYTES],
+		       struct err *err)
+{
+	if (secret.n != CONTENT_KEY_BYTES)
+		return err_set(err, RC_MALFORMED, "a content key of %zu bytes", secret.n);
+	crypto_generichash_blake2b(ret, CONTENT_KEY_BYTES, (const uint8_t *)what, strlen(what),
+				   secret.p, secret.n);
+	return 0;
+}
+
+/* What libsodium's init_push makes of a header, init_pull makes of it as well. */
+static int channel_stream(struct bytes secret, const struct manifest *m,
+			  enum content_direction direction, struct content_key **ret,
+			  struct err *err)
+{
+	OWNED(content_key_freep) struct content_key *k = NULL;
+	uint8_t key[CONTENT_KEY_BYTES];
+	int rc = channel_key(secret, CHANNEL_STREAM, key, err);
+
+	if (rc == 0)
+		rc = content_key_alloc(direction, &k, err);
+	if (rc == 0) {
+		crypto_secretstream_xchacha20poly1305_init_pull(&k->state, m->stream_header, key);
+		*ret = TAKE(k);
+	}
+	sodium_memzero(key, sizeof(key));
+	return rc;
+}
+
+int content_channel_new(struct bytes secret, const struct digest *salt, struct manifest *m,
+			struct content_key **ret, struct err *err)
+{
+	uint8_t key[CONTENT_KEY_BYTES];
+	int rc = channel_key(secret, CHANNEL_SALT, key, err);
+
+	if (rc < 0)
+		return rc;
+	randombytes_buf(m->stream_header, sizeof(m->stream_header));
+	crypto_aead_xchacha20poly1305_ietf_encrypt(m->sealed_salt, NULL, salt->b, sizeof(salt->b),
+						   NULL, 0, NULL, m->stream_header, key);
+	sodium_memzero(key, sizeof(key));
+	return channel_stream(secret, m, CONTENT_SEAL, ret, err);
+}
+
+int content_channel_again(struct bytes secret, const struct manifest *m, struct content_key **ret,
+			  struct err *err)
+{
+	return channel_stream(secret, m, CONTENT_SEAL, ret, err);
+}
+
+int content_channel_open(struct bytes secret, const struct manifest *m, struct content_key **ret,
+			 struct err *err)
+{
+	uint8_t key[CONTENT_KEY_BYTES];
+	struct digest salt;
+	int bad, rc = channel_key(secret, CHANNEL_SALT, key, err);
+
+	if (rc < 0)
+		return rc;
+	bad = crypto_aead_xchacha20poly1305_ietf_decrypt(salt.b, NULL, NULL, m->sealed_salt,
+							 sizeof(m->sealed_salt), NULL, 0,
+							 m->stream_header, key);
+	sodium_memzero(key, sizeof(key));
+	/* All zero means that there is none. */
+	if (bad != 0 || digest_is_zero(&salt))
+		return err_set(err, RC_UNTRUSTED,
+			       "the bundle was not sealed with this content key");
+	rc = channel_stream(secret, m, CONTENT_OPEN, ret, err);
+	if (rc == 0)
+		(*ret)->salt = salt;
+	return rc;
+}
+
+const struct digest *content_key_salt(const struct content_key *k)
+{
+	static const struct digest none;
+
+	return k != NULL ? &k->salt : &none;
+}
+
+struct digest content_changes(const struct digest *salt, const struct digest *plain)
+{
+	return digest_is_zero(salt) ? *plain
+				    : digest_keyed(salt, "satchel sealed changes 1\n", plain);
 }
 
 struct bytes content_key_bytes(const struct content_key *k)

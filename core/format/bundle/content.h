@@ -9,6 +9,7 @@
 
 #include "core/format/documents/documents.h"
 
+#define CONTENT_KEY_BYTES 32u /* of a channel */
 /* Bytes that sealing adds to a message, and the most that one message holds. */
 #define CONTENT_ADDS  17u
 #define CONTENT_BYTES (BLOCK_BYTES - CONTENT_ADDS)
@@ -22,6 +23,28 @@ int content_key_new(const struct key_public *to, struct manifest *m, struct cont
 /** content_key_open(k, m, ret, err): RC_UNTRUSTED when it is not sealed to ${k}. */
 int content_key_open(const struct key_secret *k, const struct manifest *m, struct content_key **ret,
 		     struct err *err);
+/**
+ * The same for a channel whose content key ${secret}, CONTENT_KEY_BYTES, all who are to read it
+ * have. content_channel_new(secret, salt, m, ret, err): another stream under it; fills
+ * stream_header and sealed_salt of ${m}; ${salt} is that of the digests.
+ * content_channel_again(secret, m, ret, err): the stream of ${m} once more, for the same payload
+ * and for no other, since two payloads in one stream give each other away.
+ * content_channel_open(secret, m, ret, err): RC_UNTRUSTED when it is not sealed with ${secret}.
+ */
+int content_channel_new(struct bytes secret, const struct digest *salt, struct manifest *m,
+			struct content_key **ret, struct err *err);
+int content_channel_again(struct bytes secret, const struct manifest *m, struct content_key **ret,
+			  struct err *err);
+int content_channel_open(struct bytes secret, const struct manifest *m, struct content_key **ret,
+			 struct err *err);
+/** content_key_salt(k): the salt of the digests, of one that content_channel_open gave; else all
+ * zero, also of NULL. */
+const struct digest *content_key_salt(const struct content_key *k);
+/**
+ * content_changes(salt, plain): the digest of a list of changes as the manifest has it; ${salt} all
+ * zero: it is not sealed.
+ */
+struct digest content_changes(const struct digest *salt, const struct digest *plain);
 /**
  * A process that is forked does not have the key; it is told.
  * content_key_bytes(k): what to tell it, as long as ${k} lives.

@@ -293,6 +293,7 @@ static int read_changes(struct payload_input *r, struct archive *a, const char *
 	if (rc < 0)
 		return rc;
 	seen = digest_end(&stream);
+	seen = content_changes(content_key_salt(r->key), &seen);
 	if (!digest_equal(&seen, &r->m->changes))
 		return err_set(r->err, RC_MALFORMED,
 			       "the list of changes is not the one that was signed");
@@ -368,10 +369,10 @@ static int reader_check(const struct payload_input *r)
 	if (m->unpacked < TAR_RECORD + TAR_END || m->unpacked % TAR_RECORD != 0 ||
 	    m->unpacked > INT64_MAX)
 		return err_set(r->err, RC_MALFORMED, "a tar of %" PRIu64 " bytes", m->unpacked);
-	if (m->recipient[0] != '\0' && r->key == NULL)
+	if (manifest_sealed(m) && r->key == NULL)
 		return err_set(r->err, RC_UNTRUSTED,
-			       "the payload is sealed to workstation %s, whose key is not at hand",
-			       m->recipient);
+			       "the payload is sealed to %s, whose key is not at hand",
+			       m->recipient[0] != '\0' ? m->recipient : m->channel);
 	return 0;
 }
 

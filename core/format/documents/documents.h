@@ -157,17 +157,26 @@ struct manifest {
 	uint64_t epoch, base, generation;
 	struct digest base_tree, tree;
 	int64_t created;
-	uint64_t minimum;     /* format version that a reader must know: 1 */
+	uint64_t minimum;     /* format that a reader must know: 1, of a sealed channel 2 */
 	uint64_t count[7];    /* by enum change_op */
 	uint64_t content;     /* bytes of content written below the target (put, patch, copy) */
 	uint64_t unpacked;    /* length of the payload's tar, bytes */
 	uint64_t payload;     /* length of payload.tar.zst as it lies there, bytes */
 	struct digest blocks; /* of the member `blocks` */
 	struct digest changes;
-	uint64_t changes_size;  /* bytes */
-	uint8_t sealed_key[80]; /* crypto_box_seal of the 32-byte content key; when sealed */
-	uint8_t stream_header[24];
+	uint64_t changes_size;   /* bytes */
+	uint8_t sealed_key[80];  /* of a private channel: crypto_box_seal of the content key */
+	uint64_t key;            /* of a sealed channel: number of its content key; 0: not sealed */
+	uint8_t sealed_salt[48]; /* likewise: the salt of its digests, under that key */
+	uint8_t stream_header[24]; /* of both */
 };
+#define MANIFEST_NEWEST 2 /* the newest format that is read here */
+/* In a private channel: the content keys of sealed channels, CHANNEL_KEYS/NAME.NUMBER, 32 bytes. */
+#define CHANNEL_KEYS "channel-keys"
+/** manifest_type(inner): does it begin as a manifest, of any format that is read here? */
+bool manifest_type(struct bytes inner);
+/** manifest_sealed(m): can only who has a key read the payload? */
+bool manifest_sealed(const struct manifest *m);
 /**
  * manifest_decode(in, ret, err), manifest_encode(m, ret, err): as X_decode and X_encode above, at
  * most LIMIT_MANIFEST bytes; ${ret} owns nothing.

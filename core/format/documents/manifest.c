@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * manifest/1: what a bundle holds.
+ * manifest/1 and manifest/2: what a bundle holds.  A manifest/2 is that of a sealed channel: all
+ * who are to read it have its content key, of which the manifest says the number.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "core/format/documents/member.h"
-
-#define MANIFEST_MINIMUM 1 /* the format that this reader knows */
 
 static const struct member manifest_members[] = {
     MEMBER(manifest, site, "site", DIGEST),
@@ -39,15 +38,34 @@ static const struct member changes_members[] = {
     MEMBER(manifest, changes, "digest", DIGEST),
 };
 
+bool manifest_type(struct bytes inner)
+{
+	return signed_type(inner, "manifest/1") || signed_type(inner, "manifest/2");
+}
+
+bool manifest_sealed(const struct manifest *m)
+{
+	return m->recipient[0] != '\0' || m->key > 0;
+}
+
+/* To a workstation, or to all who have the content key of the channel. */
 static int manifest_sealing(const struct node *map, struct manifest *m, struct err *err)
 {
+	const struct node *number = node_get(map, "key-number");
 	int rc;
 
 	if (map == NULL)
 		return 0;
-	rc = node_copy(node_get(map, "recipient"), m->recipient, sizeof(m->recipient), err);
-	if (rc == 0)
-		rc = node_base64(node_get(map, "key"), m->sealed_key, sizeof(m->sealed_key), err);
+	if (number != NULL) {
+		m->key = node_u64(number, 0);
+		rc =
+		    node_base64(node_get(map, "salt"), m->sealed_salt, sizeof(m->sealed_salt), err);
+	} else {
+		rc = node_copy(node_get(map, "recipient"), m->recipient, sizeof(m->recipient), err);
+		if (rc == 0)
+			rc = node_base64(node_get(map, "key"), m->sealed_key, sizeof(m->sealed_key),
+					 err);
+	}
 	if (rc == 0)
 		rc = node_base64(node_get(map, "header"), m->stream_header,
 				 sizeof(m->stream_header), err);
@@ -57,11 +75,13 @@ static int manifest_sealing(const struct node *map, struct manifest *m, struct e
 /* What the schema cannot say. */
 static int manifest_check(const struct node *root, const struct manifest *m, struct err *err)
 {
-	if (m->minimum > MANIFEST_MINIMUM)
+	const uint64_t newest = m->key > 0 ? MANIFEST_NEWEST : 1;
+
+	if (m->minimum > newest)
 		return node_error(node_get(root, "minimum"), err,
-				  "it needs a reader of format %" PRIu64
-				  "; this one reads %d: install a newer satchel",
-				  m->minimum, MANIFEST_MINIMUM);
+				  "it needs a reader of format %" PRIu64 "; this one reads %" PRIu64
+				  ": install a newer satchel",
+				  m->minimum, newest);
 	if (m->base >= m->generation)
 		return node_error(node_get(root, "base"), err, "it must be below the generation");
 	if (m->private_channel && m->recipient[0] == '\0')
@@ -80,7 +100,9 @@ int manifest_decode(struct bytes in, struct manifest *ret, struct err *err)
 	OWNED(yaml_freep) struct yaml *y = NULL;
 	struct manifest m = {0};
 	const struct node *root;
-	int rc = document_read(in, LIMIT_MANIFEST, "manifest/1", NULL, &y, err);
+	bool second = signed_type(in, "manifest/2");
+	int rc =
+	    document_read(in, LIMIT_MANIFEST, second ? "manifest/2" : "manifest/1", NULL, &y, err);
 
 	if (rc < 0)
 		return rc;
@@ -111,14 +133,23 @@ static void manifest_sealing_encode(struct yaml_writer *w, const struct manifest
 	char key[BASE64_LEN(sizeof(m->sealed_key)) + 1];
 	char header[BASE64_LEN(sizeof(m->stream_header)) + 1];
 
-	if (m->recipient[0] == '\0')
+	char salt[BASE64_LEN(sizeof(m->sealed_salt)) + 1];
+
+	if (!manifest_sealed(m))
 		return;
 	base64_encode(key, sizeof(key), m->sealed_key, sizeof(m->sealed_key));
+	base64_encode(salt, sizeof(salt), m->sealed_salt, sizeof(m->sealed_salt));
 	base64_encode(header, sizeof(header), m->stream_header, sizeof(m->stream_header));
 	yaml_map(w, "sealing");
-	yaml_text(w, "recipient", m->recipient);
-	yaml_text(w, "key", key);
-	yaml_text(w, "header", header);
+	if (m->key > 0) {
+		yaml_u64(w, "key-number", m->key);
+		yaml_text(w, "header", header);
+		yaml_text(w, "salt", salt);
+	} else {
+		yaml_text(w, "recipient", m->recipient);
+		yaml_text(w, "key", key);
+		yaml_text(w, "header", header);
+	}
 	yaml_close(w);
 }
 
@@ -137,7 +168,9 @@ int manifest_encode(const struct manifest *m, struct buf *ret, struct err *err)
 	if (m->private_channel != (m->channel[0] == '\0'))
 		return err_set(err, RC_INTERNAL,
 			       "a manifest names a channel exactly when it is not private");
-	rc = document_write("manifest/1", &w, err);
+	if (m->key > 0 && m->recipient[0] != '\0')
+		return err_set(err, RC_INTERNAL, "a manifest is sealed in one way");
+	rc = document_write(m->key > 0 ? "manifest/2" : "manifest/1", &w, err);
 	if (rc < 0)
 		return rc;
 	members_encode(w, manifest_members, ARRAY_LEN(manifest_members), m);

@@ -600,3 +600,48 @@ Test(index, names_that_no_directory_has_are_refused)
 	cr_assert_eq(index_put(b.x, "f", &e, &err), 0);
 	cr_assert_eq(index_put(b.x, "f/below", &e, &err), RC_STATE, "a file holds nothing");
 }
+
+/* Salts */
+
+Test(index, a_salt_keys_the_digest_of_the_tree_and_nothing_below_it)
+{
+	OWNED(box_close) struct box b;
+	struct digest plain, salted, other, salt = digest_of(bytes_of("salt")), none = {{0}};
+	struct entry e = entry_of(ENTRY_FILE, 1);
+	struct err err = {0};
+
+	box_open(&b);
+	cr_assert_eq(index_put(b.x, "a", &e, &err), 0, "%s", err.text);
+	cr_assert_eq(index_seal(b.x, &plain, &err), 0, "%s", err.text);
+	cr_assert_eq(index_salt(b.x, &salt, &err), 0, "%s", err.text);
+	cr_assert_eq(index_seal(b.x, &salted, &err), 0, "%s", err.text);
+	cr_expect_not(digest_equal(&plain, &salted));
+	other = digest_keyed(&salt, "satchel sealed tree 1\n", &plain);
+	cr_expect(digest_equal(&other, &salted));
+	salt.b[0] ^= 1;
+	cr_assert_eq(index_salt(b.x, &salt, &err), 0);
+	cr_assert_eq(index_seal(b.x, &other, &err), 0);
+	cr_expect_not(digest_equal(&other, &salted));
+	cr_assert_eq(index_salt(b.x, &none, &err), 0);
+	cr_assert_eq(index_seal(b.x, &other, &err), 0);
+	cr_expect(digest_equal(&other, &plain));
+}
+
+Test(index, a_tree_that_is_cleared_has_no_salt_and_a_rollback_brings_the_old_one_back)
+{
+	OWNED(box_close) struct box b;
+	struct digest plain, d, salt = digest_of(bytes_of("salt"));
+	struct err err = {0};
+
+	box_open(&b);
+	cr_assert_eq(index_seal(b.x, &plain, &err), 0);
+	cr_assert_eq(db_exec(b.db, "SAVEPOINT salt", &err), 0);
+	cr_assert_eq(index_salt(b.x, &salt, &err), 0);
+	cr_assert_eq(db_exec(b.db, "ROLLBACK TO salt; RELEASE salt", &err), 0);
+	cr_assert_eq(index_seal(b.x, &d, &err), 0);
+	cr_expect(digest_equal(&d, &plain));
+	cr_assert_eq(index_salt(b.x, &salt, &err), 0);
+	cr_assert_eq(index_clear(b.x, &err), 0);
+	cr_assert_eq(index_seal(b.x, &d, &err), 0);
+	cr_expect(digest_equal(&d, &plain));
+}

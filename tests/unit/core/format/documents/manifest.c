@@ -95,3 +95,54 @@ Test(manifest, refuses_what_does_not_fit_together)
 	memcpy(m.channel, "office", 7);
 	cr_expect_eq(manifest_encode(&m, &text, ERR_IGNORED), RC_INTERNAL, "private and named");
 }
+
+static struct manifest sealed_example(void)
+{
+	struct manifest m = manifest_example(false);
+
+	m.key = 7;
+	m.minimum = MANIFEST_NEWEST;
+	memset(m.sealed_salt, 0xa5, sizeof(m.sealed_salt));
+	memset(m.stream_header, 0x5a, sizeof(m.stream_header));
+	return m;
+}
+
+Test(manifest, of_a_sealed_channel_is_of_a_format_that_older_readers_refuse)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct manifest m = sealed_example(), got;
+	struct err err = {0};
+
+	cr_assert_eq(manifest_encode(&m, &text, &err), 0, "%s", err.text);
+	starts(&text, "satchel: manifest/2\n");
+	cr_expect(manifest_type(bytes_in(&text)));
+	cr_assert_eq(manifest_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_expect(manifest_sealed(&got));
+	cr_expect_eq(got.key, 7);
+	cr_expect_eq(got.minimum, 2);
+	cr_expect_str_eq(got.channel, "office");
+	cr_expect_str_eq(got.recipient, "");
+	cr_expect_arr_eq(got.sealed_salt, m.sealed_salt, sizeof(m.sealed_salt));
+	cr_expect_arr_eq(got.stream_header, m.stream_header, sizeof(m.stream_header));
+	refuses_unknown_and_missing(manifest_read, &text);
+}
+
+Test(manifest, of_a_sealed_channel_names_a_key_a_header_and_a_salt)
+{
+	static const struct change_row rows[] = {
+	    {"key-number: 7", "key-number: 0", "whole number"},
+	    {"  key-number: 7\n", "", "`key-number` is missing"},
+	    {"salt: paWl", "salt: aWl", "sealed salt"},
+	    {"minimum: 2", "minimum: 3", "install a newer satchel"},
+	    {"channel: office\n", "", "`channel` is missing"},
+	    {"key-number: 7", "recipient: \"00112233445566778899aabbccddeeff\"", "not known here"},
+	    {"satchel: manifest/2", "satchel: manifest/3", "another kind of document"},
+	};
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct manifest m = sealed_example();
+
+	cr_assert_eq(manifest_encode(&m, &text, ERR_IGNORED), 0);
+	refuses(manifest_read, &text, rows, ARRAY_LEN(rows));
+	memcpy(m.recipient, "00112233445566778899aabbccddeeff", WORKSTATION_ID + 1);
+	cr_expect_eq(manifest_encode(&m, &text, ERR_IGNORED), RC_INTERNAL, "sealed in two ways");
+}
