@@ -59,7 +59,7 @@ UNIT_KILL := $(filter %_kill,$(UNIT))
 UNIT_MANY := $(filter $(addprefix $(B)/tests/unit/applier/,handout/handout sync/sync_decommission sync/sync_policy sync/sync_poll),$(UNIT))
 FUZZ	:= $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: coverage compile-commands lints warnings-clang fuzz-lib sim schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
+.PHONY: coverage compile-commands lints warnings-clang sim schemas-check all lib unit e2e check check-run lint asan fuzz bench demo deps deb install install-units uninstall clean analyze format warnings
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -118,13 +118,15 @@ e2e: $(B)/satchel
 
 # Under sanitizers Criterion's tests are run by tests/forked, which has to do with how long they take.
 FORKED	:= CRITERION_CFLAGS=-Itests/forked CRITERION_LIBS=
-# Everything under the sanitizers, with its own build directory.  What is freed stays out of use for 16 MB more of
-# allocations, not for 256: a process that begins many others gives each of them a copy of that.
-SANITIZERS := address,undefined
+# Everything under the sanitizers, with its own build directory, which serves the fuzz targets too.  clang, so that both
+# compilers see everything.  What is freed stays out of use for 16 MB more of allocations, not for 256: a process that
+# begins many others gives each of them a copy of that.
+SANITIZED := B=$(B)/asan CC=clang SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g -Werror" $(FORKED)
 ASAN	= ASAN_OPTIONS=quarantine_size_mb=16:$$ASAN_OPTIONS
 asan:
-	$(ASAN) E2E_ONLY=together $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" $(FORKED) E2E="$(E2E_ASAN)" unit e2e
-	$(ASAN) E2E_ONLY=alone $(MAKE) B=$(B)/asan SAN=$(SANITIZERS) CFLAGS="-O1 -g" $(FORKED) E2E="$(E2E_ASAN)" e2e
+	$(ASAN) E2E_ONLY=together $(MAKE) $(SANITIZED) E2E="$(E2E_ASAN)" unit e2e
+asan-alone:
+	$(ASAN) E2E_ONLY=alone $(MAKE) $(SANITIZED) E2E="$(E2E_ASAN)" e2e
 
 # Killed, and given errors, at every single call that writes.
 .PHONY: faults
@@ -158,18 +160,14 @@ schemas-check: $(B)/tests/schemas/decode
 
 # A short run of every fuzz target; FUZZ_SECONDS=3600 for a long one.
 FUZZ_SECONDS ?= 5
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(B)/gen/schemas.c
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/asan/libsatchel.a
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -O1 -g \
-	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(B)/fuzzlib/libsatchel.a $(PKG_LIBS)
+	$(Q)clang -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSATCHEL_VERSION='"$(VERSION)"' -I. -I$(B)/asan/gen $(PKG_CFLAGS) -pthread -O1 -g \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(B)/asan/libsatchel.a $(PKG_LIBS)
 
-# What no target reaches is not compiled for them.
-FUZZ_LIB := $(filter-out applier/%,$(LIB_SRC))
-fuzz-lib:
-	$(MAKE) B=$(B)/fuzzlib CC=clang SAN=fuzzer-no-link,address,undefined CFLAGS="-O1 -g" LIB_SRC="$(FUZZ_LIB)" lib
-
-fuzz: fuzz-lib
+fuzz:
+	$(MAKE) $(SANITIZED) lib
 	$(MAKE) $(FUZZ)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz $(FUZZ)
 
@@ -210,19 +208,18 @@ check:
 	packaging/install-deps build test deb parts
 	$(MAKE) -j$(JOBS) check-run
 
-# As lint, but gcc's warnings are seen while the program is built that the large tests and the kill tests use.
+# As lint, but each compiler's warnings are seen in what is built anyway: gcc's in the program as it is shipped, clang's
+# in the one under the sanitizers.
 check-run:
-	$(MAKE) CFLAGS="$(CFLAGS) -Werror" all
-	$(MAKE) format warnings-clang lints
-	$(MAKE) schemas-check
-	$(MAKE) analyze
+	$(MAKE) CFLAGS="$(CFLAGS) -Werror" all format lints schemas-check analyze
 	$(MAKE) asan UNIT_LEFT="$(notdir $(UNIT_MANY))"
 	E2E_ONLY=together $(MAKE) e2e E2E="$(E2E_PLAIN)"
 	$(MAKE) check-alone check-beside
 
 # Tests that have the machine to themselves mostly wait.  What only computes runs beside them.
-.PHONY: check-alone check-beside
+.PHONY: check-alone check-beside asan-alone
 check-alone:
+	$(MAKE) asan-alone
 	E2E_ONLY=alone $(MAKE) e2e E2E="$(E2E_PLAIN)"
 check-beside:
 	$(MAKE) unit UNIT="$(UNIT_KILL) $(UNIT_MANY)"

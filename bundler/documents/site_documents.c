@@ -60,7 +60,9 @@ void site_elements_set(struct site *s, const struct site_kind *kind, void *list,
 
 void *site_element(const struct site *s, const struct site_kind *kind, size_t i)
 {
-	return (char *)list_of(s, kind) + i * kind->size;
+	char *list = list_of(s, kind);
+
+	return list == NULL ? NULL : list + i * kind->size;
 }
 
 static int by_name(const void *name, const void *element)

@@ -103,10 +103,11 @@ static int release_write(const struct publishing *p, struct buf *ret, struct err
 	if (rc < 0)
 		return rc;
 	snprintf(r.channel, sizeof(r.channel), "%s", p->c->name);
-	if (b.tree.n > 0)
+	if (b.tree.n > 0) {
 		qsort(b.tree.items, b.tree.n, sizeof(*b.tree.items), by_generation);
-	r.befores = b.tree.n < BEFORE_MAX ? b.tree.n : BEFORE_MAX;
-	r.before = b.tree.items + (b.tree.n - r.befores);
+		r.befores = b.tree.n < BEFORE_MAX ? b.tree.n : BEFORE_MAX;
+		r.before = b.tree.items + (b.tree.n - r.befores);
+	}
 	return release_encode(&r, ret, err);
 }
 

@@ -222,13 +222,15 @@ static int scan_line(struct yaml_scanner *s, const char *start, const char *end,
 int yaml_scan(struct bytes in, size_t max, bool block, const char *file, struct err *err)
 {
 	struct yaml_scanner s = {.file = file, .block = block, .line = 1};
-	const char *at = (const char *)in.p, *end = at + in.n;
+	const char *at, *end;
 	int rc;
 
 	if (in.n > max)
 		return err_set(err, RC_LIMIT, "%s: more than %zu bytes", file, max);
 	if (in.n == 0)
 		return err_set(err, RC_MALFORMED, "%s: is empty", file);
+	at = (const char *)in.p;
+	end = at + in.n;
 	rc = scan_characters(&s, in, err);
 	if (rc < 0)
 		return rc;

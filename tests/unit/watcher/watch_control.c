@@ -150,6 +150,7 @@ Test(control, sends_away_who_says_nothing_in_time)
 {
 	OWNED(fd_closep) int fd = client("syn", 3);
 
+	cr_assert_geq(fd, 0);
 	control_accept(&c, 1000);
 	cr_expect_eq(control_hear(first()), 0);
 	cr_expect_eq(control_expire(&c, 1000 + CONTROL_LINE_MS - 1), 1000 + CONTROL_LINE_MS);
@@ -162,6 +163,7 @@ Test(control, keeps_who_waits_for_an_answer)
 {
 	OWNED(fd_closep) int fd = client("sync\n", 5);
 
+	cr_assert_geq(fd, 0);
 	control_accept(&c, 0);
 	cr_assert_eq(control_hear(first()), 1);
 	control_expire(&c, INT64_MAX - 1);
@@ -318,6 +320,7 @@ Test(control, does_not_wait_for_who_does_not_read)
 	OWNED(buf_clear) struct buf large = BUF_INIT;
 	struct err err;
 
+	cr_assert_geq(fd, 0);
 	cr_assert_eq(buf_reserve(&large, 8u << 20, &err), 0);
 	memset(large.p, 'x', 8u << 20);
 	large.n = 8u << 20;

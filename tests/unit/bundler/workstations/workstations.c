@@ -25,9 +25,8 @@ static void put(struct site *s, char id, const char *name, enum workstation_stat
 
 Test(workstations, has_a_word_for_every_state)
 {
-	for (int i = WORKSTATION_ABSENT; i <= WORKSTATION_REMOVED; i++)
-		cr_assert_eq(workstation_state(workstation_state_text((enum workstation_state)i)),
-			     i);
+	for (enum workstation_state i = WORKSTATION_ABSENT; i <= WORKSTATION_REMOVED; i++)
+		cr_assert_eq(workstation_state(workstation_state_text(i)), i);
 	cr_assert_eq(workstation_state("else"), WORKSTATION_ABSENT);
 	cr_assert_str_eq(workstation_state_text(WORKSTATION_LEAVING), "leaving");
 	cr_assert(workstation_is_member(WORKSTATION_LEAVING));

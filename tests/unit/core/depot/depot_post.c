@@ -345,7 +345,7 @@ static void forget_what_is_read_back(void)
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 
 	cr_assert_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(read), 1,
-				      SCMP_A2(SCMP_CMP_EQ, MEGA)),
+				      SCMP_A2(SCMP_CMP_EQ, MEGA, 0)),
 		     0);
 	cr_assert_eq(seccomp_load(ctx), 0);
 	seccomp_release(ctx);

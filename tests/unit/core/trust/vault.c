@@ -87,6 +87,7 @@ Test(vault, the_master_key_file_is_read_by_its_owner_alone_and_never_replaced,
 	OWNED(buf_wipe) struct buf before = BUF_SECRET, after = BUF_SECRET;
 	struct stat st;
 
+	cr_assert_not_null(v);
 	cr_assert_eq(fstatat(scratch_fd, "store.key", &st, AT_SYMLINK_NOFOLLOW), 0);
 	cr_assert_eq(st.st_mode & 07777, 0400);
 	cr_assert_eq(st.st_size, 32);
