@@ -102,6 +102,7 @@ struct site {
 	char *depot_real;   /* owned; without links; NULL: not asked yet, "": not at hand */
 	struct site_source_guard *guard; /* owned; what no source may touch; NULL: not asked yet */
 	struct err guard_fault;          /* why it cannot be had: it is not tried twice */
+	struct err unread;               /* why no document could be read; rc 0: all were */
 	int silence_s;                   /* the depot's, for that; 0: LIMIT_DEPOT_SILENCE */
 	uint64_t beat_hours;             /* validity of a beat */
 	uint64_t sync_minutes;           /* between two runs of the watcher */

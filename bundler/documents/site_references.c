@@ -335,6 +335,8 @@ static int first_fault(void *arg, const struct site_fault *f, struct err *err)
 
 int site_references_check(const struct site *s, struct err *err)
 {
+	if (s->unread.rc < 0)
+		return err_set(err, s->unread.rc, "%s", s->unread.text);
 	return site_faults(s, first_fault, NULL, err);
 }
 

@@ -57,6 +57,8 @@ static bool wanted(const struct publish_run *r, const char *name)
 
 static int names_check(const struct publish_run *r, struct err *err)
 {
+	if (r->n > 0 && r->s->unread.rc < 0)
+		return err_set(err, r->s->unread.rc, "%s", r->s->unread.text);
 	for (size_t i = 0; i < r->n; i++)
 		if (site_channel(r->s, r->only[i]) == NULL)
 			return err_set(err, RC_USAGE,

@@ -67,17 +67,34 @@ static int channel_compare(const void *a, const void *b)
 	return xx != yy ? xx - yy : strcmp(x->name, y->name);
 }
 
+static int name_keep(void *arg, const char *name, struct err *err)
+{
+	return strings_add(arg, name, err);
+}
+
+/* While documents cannot be read, what was published is what there is. */
+static int names_load(const struct site *s, struct strings *ret, struct err *err)
+{
+	int rc = 0;
+
+	if (s->unread.rc < 0)
+		return published_channels(s->db, name_keep, ret, err);
+	for (size_t i = 0; rc == 0 && i < s->channels; i++)
+		rc = strings_add(ret, s->channel[i].name, err);
+	return rc;
+}
+
 static int channels_load(struct beating *b, struct err *err)
 {
-	b->channel = calloc(b->s->channels + 1, sizeof(*b->channel));
-	if (b->channel == NULL)
-		return err_memory(err);
-	for (size_t i = 0; i < b->s->channels; i++) {
-		int rc = channel_load(b, b->s->channel[i].name, err);
+	OWNED(strings_clear) struct strings names = {0};
+	int rc = names_load(b->s, &names, err);
 
-		if (rc < 0)
-			return rc;
-	}
+	if (rc == 0 && (b->channel = calloc(names.n + 1, sizeof(*b->channel))) == NULL)
+		rc = err_memory(err);
+	for (size_t i = 0; rc == 0 && i < names.n; i++)
+		rc = channel_load(b, names.items[i], err);
+	if (rc < 0)
+		return rc;
 	qsort(b->channel, b->channels, sizeof(*b->channel), channel_compare);
 	return 0;
 }

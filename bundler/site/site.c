@@ -177,6 +177,19 @@ static int registry_use(struct site *s, struct err *err)
 	return rc;
 }
 
+/* One mistake in one of them, and nobody knows what any of them would say together. */
+static int documents_use(struct site *s, enum site_flags flags, struct err *err)
+{
+	int rc = site_documents_read(s, err);
+
+	if (rc == 0 || (flags & SITE_UNREAD) == 0 || rc == RC_MEMORY ||
+	    rc_class(rc) == EXIT_CLASS_STATE)
+		return rc;
+	s->unread = *err;
+	site_documents_clear(s);
+	return 0;
+}
+
 int site_open(const char *dir, enum site_flags flags, struct reporter *reporter, struct site **ret,
 	      struct err *err)
 {
@@ -203,7 +216,7 @@ int site_open(const char *dir, enum site_flags flags, struct reporter *reporter,
 	if (rc == 0)
 		rc = registry_use(s, err);
 	if (rc == 0)
-		rc = site_documents_read(s, err);
+		rc = documents_use(s, flags, err);
 	if (rc < 0)
 		return rc;
 	*ret = TAKE(s);

@@ -17,7 +17,11 @@
 #include "bundler/documents/documents.h"
 #include "bundler/trust/site_keys.h"
 
-enum site_flags { SITE_LOCK = 1 << 0 /* one publish, collect or edit at a time: RC_BUSY */ };
+enum site_flags {
+	SITE_LOCK = 1 << 0, /* one publish, collect or edit at a time: RC_BUSY */
+	/* Documents that cannot be read are none, and s->unread says why: for who must go on. */
+	SITE_UNREAD = 1 << 1,
+};
 
 struct site_init {
 	const char *dir, *name, *depot, *state; /* state NULL: DIR.state */

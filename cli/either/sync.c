@@ -15,12 +15,20 @@ static int server_sync(struct cli *cli, const struct args *args, struct err *err
 {
 	static const struct args all;
 	OWNED(site_freep) struct site *s = NULL;
-	int rc = server_open(cli, SITE_LOCK, &s, err);
+	struct err bad = {0};
+	int rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err), collected = 0;
 
-	if (rc == 0)
-		rc = server_collect(cli, s, err);
-	if (rc == 0)
-		rc = server_publish(cli, s, &all, err);
+	if (rc < 0)
+		return rc;
+	/* Whoever may write the inbox must not be able to keep the beat back; and without documents
+	 * nobody knows whom a request is for. */
+	if (s->unread.rc == 0)
+		collected = server_collect(cli, s, &bad);
+	rc = server_publish(cli, s, &all, err);
+	if (rc < 0 && collected < 0)
+		reporter_warning(cli->reporter, "%s", bad.text);
+	else if (collected < 0)
+		rc = err_set(err, collected, "%s", bad.text);
 	if (rc < 0 || !args_has(args, "knock"))
 		return rc;
 	rc = publish_knock(s, (const char *const *)args->rest, args->rest_n, err);

@@ -272,7 +272,7 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
 		if (args_has(args, names[i].name))
 			flags |= names[i].flag;
 	p.dry_run = flags & PUBLISH_DRY_RUN;
-	for (size_t i = 0; i < args->rest_n; i++)
+	for (size_t i = 0; i < args->rest_n && s->unread.rc == 0; i++)
 		if (site_channel(s, args->rest[i]) == NULL)
 			return server_no_channel(s, args->rest[i], err);
 	rc = add_excludes(s, args, err);
@@ -291,7 +291,7 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
 int cmd_publish(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	int rc = server_open(cli, SITE_LOCK, &s, err);
+	int rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err);
 
 	return rc < 0 ? rc : server_publish(cli, s, args, err);
 }

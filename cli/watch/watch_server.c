@@ -45,7 +45,7 @@ int watch_server_who(struct watch_who *w, struct err *err)
 	OWNED(site_freep) struct site *s = NULL;
 	char site[4 * sizeof(((struct trust *)0)->name)];
 	bool beside; /* the socket lies in the state directory */
-	int rc = site_of(w, 0, w->cli->reporter, &s, err);
+	int rc = site_of(w, SITE_UNREAD, w->cli->reporter, &s, err);
 
 	if (rc < 0)
 		return rc;
@@ -75,6 +75,7 @@ static int source_add(struct site *s, const struct site_channel *c, struct watch
 	return watch_plan_add(plan, PLACE_SOURCE, full, c->name, ERR_IGNORED);
 }
 
+/* While documents cannot be read, no source is watched, and the documents are. */
 static void plan_fill(struct site *s, struct watch_plan *plan)
 {
 	int rc;
@@ -147,7 +148,7 @@ static int site_sync(struct site *s, const struct run_order *o, struct run_resul
 {
 	struct err bad = {0};
 	bool answer = false;
-	int rc = collect_run(s, ret, &answer, &bad), published;
+	int rc = s->unread.rc == 0 ? collect_run(s, ret, &answer, &bad) : 0, published;
 
 	published = publish_run(s, o, answer, ret, err);
 	if (published == 0 && rc < 0)
@@ -166,7 +167,7 @@ static int home_of(struct watch_who *w, struct reporter *reporter, struct home *
 		   struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	int rc = site_of(w, 0, reporter, &s, err);
+	int rc = site_of(w, SITE_UNREAD, reporter, &s, err);
 
 	if (rc < 0)
 		return rc;
@@ -249,7 +250,7 @@ static void sync_run(struct watch_who *w, const struct run_order *o, struct repo
 	int rc;
 
 	removables_before(w, o, reporter, &home, ret);
-	rc = site_of(w, SITE_LOCK, reporter, &s, &err);
+	rc = site_of(w, SITE_LOCK | SITE_UNREAD, reporter, &s, &err);
 	if (rc == 0) {
 		plan_fill(s, plan);
 		rc = site_sync(s, o, ret, &err);
@@ -298,7 +299,7 @@ void watch_server(void *arg, const struct run_order *order, struct reporter *rep
 		search_run(w, order, reporter, ret);
 		return;
 	case RUN_PLAN:
-		if (site_of(w, 0, reporter, &s, &err) < 0)
+		if (site_of(w, SITE_UNREAD, reporter, &s, &err) < 0)
 			watch_failed(ret, &err);
 		else
 			plan_fill(s, plan);

@@ -73,6 +73,40 @@ Test(beat, goes_on_while_a_mistake_in_a_document_keeps_what_is_new_back)
 	cr_expect_eq(server_number(wrong, "SELECT count(*) FROM outbox WHERE posted = 0"), 0);
 }
 
+/* Not a wrong name in one, but one that is no document at all. */
+Test(beat, goes_on_with_what_was_published_while_a_document_cannot_be_read)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	OWNED(site_freep) struct site *wrong = NULL;
+	OWNED(site_freep) struct site *again = NULL;
+	struct err err = {0};
+	int64_t now;
+
+	run(s);
+	now = SERVER_NOW + (int64_t)s->beat_hours * 3600;
+	change(
+	    "echo new > source/three; cp -r site kept; echo 'fro: [all]' >> site/channels/" CHANNEL
+	    ".yaml");
+	s = site_free(s);
+	cr_expect_eq(site_open(site_dir, SITE_LOCK, NULL, &wrong, &err), RC_MALFORMED);
+	must(site_open(site_dir, SITE_LOCK | SITE_UNREAD, NULL, &wrong, &err));
+	clock_set(now);
+	cr_expect_eq(publish_site(wrong, NULL, 0, 0, NULL, NULL, &err), RC_MALFORMED);
+	cr_expect(strstr(err.text, "field `fro`") != NULL, "%s", err.text);
+	cr_expect_eq(beats(wrong), 2, "what is current is still believed");
+	cr_expect_eq(
+	    server_number(wrong, "SELECT count(*) FROM retired WHERE path GLOB 'shards/*'"), 0,
+	    "and the same");
+	cr_expect_eq(server_number(wrong, "SELECT max(generation) FROM generation"), 1);
+	cr_expect_eq(server_number(wrong, "SELECT count(*) FROM outbox WHERE posted = 0"), 0);
+	cr_expect_eq(server_number(wrong, "SELECT count(*) FROM bundle"), 1);
+	wrong = site_free(wrong);
+	change("rm -r site; mv kept site");
+	again = server_open(SITE_LOCK);
+	must(publish_site(again, NULL, 0, 0, NULL, NULL, &err));
+	cr_expect_eq(server_number(again, "SELECT max(generation) FROM generation"), 2);
+}
+
 Test(beat, names_the_shards_that_name_the_heads)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
