@@ -18,6 +18,7 @@
 #include "applier/private/private.h"
 #include "applier/report/event.h"
 #include "applier/report/outbox.h"
+#include "applier/report/report.h"
 #include "applier/station/station_config.h"
 #include "applier/station/station_state.h"
 #include "applier/trees/tree.h"
@@ -173,7 +174,7 @@ static int request_make(struct enrol *e, struct err *err)
 	OWNED(buf_clear) struct buf was = BUF_INIT, inner = BUF_INIT;
 	struct request r;
 	char what[40], to[17];
-	uint64_t sequence;
+	uint64_t sequence, waiting = 0;
 	int rc;
 
 	if (collect == NULL)
@@ -183,7 +184,9 @@ static int request_make(struct enrol *e, struct err *err)
 	key_seal_id(to, collect);
 	snprintf(what, sizeof(what), "%s %s", r.invitation, to);
 	rc = station_property_get(s, PROPERTY_REQUEST, &was, err);
-	if (rc < 0 || (rc == 1 && bytes_equal(bytes_in(&was), bytes_of(what))))
+	if (rc >= 0 && outbox_count(s, OUTBOX_REQUEST, &waiting, err) < 0)
+		rc = err->rc;
+	if (rc < 0 || (rc == 1 && waiting > 0 && bytes_equal(bytes_in(&was), bytes_of(what))))
 		return rc < 0 ? rc : 0;
 	rc = station_next(s, COUNTER_REQUEST, &sequence, err);
 	if (rc < 0)
@@ -264,6 +267,8 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 		return rc;
 	if (outbox_post(s, e->depot, err) < 0)
 		return err_prefix(err, "the request is made, but could not be put into the depot");
+	/* Of a code that was typed by mistake, before somebody collects it. */
+	report_prune(s, e->depot, ERR_IGNORED);
 	return station_config_depot(s, depot, err);
 }
 

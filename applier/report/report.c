@@ -242,35 +242,36 @@ static int prune_each(void *arg, const char *file, uint64_t size, struct err *er
 	return 0;
 }
 
-/* Requests are of no use once the private channel, which answers them, is here; activations that
- * wait for their answer are in the outbox. */
+/* Requests are of no use once the private channel, which answers them, is here, or when another has
+ * taken their place; what waits for its answer is in the outbox. */
 static int prune_until(struct prune *p, struct err *err)
 {
-	uint64_t receipts = 0, requests = 0, waiting = 0;
+	uint64_t receipts = 0;
 	int rc = station_last(p->s, COUNTER_RECEIPT, &receipts, err);
 
 	if (rc == 0)
-		rc = station_last(p->s, COUNTER_REQUEST, &requests, err);
-	if (rc == 0)
-		rc = outbox_count(p->s, OUTBOX_REQUEST, &waiting, err);
+		rc = station_last(p->s, COUNTER_REQUEST, &p->requests, err);
 	if (rc < 0)
 		return rc;
 	p->receipts = receipts > RECEIPTS_KEPT ? receipts - RECEIPTS_KEPT : 0;
-	p->requests = waiting > 0 ? 0 : requests;
 	return 0;
+}
+
+int report_prune(struct station *s, struct depot *depot, struct err *err)
+{
+	struct prune p = {.s = s, .depot = depot};
+	int rc = prune_until(&p, err);
+
+	if (rc < 0 || (p.receipts == 0 && p.requests == 0))
+		return rc;
+	snprintf(p.dir, sizeof(p.dir), "inbox/%02x", shard_of(s->id));
+	return depot_list(depot, p.dir, prune_each, &p, err);
 }
 
 int report_post(struct station *s, struct depot *depot, struct err *err)
 {
-	struct prune p = {.s = s, .depot = depot};
-	int rc, posted = outbox_post(s, depot, err);
+	int posted = outbox_post(s, depot, err);
+	int rc = posted < 0 ? posted : report_prune(s, depot, err);
 
-	if (posted < 0)
-		return posted;
-	rc = prune_until(&p, err);
-	if (rc < 0 || (p.receipts == 0 && p.requests == 0))
-		return rc < 0 ? rc : posted;
-	snprintf(p.dir, sizeof(p.dir), "inbox/%02x", shard_of(s->id));
-	rc = depot_list(depot, p.dir, prune_each, &p, err);
 	return rc < 0 ? rc : posted;
 }

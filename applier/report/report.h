@@ -15,8 +15,10 @@
  * none, or not as a whole. */
 int report_write(struct station *s, const struct digest *policy, struct err *err);
 /** report_post(s, depot, err): what is in the outbox, to one depot; takes our own receipts beyond
- * the last 8 out of it.  Returns how many documents the depot has now, or a negative code. */
+ * the last 8 out of it.  Returns how many documents the depot has now, or a negative code.
+ * report_prune(s, depot, err): only that, and requests that nobody is to answer any more. */
 int report_post(struct station *s, struct depot *depot, struct err *err);
+int report_prune(struct station *s, struct depot *depot, struct err *err);
 /** report_newest(s, ret, err): when the newest receipt was written; 1, or 0 when none was. */
 int report_newest(struct station *s, int64_t *ret, struct err *err);
 

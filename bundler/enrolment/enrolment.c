@@ -5,6 +5,7 @@
  * A request and what becomes of it:
  *
  *   key enrolled, same sealing key            nothing: it came again
+ *   key enrolled, invitation of another name  nothing, and an event tells of it
  *   open invitation, proof fits               enrolled; a machine of that name before is replaced
  *   invitation used by another machine        waits for a person, and an event tells of it
  *   no invitation, or one not known here      waits for a person
@@ -293,6 +294,21 @@ static int proof_check(struct site *s, const struct request *r, const struct inv
 				in->name);
 }
 
+/* request_elsewhere(...): a machine that is enrolled brings the open invitation of another name: on
+ * one of two machines the code of the other was typed first. */
+static int request_elsewhere(struct site *s, const struct request *r, const struct workstation *k,
+			     const struct invitation *in, struct err *err)
+{
+	int rc = proof_check(s, r, in, err);
+
+	return rc < 0 ? rc
+		      : registry_eventf_many(
+			    s->db, err, "invitation-other", in->name,
+			    "the machine that is enrolled as %s asked with the invitation of %s: "
+			    "if it is %s, revoke %s, and invite both again",
+			    k->name, in->name, in->name, k->name);
+}
+
 /* request_check(...): what no request that this site could grant would be. */
 static int request_check(struct site *s, const struct request *r, struct err *err)
 {
@@ -330,6 +346,9 @@ int enrolment_request(struct site *s, const struct request *r, enum enrolment_fl
 		invited = invitation_find(s->db, r->invitation, &in, err);
 	if (invited < 0)
 		return invited;
+	if (known == 1 && k.state == WORKSTATION_ENROLLED && invited == 1 &&
+	    in.used_by[0] == '\0' && strcmp(in.name, k.name) != 0)
+		return request_elsewhere(s, r, &k, &in, err);
 	if (known == 1 && (k.state == WORKSTATION_ENROLLED || invited == 0 ||
 			   strcmp(in.used_by, r->workstation) == 0))
 		return request_again(s, r, &k, flags, err);

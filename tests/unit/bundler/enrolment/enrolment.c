@@ -116,6 +116,28 @@ Test(enrolment, is_single_use_and_holds_whoever_comes_second)
 		     0);
 }
 
+Test(enrolment, tells_of_a_machine_that_brings_the_code_of_another_name)
+{
+	OWNED(site_freep) struct site *s = server_open(0);
+	OWNED(machine_clear) struct machine m = machine_new(), other = machine_new();
+	char code[INVITE_TEXT + 1], second[INVITE_TEXT + 1];
+	struct request r;
+
+	invite(s, "kiosk-01", 7, code);
+	invite(s, "kiosk-02", 7, second);
+	r = machine_request(s, &m, code);
+	cr_assert_eq(ask(s, &r), 1);
+	r = machine_request(s, &m, second);
+	cr_assert_eq(ask(s, &r), 0);
+	cr_assert_eq(server_events(s, "invitation-other"), 1);
+	r.proof.b[0] ^= 1;
+	cr_assert_eq(ask(s, &r), RC_UNTRUSTED, "whoever does not know the code says nothing");
+	cr_assert_eq(server_events(s, "invitation-other"), 1);
+	cr_assert_eq(enrolled(s), 1);
+	r = machine_request(s, &other, second);
+	cr_assert_eq(ask(s, &r), 1, "the code is as good as before");
+}
+
 Test(enrolment, counts_the_last_day_of_a_code_and_not_a_second_more)
 {
 	OWNED(site_freep) struct site *s = server_open(0);
