@@ -45,7 +45,7 @@ void time_words(char dst[EXAMINE_WORDS], int64_t seconds)
 				 n == 1 ? units[i].one : units[i].many);
 			return;
 		}
-	snprintf(dst, EXAMINE_WORDS, "%lld seconds", (long long)s);
+	snprintf(dst, EXAMINE_WORDS, "%lld %s", (long long)s, s == 1 ? "second" : "seconds");
 }
 
 void examine_kernel(struct findings *f)

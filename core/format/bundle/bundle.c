@@ -137,11 +137,10 @@ int bundle_prefix_check(struct bytes prefix, size_t manifest_doc, const struct m
 	blocks.n = (size_t)bundle_blocks(m->payload) * DIGEST_BYTES;
 	seen = digest_of(blocks);
 	if (!digest_equal(&seen, &m->blocks))
-		return err_set(
-		    err, RC_INCOMPLETE,
-		    "the bundle's list of blocks is not the one that was signed: the "
-		    "copy is damaged or altered; bring it from another depot (satchel carry "
-		    "--check), or have the server post it again (satchel publish --refill)");
+		return err_set(err, RC_INCOMPLETE,
+			       "the bundle's list of blocks is not the one that was signed: the "
+			       "copy is damaged or altered; satchel carry --check brings another, "
+			       "or on the server satchel publish --refill");
 	/* Everything else is made again from what was verified, and compared, not interpreted. */
 	rc = bundle_prefix_make(document, blocks, m->payload, &made, err);
 	if (rc < 0)

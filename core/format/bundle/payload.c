@@ -71,12 +71,12 @@ static int block_next(struct payload_input *r)
 		return rc;
 	seen = digest_of((struct bytes){to->p + to->n, n});
 	if (memcmp(seen.b, r->blocks.p + r->block * DIGEST_BYTES, DIGEST_BYTES) != 0)
-		return err_set(r->err, RC_INCOMPLETE,
-			       "block %" PRIu64 " of %" PRIu64
-			       " is not what was signed: the copy is damaged or altered; bring it "
-			       "from another depot (satchel carry --check), or have the server "
-			       "post it again (satchel publish --refill)",
-			       r->block + 1, r->block_count);
+		return err_set(
+		    r->err, RC_INCOMPLETE,
+		    "block %" PRIu64 " of %" PRIu64
+		    " is not what was signed: the copy is damaged or altered; satchel carry "
+		    "--check brings another, or on the server satchel publish --refill",
+		    r->block + 1, r->block_count);
 	to->n += n;
 	r->block++;
 	if (r->key == NULL)
