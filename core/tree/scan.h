@@ -29,7 +29,7 @@ struct scan_item {
 	enum entry_kind kind; /* on disk (GONE: in the index) */
 	const struct stat
 	    *st; /* NULL for GONE; type, mode, owner, size, inode, mtime, ctime only */
-	const struct entry *old; /* NULL for NEW and SKIPPED */
+	const struct entry *old; /* NULL: the index has nothing there */
 	const char *target;      /* links: where they point */
 	const char *why;         /* SKIPPED */
 };
