@@ -2,11 +2,13 @@
 /*
  * The keys of a workstation, in STATE/keys, which they never leave:
  *
- *   sign.key       signs what it sends.  Made when it joins a site; the workstation's id is its
- * digest codes.key      makes confirmation codes.  Never renewed, because where only codes come
- * back the site could not be told of another one seal.key       opens what is sealed to this
- * workstation; renewed from time to time seal-next.key  the next one, told to the server in every
- * receipt until a private bundle that is sealed to it was applied seal-old.key   being wiped
+ *   sign.key       signs what it sends; made when it joins a site, and its digest is the id
+ *   codes.key      makes confirmation codes; never renewed, because where only codes come back
+ *                  the site could not be told of another one
+ *   seal.key       opens what is sealed to this workstation; renewed from time to time
+ *   seal-next.key  the next one, told to the server in every receipt until a private bundle that
+ *                  is sealed to it was applied
+ *   seal-old.key   the one before, while it is wiped
  *
  * Renewing: seal-next.key is made; later seal-old.key is a second name for what seal.key is,
  * seal-next.key is renamed to seal.key, seal-old.key is wiped.  So there is a seal.key at any
