@@ -18,7 +18,6 @@
 #include "bundler/outbox/site_post.h"
 #include "bundler/pack/store.h"
 #include "bundler/private/compile.h"
-#include "bundler/private/private.h"
 #include "bundler/publish/publish_internal.h"
 #include "bundler/registry/registry.h"
 #include "bundler/trust/site_keys.h"
@@ -209,10 +208,19 @@ static int beat_step(struct publish_run *r, struct err *err)
 	return rc < 0 ? rc : publish_beat(r->s, 0, err);
 }
 
-/* Before the channels: who has left decides on their keys. */
 static int readers_step(struct publish_run *r, struct err *err)
 {
 	return publish_readers(r->s, err);
+}
+
+/* Before the channels: who has left decides on the keys that they are sealed with. */
+static void keys_change(struct publish_run *r, struct err *err)
+{
+	struct err e = {0};
+
+	step_commit(r, readers_step, err);
+	if (publish_rekey(r->s, &e) < 0)
+		failed(r, &e, err);
 }
 
 /* What documents and sources ask for. */
@@ -224,7 +232,7 @@ static void documents_publish(struct publish_run *r, struct err *err)
 	licences_warn(r->s);
 	unready_warn(r->s);
 	if (!(r->flags & PUBLISH_DRY_RUN))
-		step_commit(r, readers_step, err);
+		keys_change(r, err);
 	channels_publish(r, err);
 	if (r->flags & PUBLISH_DRY_RUN)
 		return;
@@ -315,8 +323,6 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 		return r.rc;
 	/* What is committed is posted, whatever else failed. */
 	if (publish_resign(s, &e) < 0)
-		failed(&r, &e, err);
-	if (private_sign_again(s, &e) < 0)
 		failed(&r, &e, err);
 	if (publish_releases(s, &e) < 0)
 		failed(&r, &e, err);

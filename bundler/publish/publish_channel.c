@@ -364,7 +364,7 @@ static int full_again(struct publishing *p, struct err *err)
 	p->tree = p->last_tree;
 	p->salt = p->last_salt;
 	p->created = p->last_created;
-	rc = p->rekey ? publish_rekey(p, err) : 0;
+	rc = p->rekey ? publish_outdated(p, err) : 0;
 	if (rc == 0)
 		rc = full_wanted(p, err);
 	/* A head that names what is lost is signed anew even when no bundle is wanted. */

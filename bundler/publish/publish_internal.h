@@ -104,16 +104,22 @@ void publish_pack_discard(struct publishing *p, struct packing *k);
 /**
  * publish_key(p, err): with which content key the channel is published, in the caller's
  * transaction: p->key, p->rekey; PUBLISH_FULL is set when bundles have another one.
- * publish_rekey(p, err): the generation that is there gets that key: its bundles under another one
- * are dropped, before the full bundle is made.
- * publish_head_keys(p, err): before the bundles of a head are chosen: drop those under another key
- * than that of the newest full bundle, and the keys that seal nothing any more. publish_readers(s,
- * err): look who is not of the audience of a sealed channel any more; in the caller's transaction.
+ * publish_outdated(p, err): the generation that is there gets that key: its bundles under another
+ * one are dropped, before the full bundle is made. publish_head_keys(p, err): before the bundles of
+ * a head are chosen: drop those under another key than that of the newest full bundle, and the keys
+ * that seal nothing any more. publish_readers(s, err): look who is not of the audience of a sealed
+ * channel any more; in the caller's transaction.
  */
 int publish_key(struct publishing *p, struct err *err);
-int publish_rekey(struct publishing *p, struct err *err);
+int publish_outdated(struct publishing *p, struct err *err);
 int publish_head_keys(struct publishing *p, struct err *err);
 int publish_readers(struct site *s, struct err *err);
+
+/* publish_rekey.c */
+/** publish_rekey(s, err): every sealed channel whose content key is due gets another one, in a
+ * transaction of its own; one whose bundles cannot be read any more is left to publish_channel.
+ * Returns the first failure when all were tried. */
+int publish_rekey(struct site *s, struct err *err);
 
 /* publish_lost.c */
 /**

@@ -43,7 +43,8 @@ static int before_add(struct befores *b, uint64_t generation, bool released, str
 			return 0;
 	rc = published_tree(b->p->s->db, b->p->c->name, b->p->epoch, generation, &was, err);
 	/* The digest of a tree from before the channel was sealed would tell what was in it. */
-	if (rc <= 0 || (released && !was.released) || was.sealed == digest_is_zero(&b->p->salt))
+	if (rc <= 0 || (released && !was.released) ||
+	    digest_is_zero(&was.salt) != digest_is_zero(&b->p->salt))
 		return rc < 0 ? rc : 0;
 	t = list_add(&b->tree, err);
 	if (t == NULL)

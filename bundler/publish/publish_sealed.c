@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Sealed channels: with which content key a channel is published now, and what happens to bundles
- * when it is another one.
+ * Sealed channels: with which content key a channel is published now, what becomes of bundles that
+ * are not sealed with it, and for whom it is.
  *
- * The key changes without a generation: the tree, and what the publish keys signed of it, stay as
- * they are, and a full bundle under the new key takes the place of all bundles under the old one.
- * Workstations that hold the generation fetch nothing.  One that is made in the same run has a step
- * as well, which leads from the old generation and is sealed with the new key.
+ * The key is changed by publish_rekey.c.  Only when the content store has lost what that needs it
+ * changes here, and a full bundle under the new key takes the place of all bundles under the old
+ * one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +103,7 @@ static int unfit_drop(struct publishing *p, struct unfit *u, struct err *err)
 	return rc;
 }
 
-int publish_rekey(struct publishing *p, struct err *err)
+int publish_outdated(struct publishing *p, struct err *err)
 {
 	OWNED(unfit_clear) struct unfit u = {.key = p->key, .until = p->last};
 	struct published_generation g;

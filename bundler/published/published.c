@@ -160,11 +160,10 @@ int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t 
 		   struct published_tree *ret, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(
-	    db,
-	    "SELECT tree, head IS NOT NULL, salt IS NOT NULL FROM generation WHERE channel = ?1"
-	    " AND epoch = ?2 AND generation = ?3",
-	    &st, err);
+	int rc = db_query(db,
+			  "SELECT tree, head IS NOT NULL, salt FROM generation WHERE channel = ?1"
+			  " AND epoch = ?2 AND generation = ?3",
+			  &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "tii", channel, (int64_t)epoch, (int64_t)generation);
@@ -174,7 +173,8 @@ int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t 
 		return err_set(err, RC_STATE, "the registry is damaged: a generation has no tree");
 	if (rc > 0) {
 		ret->released = db_i64(st, 1) != 0;
-		ret->sealed = db_i64(st, 2) != 0;
+		if (!db_digest(st, 2, &ret->salt))
+			ret->salt = (struct digest){{0}};
 	}
 	return rc;
 }

@@ -71,8 +71,8 @@ int published_head_set(struct db *db, const char *channel, const struct publishe
 /* What a release says of an earlier generation. */
 struct published_tree {
 	struct digest tree;
-	bool released; /* it had a head */
-	bool sealed;   /* its digest is keyed */
+	bool released;      /* it had a head */
+	struct digest salt; /* keys the digest; all zero: it is not sealed */
 };
 /** published_tree(db, channel, epoch, generation, ret, err): 1, or 0 when there was none. */
 int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t generation,
@@ -146,9 +146,12 @@ int published_bundles(struct db *db, const char *channel, struct published_epoch
 /**
  * published_bundle_prefix(db, b, ret, err): append the prefix of the row with b's channel, epoch,
  * base and generation.  RC_STATE: there is no such row.
+ * published_bundle_pieces(db, b, ret, err): its pieces in the pack, likewise.
  * published_bundle_resign(db, b, prefix, err): another prefix for it, to be posted: b's
- * prefix_digest and size are those of ${prefix}.
+ * prefix_digest, size, manifest and key are those of ${prefix}.
  */
+int published_bundle_pieces(struct db *db, const struct published_bundle *b,
+			    struct depot_piece ret[BUNDLE_PIECES], struct err *err);
 int published_bundle_prefix(struct db *db, const struct published_bundle *b, struct buf *ret,
 			    struct err *err);
 int published_bundle_resign(struct db *db, const struct published_bundle *b, struct bytes prefix,

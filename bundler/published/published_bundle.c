@@ -111,12 +111,13 @@ int published_bundle_resign(struct db *db, const struct published_bundle *b, str
 	char path[DEPOT_NAME];
 
 	name_bundle(path, b->channel, b->epoch, b->base, b->generation, &b->prefix_digest);
-	return db_run(
-	    db, err,
-	    "UPDATE bundle SET prefix = ?1, prefix_digest = ?2, size = ?3, path = ?4,"
-	    " posted = 0 WHERE channel = ?5 AND epoch = ?6 AND base = ?7 AND generation = ?8",
-	    "bdittiii", prefix, &b->prefix_digest, (int64_t)b->size, path, b->channel,
-	    (int64_t)b->epoch, (int64_t)b->base, (int64_t)b->generation);
+	return db_run(db, err,
+		      "UPDATE bundle SET prefix = ?1, prefix_digest = ?2, size = ?3, path = ?4,"
+		      " manifest = ?9, key = ?10, posted = 0"
+		      " WHERE channel = ?5 AND epoch = ?6 AND base = ?7 AND generation = ?8",
+		      "bdittiiidi", prefix, &b->prefix_digest, (int64_t)b->size, path, b->channel,
+		      (int64_t)b->epoch, (int64_t)b->base, (int64_t)b->generation, &b->manifest,
+		      (int64_t)b->key);
 }
 
 /* The content stays as long as the store keeps the generation. */
@@ -207,7 +208,42 @@ int published_chain(struct db *db, const char *channel, uint64_t epoch, struct p
 	return 0;
 }
 
-/* Rows of path, pack, pieces and prefix. */
+static bool pieces_take(struct bytes from, struct depot_piece ret[BUNDLE_PIECES])
+{
+	if (from.n != BUNDLE_PIECES * PIECE_BYTES)
+		return false;
+	for (size_t i = 0; i < BUNDLE_PIECES; i++)
+		ret[i] = (struct depot_piece){
+		    get_u64(from.p + PIECE_BYTES * i),
+		    get_u64(from.p + PIECE_BYTES * i + 8),
+		};
+	return true;
+}
+
+int published_bundle_pieces(struct db *db, const struct published_bundle *b,
+			    struct depot_piece ret[BUNDLE_PIECES], struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db,
+			  "SELECT pieces FROM bundle WHERE channel = ?1 AND epoch = ?2"
+			  " AND base = ?3 AND generation = ?4",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "tiii", b->channel, (int64_t)b->epoch, (int64_t)b->base,
+			     (int64_t)b->generation);
+	if (rc == 0)
+		rc = db_step(db, st, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || !pieces_take(db_bytes(st, 0), ret))
+		return err_set(err, RC_STATE,
+			       "the registry is damaged: a bundle of channel %s has no pieces",
+			       b->channel);
+	return 0;
+}
+
+/* Rows of path, pack, pieces, prefix and key. */
 static int files_hand(struct db *db, sqlite3_stmt *st, published_file_each each, void *arg,
 		      struct err *err)
 {
@@ -218,16 +254,9 @@ static int files_hand(struct db *db, sqlite3_stmt *st, published_file_each each,
 					      .pack = (uint64_t)db_i64(st, 1),
 					      .prefix = db_bytes(st, 3),
 					      .key = (uint64_t)db_i64(st, 4)};
-		struct bytes pieces = db_bytes(st, 2);
-
-		if (pieces.n != BUNDLE_PIECES * PIECE_BYTES)
+		if (!pieces_take(db_bytes(st, 2), file.piece))
 			return err_set(err, RC_STATE, "the registry is damaged: %s has no pieces",
 				       file.path);
-		for (size_t i = 0; i < BUNDLE_PIECES; i++)
-			file.piece[i] = (struct depot_piece){
-			    get_u64(pieces.p + PIECE_BYTES * i),
-			    get_u64(pieces.p + PIECE_BYTES * i + 8),
-			};
 		rc = each(arg, &file, err);
 	}
 	return rc;

@@ -62,10 +62,12 @@ int sealed_describe(struct db *db, const char *channel, struct sealed_state *ret
 	return rc < 0 ? rc : 0;
 }
 
+/* A clock that was ahead when somebody left must not put the change off until then. */
 bool sealed_due(const struct site_channel *c, const struct sealed_state *state, int64_t now)
 {
 	return state->asked ||
-	       (state->left > 0 && state->left + (int64_t)c->rekey_hours * 3600 <= now);
+	       (state->left > 0 &&
+		(state->left > now || state->left + (int64_t)c->rekey_hours * 3600 <= now));
 }
 
 static int key_changed(struct db *db, const char *channel, uint64_t number, struct err *err)

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import tarfile
 
+import nacl.bindings
 import nacl.signing
 
 BLOCK = 1 << 20
@@ -128,10 +129,43 @@ def yaml(type_, fields):
     return ("\n".join([f"satchel: {type_}"] + list(lines(fields, ""))) + "\n").encode()
 
 
-def bundle(key, fields, changes, members, payload=None, unpacked=None):
+def keyed(key, *parts):
+    return hashlib.blake2b(b"".join(parts), key=key, digest_size=32).digest()
+
+
+class Sealing:
+    """Section 4: what seals one bundle of a channel, and keys the digests of one generation."""
+
+    def __init__(self, content_key, number, salt):
+        self.content_key, self.number, self.salt = content_key, number, salt
+        self.header = None  # the stream's, once there is one
+
+    def payload(self, plain, last=True):
+        state = nacl.bindings.crypto_secretstream_xchacha20poly1305_state()
+        self.header = nacl.bindings.crypto_secretstream_xchacha20poly1305_init_push(
+            state, keyed(self.content_key, b"satchel channel content 1\n"))
+        pieces = [plain[i : i + BLOCK - 17] for i in range(0, len(plain), BLOCK - 17)]
+        tags = [0] * (len(pieces) - 1) + [3 if last else 0]  # MESSAGE, FINAL
+        return b"".join(
+            nacl.bindings.crypto_secretstream_xchacha20poly1305_push(state, piece, tag=tag) for piece, tag in zip(pieces, tags))
+
+    def fields(self):
+        salt = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+            self.salt, None, self.header, keyed(self.content_key, b"satchel channel salt 1\n"))
+        return {"key-number": self.number, "header": base64.b64encode(self.header).decode(), "salt": base64.b64encode(salt).decode()}
+
+    def tree(self, digest):
+        return keyed(self.salt, b"satchel sealed tree 1\n", digest)
+
+    def changes(self, digest):
+        return keyed(self.salt, b"satchel sealed changes 1\n", digest)
+
+
+def bundle(key, fields, changes, members, payload=None, unpacked=None, sealing=None, last=True):
     """A whole bundle file and its prefix; `fields` replaces or adds to the manifest's."""
     tar = inner_tar(changes, members)
     payload = zstd(tar) if payload is None else payload
+    payload = sealing.payload(payload, last) if sealing else payload
     blocks = b"".join(digest(payload[i : i + BLOCK]) for i in range(0, len(payload), BLOCK))
     count = {op: 0 for op in "put patch copy link directory meta delete".split()}
     content = 0
@@ -150,8 +184,11 @@ def bundle(key, fields, changes, members, payload=None, unpacked=None):
         "payload": {"size": len(payload), "block-size": BLOCK, "blocks": hexdigest(blocks)},
         "changes": {"size": len(changes), "digest": hexdigest(changes)},
     }
+    if sealing:
+        m.update({"minimum": 2, "sealing": sealing.fields()})
+        m["changes"] = {"size": len(changes), "digest": sealing.changes(digest(changes)).hex()}
     m.update(fields)
-    signed = key.sign(yaml("manifest/1", m))
+    signed = key.sign(yaml("manifest/2" if sealing else "manifest/1", m))
     prefix = outer_header("manifest", len(signed)) + signed + pad(len(signed))
     prefix += outer_header("blocks", len(blocks)) + blocks + pad(len(blocks))
     prefix += outer_header("payload.tar.zst", len(payload))
