@@ -16,6 +16,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/os/beneath.h"
+#include "core/os/confine.h"
 
 /* What may be new: a file whose writer is done, one that was moved there, a directory. */
 #define EVENTS_DEPOT     (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -213,6 +215,15 @@ static int hint_send_news(struct watching *w, enum hint_what what)
 	return hint_send(w, what);
 }
 
+/* Names and events are a stranger's, and the library that reads them works on paths.  The
+ * descriptor is closed before anything is watched: it would keep a medium from being unmounted. */
+static bool confined(const struct watching *w)
+{
+	OWNED(fd_closep) int dir = os_open_dir(w->path, ERR_IGNORED);
+
+	return dir >= 0 && confine_self(CONFINE_HINT, dir, ERR_IGNORED) >= 0;
+}
+
 static int helper(void *arg, int fd)
 {
 	struct watching *w = arg;
@@ -226,7 +237,7 @@ static int helper(void *arg, int fd)
 	w->type = (uint64_t)fs.f_type;
 	if (hint_polled(w->type) != NULL)
 		return hint_send(w, HINT_POLLED);
-	if (!inotifytools_initialize())
+	if (!confined(w) || !inotifytools_initialize())
 		return hint_send(w, HINT_FULL);
 	rc = watch_all(w);
 	if (rc <= 0)

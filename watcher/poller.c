@@ -16,6 +16,7 @@
 #include "core/base/digest.h"
 #include "core/base/own.h"
 #include "core/os/beneath.h"
+#include "core/os/confine.h"
 #include "core/os/dir.h"
 
 /* What a child sends: the hashes, or nothing at all when there is no depot. */
@@ -115,6 +116,8 @@ static int poller_main(void *arg, int fd)
 
 	if (root < 0)
 		return frame_send(fd, POLLER_NOTHING, none, &err) < 0;
+	if (confine_self(CONFINE_POLLER, root, &err) < 0)
+		return 1;
 	l->seen.name = calloc(POLLER_NAMES, sizeof(*l->seen.name));
 	if (l->seen.name == NULL)
 		return 1;

@@ -2,8 +2,7 @@
 /*
  * The reader: a process that holds the bundle's descriptor (or those of its parts), the content key
  * of this one bundle, which is the first thing that it is told, and the end of a pipe, and nothing
- * else.  It verifies, decrypts and
- * decompresses, and writes what comes out into the pipe:
+ * else.  It verifies, decrypts and decompresses, and writes what comes out into the pipe:
  *
  *   the list of changes, exactly as many bytes as the manifest says
  *   for each member: LE 32-bit length of its name, LE 64-bit size, the name, the content

@@ -84,6 +84,16 @@ static void check_keys(void *arg, struct findings *f)
 	/* Modes and owners have been told with their remedy. */
 	if (rc < 0 && rc != RC_POLICY)
 		found_err(f, &err);
+	if (station_property_set(s, PROPERTY_SEAL_UNKNOWN, &err) == 1) {
+		found_wrong(f, RC_AGAIN,
+			    "the newest private bundle is sealed to a key that is not here: the "
+			    "server, or this machine, was restored from a backup");
+		found_remedy(f,
+			     "bring a receipt to the server and its next private bundle back "
+			     "(satchel sync on both); where no receipt gets there: satchel invite "
+			     "%s on the server, then here move %s away and satchel enrol",
+			     s->name, s->state);
+	}
 }
 
 static void check_trust(void *arg, struct findings *f)

@@ -38,6 +38,7 @@ struct enrol {
 	struct follow_chain chain; /* owned */
 	struct key_secret *sign;   /* owned */
 	struct key_secret *seal;   /* owned */
+	struct key_secret *codes;  /* owned */
 };
 
 static void enrol_clear(struct enrol *e)
@@ -46,6 +47,7 @@ static void enrol_clear(struct enrol *e)
 	follow_chain_clear(&e->chain);
 	key_free(e->sign);
 	key_free(e->seal);
+	key_free(e->codes);
 	secret_free(e->invite);
 }
 
@@ -160,6 +162,7 @@ static void request_fill(const struct enrol *e, uint64_t sequence, struct reques
 	snprintf(ret->name, sizeof(ret->name), "%s", e->name);
 	ret->sign = key_public_of(e->sign);
 	ret->seal = key_public_of(e->seal);
+	ret->codes = key_public_of(e->codes);
 	if (e->invite == NULL)
 		return;
 	invite_id(ret->invitation, e->invite->secret);
@@ -199,6 +202,17 @@ static int request_make(struct enrol *e, struct err *err)
 	return rc < 0 ? rc : station_property_put(s, PROPERTY_REQUEST, bytes_of(what), err);
 }
 
+/* From now on it counts how long the sealing key is used; the same request again changes nothing.
+ */
+static int seal_made(struct station *s, struct err *err)
+{
+	int rc = station_property_set(s, PROPERTY_SEAL_MADE, err);
+
+	return rc != 0 ? (rc < 0 ? rc : 0)
+		       : station_property_put_number(s, PROPERTY_SEAL_MADE,
+						     (uint64_t)station_now(s), err);
+}
+
 int enrol_forget(struct station *s, const struct digest *site, struct err *err)
 {
 	static int (*const forget[])(struct station * s, struct err * err) = {
@@ -224,6 +238,8 @@ static int enrol_commit(struct enrol *e, struct err *err)
 		rc = membership_put(e, err);
 	if (rc == 0)
 		rc = request_make(e, err);
+	if (rc == 0)
+		rc = seal_made(s, err);
 	if (rc == 0)
 		rc = db_tx_commit(&tx, err);
 	if (rc < 0)
@@ -258,6 +274,8 @@ static int enrol_run(struct enrol *e, const char *depot, struct err *err)
 		rc = wipe_tree(s->statefd, "keys", err);
 	if (rc == 0)
 		rc = station_keys(s, STATION_KEYS_CREATE, &e->sign, &e->seal, err);
+	if (rc == 0)
+		rc = station_codes_make(s, &e->codes, err);
 	if (rc < 0)
 		return rc;
 	sign = key_public_of(e->sign);

@@ -27,8 +27,8 @@ struct listing_filter {
 
 /**
  * listing_read(d, dir, f, ret, err): the names of ${dir} that ${f} wants, descending; equal numbers
- * in a random order.  ${*ret} is
- * the caller's (listing_clear).  Errors: those of depot_list; RC_MEMORY.
+ * in a random order.  ${*ret} is the caller's (listing_clear).  Errors: those of depot_list;
+ * RC_MEMORY.
  * listing_clear(l): release the rows; for OWNED.
  */
 int listing_read(struct depot *d, const char *dir, const struct listing_filter *f,

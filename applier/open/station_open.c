@@ -207,6 +207,8 @@ int station_open(const char *dir, enum station_flags flags, struct reporter *rep
 	if (rc == 0 && (flags & STATION_LOCK)) {
 		s->lock = lock_wait(s->statefd, "lock", "run of satchel on this workstation", err);
 		rc = s->lock < 0 ? s->lock : 0;
+		if (rc < 0 && rc != RC_BUSY)
+			err_prefix(err, "%s", s->state);
 	}
 	if (rc == 0 && (flags & STATION_CREATE))
 		rc = station_config_create(s, root, err);

@@ -107,3 +107,18 @@ int private_generation(struct station *s, uint64_t *ret, struct err *err)
 	*ret = now.generation;
 	return rc;
 }
+
+int private_membership(struct private_tree *t, struct membership *ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	int rc = private_read(t, "workstation.yaml", &text, err);
+
+	if (rc == 0)
+		rc = membership_decode(bytes_in(&text), "workstation.yaml", ret, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&ret->site, &t->s->site) || strcmp(ret->id, t->s->id) != 0)
+		return err_set(err, RC_ADDRESSEE,
+			       "the private channel is made for another site or workstation");
+	return 0;
+}

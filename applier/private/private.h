@@ -57,6 +57,10 @@ int private_generation(struct station *s, uint64_t *ret, struct err *err);
 int private_channel_key(struct station *s, const struct manifest *m, struct content_key **ret,
 			struct err *err);
 
+/** private_membership(t, ret, err): workstation.yaml.  RC_STATE; RC_MALFORMED; RC_ADDRESSEE: it is
+ * made for another site or workstation. */
+int private_membership(struct private_tree *t, struct membership *ret, struct err *err);
+
 /* What its documents say of people. */
 struct private_people {
 	struct person *person; /* owned; ascending by e-mail */

@@ -5,6 +5,7 @@
  */
 #include "applier/report/report.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -22,6 +23,10 @@
 #define RECEIPT_EVERY 86400
 /* Our own receipts that stay in a depot. */
 #define RECEIPTS_KEPT 8
+
+/* A shard that is signed with a stolen key must not run the numbers up to their end: more than this
+ * is not believed.  One receipt a minute for two years. */
+#define RECEIPTS_JUMP 1000000u
 
 /* PROPERTY_RECEIPT: digest of what it says, when it was written. */
 #define NEWEST_BYTES (DIGEST_BYTES + 8)
@@ -196,6 +201,22 @@ int report_last(struct station *s, struct err *err)
 	return rc;
 }
 
+/*
+ * The server has a receipt of ours that was never written, as far as this state knows: it was
+ * restored from a backup.  Numbers go on above it, or every receipt to come would be an old one.
+ */
+static int sequence_catch_up(struct station *s, uint64_t last, uint64_t sequence, struct err *err)
+{
+	if (sequence <= last || sequence - last > RECEIPTS_JUMP)
+		return 0;
+	reporter_warning(s->reporter,
+			 "the server knows receipt %" PRIu64 " of this machine, which has written "
+			 "%" PRIu64 ": its state is that of a backup; the next one is number "
+			 "%" PRIu64,
+			 sequence, last, sequence + 1);
+	return station_raise(s, COUNTER_RECEIPT, sequence, err);
+}
+
 int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 {
 	uint64_t last = 0;
@@ -203,6 +224,8 @@ int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 
 	if (rc == 0)
 		rc = station_last(s, COUNTER_RECEIPT, &last, err);
+	if (rc == 0)
+		rc = sequence_catch_up(s, last, sequence, err);
 	if (rc == 0)
 		rc = station_property_put_number(s, PROPERTY_ACKNOWLEDGED, sequence, err);
 	if (rc == 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applier/private/private.h"
 #include "applier/report/report.h"
 #include "applier/report/report_internal.h"
 #include "applier/station/station_state.h"
@@ -63,10 +64,38 @@ static int newest_check(struct station *s, struct receipt *r, struct err *err)
 	return 0;
 }
 
+/* The key that the server knows for this: what the private channel names, or the one that this
+ * machine enrolled with, from before there was one for codes. */
+static int code_key(struct station *s, struct key_secret **ret, struct err *err)
+{
+	OWNED(private_close) struct private_tree t = PRIVATE_TREE_INIT;
+	OWNED(key_freep) struct key_secret *codes = NULL;
+	struct membership m = {.codes = ""};
+	struct key_public is;
+	char id[KEY_SEAL_ID + 1];
+	int rc = private_open(s, &t, err);
+
+	if (rc == 0)
+		rc = private_membership(&t, &m, err);
+	if (rc == 0)
+		rc = station_codes_key(s, &codes, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		is = key_public_of(codes);
+		key_seal_id(id, &is);
+		if (strcmp(id, m.codes) == 0) {
+			*ret = TAKE(codes);
+			return 0;
+		}
+	}
+	return station_keys(s, 0, NULL, ret, err);
+}
+
 int report_code(struct station *s, char dst[CONFIRM_TEXT + 1], struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {0};
-	OWNED(key_freep) struct key_secret *seal = NULL;
+	OWNED(key_freep) struct key_secret *key = NULL;
 	OWNED(buf_clear) struct buf statement = BUF_INIT;
 	const struct key_public *collect = trust_collect(&s->trust);
 	struct confirm code;
@@ -85,11 +114,11 @@ int report_code(struct station *s, char dst[CONFIRM_TEXT + 1], struct err *err)
 	if (rc == 0)
 		rc = confirm_statement(&r, &statement, err);
 	if (rc == 0)
-		rc = station_keys(s, 0, NULL, &seal, err);
+		rc = code_key(s, &key, err);
 	if (rc < 0)
 		return rc;
-	own = key_public_of(seal);
-	rc = confirm_make(seal, &own, collect, s->id, r.sequence, bytes_in(&statement), &code, err);
+	own = key_public_of(key);
+	rc = confirm_make(key, &own, collect, s->id, r.sequence, bytes_in(&statement), &code, err);
 	if (rc == 0)
 		confirm_text(dst, &code);
 	return rc;

@@ -123,6 +123,26 @@ static int applied_last(struct station *s, struct receipt *r, struct err *err)
 	return 0;
 }
 
+/* Said in every receipt, not only when they are new: a server that was restored from a backup has
+ * forgotten them. */
+static int keys_tell(struct station *s, struct receipt *r, struct err *err)
+{
+	OWNED(key_freep) struct key_secret *codes = NULL;
+	OWNED(key_freep) struct key_secret *seal = NULL;
+	int rc = station_codes_key(s, &codes, err);
+
+	if (rc == 1)
+		r->codes = key_public_of(codes);
+	if (rc >= 0)
+		rc = station_seal_next(s, &seal, err);
+	if (rc == 0)
+		rc = station_keys(s, 0, NULL, &seal, err);
+	if (rc < 0)
+		return rc;
+	r->seal = key_public_of(seal);
+	return 0;
+}
+
 int report_fill(struct station *s, struct receipt *ret, struct err *err)
 {
 	struct filling f = {ret, ret->channels, ret->users, ret->events};
@@ -136,6 +156,8 @@ int report_fill(struct station *s, struct receipt *ret, struct err *err)
 	rc = station_channels(s, channel_add, &f, err);
 	if (rc == 0 && s->end != STATION_STAYS)
 		rc = applied_last(s, ret, err);
+	if (rc == 0 && s->end == STATION_STAYS && !ret->wiped)
+		rc = keys_tell(s, ret, err);
 	if (rc == 0)
 		rc = handout_users(s, user_add, &f, err);
 	if (rc == 0)
@@ -200,6 +222,8 @@ static void add_state(struct digest_stream *d, const struct receipt *r)
 	add_number(d, r->wiped);
 	add_text(d, r->version);
 	add_number(d, r->formats);
+	digest_more(d, r->seal.b, KEY_PUBLIC_BYTES);
+	digest_more(d, r->codes.b, KEY_PUBLIC_BYTES);
 }
 
 /*

@@ -29,6 +29,9 @@ static const char *property_name(enum station_property p)
 	    [PROPERTY_PRIVATE_BY_HAND] = "private-by-hand",
 	    [PROPERTY_RECEIPT] = "receipt",
 	    [PROPERTY_REQUEST] = "request",
+	    [PROPERTY_SEAL_MADE] = "seal-made",
+	    [PROPERTY_SEAL_NEXT] = "seal-next",
+	    [PROPERTY_SEAL_UNKNOWN] = "seal-unknown",
 	    [PROPERTY_STATEMENT] = "statement",
 	    [PROPERTY_TOLD_KEYS] = "told-keys",
 	    [PROPERTY_TOLD_POLICY] = "told-policy",
@@ -51,6 +54,14 @@ int station_next(struct station *s, enum station_counter counter, uint64_t *ret,
 		return rc;
 	*ret = (uint64_t)value;
 	return 0;
+}
+
+int station_raise(struct station *s, enum station_counter counter, uint64_t to, struct err *err)
+{
+	return db_run(s->db, err,
+		      "INSERT INTO counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) "
+		      "DO UPDATE SET value = excluded.value WHERE value < excluded.value",
+		      "ti", counter_name(counter), (int64_t)to);
 }
 
 int station_last(struct station *s, enum station_counter counter, uint64_t *ret, struct err *err)

@@ -56,6 +56,8 @@ enum station_counter { COUNTER_EVENT, COUNTER_RECEIPT, COUNTER_REQUEST };
 /** station_next(s, counter, ret, err): the next one, which is used up even when the caller's
  * transaction is the only trace of it. */
 int station_next(struct station *s, enum station_counter counter, uint64_t *ret, struct err *err);
+/** station_raise(s, counter, to, err): ${to} was given out; nothing when that is known. */
+int station_raise(struct station *s, enum station_counter counter, uint64_t to, struct err *err);
 /** station_last(s, counter, ret, err): the last one that was given out; 0: none. */
 int station_last(struct station *s, enum station_counter counter, uint64_t *ret, struct err *err);
 
@@ -68,11 +70,16 @@ enum station_property {
 	PROPERTY_PRIVATE_BY_HAND, /* the private channel was applied without a beat */
 	PROPERTY_RECEIPT,         /* the newest receipt: digest of what it says, when (report.c) */
 	PROPERTY_REQUEST,         /* the newest request to enrol: invitation and collect key */
-	PROPERTY_STATEMENT,   /* digest of what a confirmation code of the newest receipt means */
-	PROPERTY_TOLD_KEYS,   /* digest of what the hook keys-changed was told last */
-	PROPERTY_TOLD_POLICY, /* the same of policy-changed */
-	PROPERTY_UNLISTED,    /* the site does not list this workstation any more */
-	PROPERTY_WIPED        /* the decommission is done */
+	PROPERTY_SEAL_MADE,       /* when the present sealing key became that: seconds */
+	/* A private bundle that the next sealing key opens: epoch, generation, id of the key.  When
+	 * it is applied, the present key goes (sync_seal.c). */
+	PROPERTY_SEAL_NEXT,
+	PROPERTY_SEAL_UNKNOWN, /* the newest private bundle is sealed to a key that is not here */
+	PROPERTY_STATEMENT,    /* digest of what a confirmation code of the newest receipt means */
+	PROPERTY_TOLD_KEYS,    /* digest of what the hook keys-changed was told last */
+	PROPERTY_TOLD_POLICY,  /* the same of policy-changed */
+	PROPERTY_UNLISTED,     /* the site does not list this workstation any more */
+	PROPERTY_WIPED         /* the decommission is done */
 };
 /** station_property_get(s, p, ret, err): its bytes, appended to ${ret}; 1, or 0 when it is not
  * set. */
@@ -107,5 +114,22 @@ enum station_keys_flags { STATION_KEYS_CREATE = 1 << 0 };
  * either may be NULL.  RC_STATE: they are gone. */
 int station_keys(struct station *s, enum station_keys_flags flags, struct key_secret **ret_sign,
 		 struct key_secret **ret_seal, struct err *err);
+/**
+ * station_codes_key(s, ret, err): the key of confirmation codes, the caller's: 1, or 0 when there
+ * is none.  station_codes_make(s, ret, err): made when there is none.  Errors: as station_keys.
+ */
+int station_codes_key(struct station *s, struct key_secret **ret, struct err *err);
+int station_codes_make(struct station *s, struct key_secret **ret, struct err *err);
+/**
+ * station_seal_next(s, ret, err): the sealing key that is to take the place of the present one, the
+ * caller's: 1, or 0 while none is on its way.
+ * station_seal_renew(s, err): make one, unless it is there already.
+ * station_seal_take(s, id, err): the one called ${id} (key_seal_id) is the present one from now on,
+ * and the one before is wiped; again, after a kill anywhere, ends the same.  Errors: as
+ * station_keys; RC_IO.
+ */
+int station_seal_next(struct station *s, struct key_secret **ret, struct err *err);
+int station_seal_renew(struct station *s, struct err *err);
+int station_seal_take(struct station *s, const char *id, struct err *err);
 
 #endif

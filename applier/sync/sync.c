@@ -420,8 +420,10 @@ int sync_report(struct sync *y, struct err *err)
 	struct station *s = y->s;
 	struct err bad = {0};
 	uint64_t waiting = 0;
-	int rc = report_write(s, sync_policy_digest(y), err);
+	int rc = sync_seal_renew(y, err);
 
+	if (rc == 0)
+		rc = report_write(s, sync_policy_digest(y), err);
 	for (size_t i = 0; rc == 0 && i < y->depot.n; i++)
 		if (report_post(s, y->depot.items[i].depot, &bad) < 0) {
 			err_prefix(&bad, "the receipt stays queued");
@@ -450,7 +452,6 @@ int sync_end(struct sync *y, int rc, struct err *err)
 			shard_clear(&y->shard[i]->shard);
 		free(y->shard[i]);
 	}
-	key_free(y->seal);
 	station_policy_clear(&y->policy);
 	sync_wanted_drop(y);
 	free(y);

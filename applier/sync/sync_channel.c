@@ -69,6 +69,20 @@ static int row_find(struct channel_job *j, struct err *err)
 	return 0;
 }
 
+/*
+ * Only the private channel says that a workstation leaves a channel.  One that came by a shard and
+ * is in none any more: the site gave it up and could not tell this workstation yet, or whoever has
+ * the key of beats keeps back what is new.  Silence would look like nothing new.
+ */
+static int row_missing(const struct channel_job *j, struct err *err)
+{
+	if (j->now.generation == 0 || digest_is_zero(&j->place.head))
+		return 0;
+	return err_set(err, RC_ADDRESSEE,
+		       "the site does not list it any more, though this workstation is to have it: "
+		       "what is here stays as it is");
+}
+
 static int head_find(struct channel_job *j, struct err *err)
 {
 	int rc =
@@ -367,7 +381,9 @@ static int job_run(struct channel_job *j, const char *path, struct err *err)
 		rc = job_lost(j, err);
 	if (rc == 0)
 		rc = row_find(j, err);
-	if (rc < 0 || j->row == NULL)
+	if (rc == 0 && j->row == NULL)
+		return row_missing(j, err);
+	if (rc < 0)
 		return rc;
 	offered = row_generation(j);
 	if (applied_later(&j->now, &offered))

@@ -53,11 +53,21 @@ static int order_check(struct by_hand *h, struct err *err)
 	const struct manifest *m = &h->b.manifest;
 	const struct applied offered = {.epoch = m->epoch, .generation = m->generation};
 	struct station *s = h->y->s;
+	const uint64_t epoch =
+	    trust_epoch(&s->trust, m->private_channel ? ROLE_PRIVATE : ROLE_PUBLISH);
 
-	if (m->epoch > trust_epoch(&s->trust, m->private_channel ? ROLE_PRIVATE : ROLE_PUBLISH))
+	if (m->epoch > epoch)
 		return err_set(err, RC_UNTRUSTED,
 			       "epoch %" PRIu64 " is not one that the trust document allows",
 			       m->epoch);
+	/* No beat vouches for it, so the epoch is the only floor under a machine that has nothing
+	 * of the channel yet. */
+	if (m->epoch < epoch)
+		return err_set(err, RC_REPLAY,
+			       "the bundle is of epoch %" PRIu64
+			       ", and the trust document has begun epoch %" PRIu64
+			       ": only a beat of the site can bring it",
+			       m->epoch, epoch);
 	if (applied_later(&h->now, &offered))
 		return err_set(err, RC_REPLAY,
 			       "the bundle leads to generation %" PRIu64 ", %" PRIu64
@@ -76,15 +86,12 @@ static int order_check(struct by_hand *h, struct err *err)
 static int private_prepare(struct by_hand *h, struct err *err)
 {
 	struct station *s = h->y->s;
-	OWNED(key_freep) struct key_secret *seal = NULL;
-	int rc;
 
 	if (strcmp(h->b.manifest.recipient, s->id) != 0)
 		return err_set(err, RC_ADDRESSEE,
 			       "it is the private channel of another workstation");
 	h->target = tree_private_target(s);
-	rc = station_keys(s, 0, NULL, &seal, err);
-	return rc < 0 ? rc : content_key_open(seal, &h->b.manifest, &h->key, err);
+	return sync_seal_open(h->y, &h->b.manifest, &h->key, err);
 }
 
 static int channel_place(struct by_hand *h, const struct sync_wanted *p, struct err *err)
@@ -177,7 +184,8 @@ static int file_apply(struct by_hand *h, struct err *err)
 	h->o.out.epoch = m->epoch;
 	/* No head has confirmed it yet. */
 	memset(&h->place.head, 0, sizeof(h->place.head));
-	return m->private_channel ? 0 : tree_place_put(h->y->s, &h->place, err);
+	return m->private_channel ? sync_seal_settle(h->y, err)
+				  : tree_place_put(h->y->s, &h->place, err);
 }
 
 static int freshness_unknown(struct by_hand *h, struct err *err)

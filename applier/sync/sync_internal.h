@@ -32,10 +32,9 @@ struct sync {
 	struct station_policy policy; /* owned; in force */
 	bool policy_loaded;           /* and read from policy_file, even if that is no good */
 	struct digest policy_file;
-	bool refusing; /* by policy: only a beat that is newer than the one known counts */
-	bool applied;  /* anything */
-	struct key_secret *seal; /* owned; when it was needed */
-	struct sync_wanted {     /* owned; what the private channel says, when it was read */
+	bool refusing;       /* by policy: only a beat that is newer than the one known counts */
+	bool applied;        /* anything */
+	struct sync_wanted { /* owned; what the private channel says, when it was read */
 		bool read;
 		struct membership membership;
 		struct subscription *sub; /* owned; ascending by name */
@@ -108,6 +107,17 @@ int sync_outcome(struct sync *y, const struct sync_outcome *o, struct err *err);
 
 /** sync_private(y, row, err): our own channel, up to what the shard names. */
 int sync_private(struct sync *y, const struct shard_workstation *row, struct err *err);
+/**
+ * sync_seal_open(y, m, ret, err): the content key of the private bundle of ${m}, the caller's, by
+ * the sealing key of this workstation or the next one.  RC_AGAIN: by neither; the next receipt
+ * tells the server which there is. sync_seal_settle(y, err): when what the next key opened is
+ * applied, it takes the place of the one before, which is wiped. sync_seal_renew(y, err): make the
+ * next key when it is time.
+ */
+int sync_seal_open(struct sync *y, const struct manifest *m, struct content_key **ret,
+		   struct err *err);
+int sync_seal_settle(struct sync *y, struct err *err);
+int sync_seal_renew(struct sync *y, struct err *err);
 /**
  * sync_wanted_read(y, err): membership and subscriptions of the private channel into y->wanted,
  * once in a run; targets are not resolved yet.  RC_STATE: it was changed on this machine;

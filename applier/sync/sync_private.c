@@ -57,21 +57,6 @@ static int subs_read(struct private_tree *t, struct sync_wanted *p, struct err *
 	return rc;
 }
 
-static int membership_read(struct private_tree *t, struct membership *ret, struct err *err)
-{
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	int rc = private_read(t, "workstation.yaml", &text, err);
-
-	if (rc == 0)
-		rc = membership_decode(bytes_in(&text), "workstation.yaml", ret, err);
-	if (rc < 0)
-		return rc;
-	if (!digest_equal(&ret->site, &t->s->site) || strcmp(ret->id, t->s->id) != 0)
-		return err_set(err, RC_ADDRESSEE,
-			       "the private channel is made for another site or workstation");
-	return 0;
-}
-
 void sync_wanted_drop(struct sync *y)
 {
 	struct sync_wanted *p = &y->wanted;
@@ -93,7 +78,7 @@ int sync_wanted_read(struct sync *y, struct err *err)
 		return 0;
 	rc = private_open(y->s, &t, err);
 	if (rc == 0)
-		rc = membership_read(&t, &y->wanted.membership, err);
+		rc = private_membership(&t, &y->wanted.membership, err);
 	if (rc == 0)
 		rc = subs_read(&t, &y->wanted, err);
 	if (rc < 0)
@@ -111,10 +96,8 @@ static int private_try(struct sync *y, struct follow *f, const struct shard_work
 	OWNED(content_key_freep) struct content_key *key = NULL;
 	int rc = follow_private_bundle(f, row, &b, err);
 
-	if (rc == 0 && y->seal == NULL)
-		rc = station_keys(y->s, 0, NULL, &y->seal, err);
 	if (rc == 0)
-		rc = content_key_open(y->seal, &b.manifest, &key, err);
+		rc = sync_seal_open(y, &b.manifest, &key, err);
 	if (rc == 0) {
 		struct apply_bundle bundle = {.depot = f->depot,
 					      .path = b.path,
@@ -220,6 +203,8 @@ int sync_private(struct sync *y, const struct shard_workstation *row, struct err
 	}
 	if (rc == 0)
 		rc = sync_outcome(y, &o, err);
+	if (rc == 0 && o.applied)
+		rc = sync_seal_settle(y, err);
 	/* What is applied counts while something newer does not arrive. */
 	return rc < 0 ? rc : o.out.after > 0;
 }

@@ -23,7 +23,7 @@ int sync_recover(struct sync *y, struct err *err)
 		if (tree_recover(y->s, trees.items[i], &bad) < 0)
 			rc = sync_event(y, &bad, err);
 	}
-	return rc;
+	return rc < 0 ? rc : sync_seal_settle(y, err);
 }
 
 static bool subscribed(const struct sync_wanted *p, const char *tree)

@@ -155,8 +155,7 @@ static size_t size_most(const struct inbox_file *i)
 }
 
 /* item_read(c, i, err): into memory and through the children.  What is wrong with the file goes
- * into
- * ${i}; negative only when the run cannot go on. */
+ * into ${i}; negative only when the run cannot go on. */
 static int item_read(struct collect *c, struct inbox_file *i, struct err *err)
 {
 	OWNED(buf_clear) struct buf sealed = BUF_INIT;

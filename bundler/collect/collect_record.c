@@ -160,6 +160,8 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 	if (rc == 0 && r->sequence >= from->known.confirmed)
 		rc = private_confirmed(db, r->workstation, r->private_epoch, r->private_generation,
 				       err);
+	if (rc == 0)
+		rc = workstation_keys_put(db, &from->w, &r->seal, &r->codes, err);
 	if (rc == 0 && r->wiped)
 		rc = wiped_put(c, from, r, err);
 	return rc < 0 ? rc : receipts_seen_put(db, r, name->digest, identity, err);

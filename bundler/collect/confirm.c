@@ -126,19 +126,36 @@ struct match {
 	struct receipt holds;            /* owned; what fits */
 };
 
-/* key_fits(g, key, number, statement, err): 1 when the code is the MAC of it. */
-static int key_fits(const struct match *g, const struct key_secret *key, uint64_t number,
-		    struct bytes statement, struct err *err)
+/* own_fits(g, key, own, number, statement, err): 1 when the code is the MAC of it, by the
+ * workstation's key ${own}. */
+static int own_fits(const struct match *g, const struct key_secret *key,
+		    const struct key_public *own, uint64_t number, struct bytes statement,
+		    struct err *err)
 {
 	struct key_public collect = key_public_of(key);
 	struct confirm is;
 	int rc;
 
-	rc = confirm_make(key, &g->candidate->w.seal, &collect, g->candidate->w.id, number,
-			  statement, &is, err);
+	if (key_absent(own))
+		return 0;
+	rc = confirm_make(key, own, &collect, g->candidate->w.id, number, statement, &is, err);
 	if (rc < 0)
 		return rc;
 	return sodium_memcmp(&is.mac, &g->code->mac, sizeof(is.mac)) == 0;
+}
+
+/* A workstation that has not read yet that its key of codes is known uses the one that it enrolled
+ * with. */
+static int key_fits(const struct match *g, const struct key_secret *key, uint64_t number,
+		    struct bytes statement, struct err *err)
+{
+	const struct workstation *w = &g->candidate->w;
+	int rc = own_fits(g, key, &w->codes, number, statement, err);
+
+	if (rc != 0)
+		return rc;
+	return own_fits(g, key, key_absent(&w->enrolled_seal) ? &w->seal : &w->enrolled_seal,
+			number, statement, err);
 }
 
 static int number_fits(const struct match *g, struct receipt *holds, uint64_t number,

@@ -9,6 +9,7 @@
 #include "bundler/documents/documents_internal.h"
 #include "bundler/documents/site_model.h"
 #include "core/base/own.h"
+#include "core/tree/exclude.h"
 
 static void channel_clear(void *element)
 {
@@ -26,6 +27,21 @@ static int channel_name_check(const char *name, int rc, struct err *err)
 	return site_word_check("channel", name, rc, err);
 }
 
+/* A pattern that leaves out nothing publishes what somebody meant to keep to themselves. */
+static int excludes_check(const struct node *list, struct err *err)
+{
+	for (size_t i = 0; i < node_count(list); i++) {
+		const struct node *glob = node_at(list, i);
+
+		if (!exclude_good(node_text(glob, "")))
+			return node_error(glob, err,
+					  "nothing can match \"%s\": write name, name/, "
+					  "directory/name or **/name, without \"..\"",
+					  node_text(glob, ""));
+	}
+	return 0;
+}
+
 static int channel_decode(struct yaml **y, const char *name, void *ret, struct err *err)
 {
 	const struct node *root = yaml_root(*y);
@@ -41,7 +57,9 @@ static int channel_decode(struct yaml **y, const char *name, void *ret, struct e
 	c->keep = node_u64(node_get(root, "keep"), SITE_KEEP);
 	c->sealed = node_bool(node_get(root, "sealed"), false);
 	c->rekey_hours = node_u64(node_get(root, "rekey-hours"), SITE_REKEY_HOURS);
-	rc = site_text_keep(&c->source, node_get(root, "source"), err);
+	rc = excludes_check(node_get(root, "exclude"), err);
+	if (rc == 0)
+		rc = site_text_keep(&c->source, node_get(root, "source"), err);
 	if (rc == 0)
 		rc = site_text_keep(&c->target, node_get(root, "target"), err);
 	if (rc == 0)

@@ -59,7 +59,8 @@ static const char tables[] =
 static const char views[] =
     "CREATE VIEW invitation_open AS SELECT name, max(expires) AS expires FROM invitation"
     " WHERE used_by IS NULL GROUP BY name;";
-static const char *const steps[] = {tables};
+static const char codes[] = "ALTER TABLE pending_request ADD COLUMN codes BLOB;";
+static const char *const steps[] = {tables, codes};
 const struct db_schema enrolment_schema = DB_SCHEMA_VIEWS("enrolment", steps, views);
 
 static const char *const forget_workstation[] = {
@@ -119,7 +120,7 @@ int enrolment_invite(struct site *s, const char *name, unsigned days, char dst[I
 
 struct newcomer {
 	const char *id, *name;
-	const struct key_public *sign, *seal;
+	const struct key_public *sign, *seal, *codes;
 };
 
 /*
@@ -143,6 +144,7 @@ static int enrol(struct site *s, const struct newcomer *n, struct err *err)
 {
 	struct workstation before, w = {.sign = *n->sign,
 					.seal = *n->seal,
+					.codes = *n->codes,
 					.state = WORKSTATION_ENROLLED,
 					.enrolled = clock_now()};
 	int rc;
@@ -195,7 +197,8 @@ static int alike_tell(struct site *s, const struct request *r, struct err *err)
 static int hold(struct site *s, const struct request *r, enum enrolment_flags flags,
 		const char *why, struct err *err)
 {
-	struct pending_request p = {.sign = r->sign, .seal = r->seal, .at = clock_now()};
+	struct pending_request p = {
+	    .sign = r->sign, .seal = r->seal, .codes = r->codes, .at = clock_now()};
 	uint64_t n;
 	int rc;
 
@@ -224,7 +227,7 @@ static int hold(struct site *s, const struct request *r, enum enrolment_flags fl
 static int request_invited(struct site *s, const struct request *r, const struct invitation *in,
 			   enum enrolment_flags flags, struct err *err)
 {
-	const struct newcomer n = {r->workstation, in->name, &r->sign, &r->seal};
+	const struct newcomer n = {r->workstation, in->name, &r->sign, &r->seal, &r->codes};
 	int rc;
 
 	if (in->used_by[0] != '\0') {
@@ -271,7 +274,9 @@ static int request_again(struct site *s, const struct request *r, const struct w
 		    k->name);
 		return rc < 0 ? rc : err_set(err, RC_UNTRUSTED, "%s was revoked", k->name);
 	}
-	if (k->state == WORKSTATION_REPLACED || key_same(&k->seal, &r->seal))
+	/* It may have renewed its key since: an old copy asks with the one from then. */
+	if (k->state == WORKSTATION_REPLACED || key_same(&k->seal, &r->seal) ||
+	    key_same(&k->enrolled_seal, &r->seal))
 		return 0;
 	return hold(s, r, flags, "a known workstation with another sealing key", err);
 }
@@ -442,7 +447,7 @@ int enrolment_approve(struct site *s, const char *id_prefix, const char *name, s
 		rc = name_free(s, p.name, err);
 	if (rc < 0)
 		return rc;
-	n = (struct newcomer){p.id, name == NULL ? p.name : name, &p.sign, &p.seal};
+	n = (struct newcomer){p.id, name == NULL ? p.name : name, &p.sign, &p.seal, &p.codes};
 	rc = site_workstation_name_check(n.name, RC_USAGE, err);
 	if (rc == 0)
 		rc = workstation_expect(s, n.name, err);

@@ -9,27 +9,35 @@
 
 #include "core/base/own.h"
 
-#define ROW "SELECT id, name, sign, sign_number, seal, seal_number, at FROM pending_request"
+#define ROW                                                                \
+	"SELECT id, name, sign, sign_number, seal, seal_number, at, codes" \
+	" FROM pending_request"
 
 int pending_request_put(struct db *db, const struct pending_request *p, const char *why,
 			struct err *err)
 {
+	struct bytes codes = {p->codes.b, key_absent(&p->codes) ? 0 : KEY_PUBLIC_BYTES};
+
+	if (codes.n == 0)
+		codes.p = NULL;
 	return db_run(db, err,
 		      "INSERT INTO pending_request(id, name, sign, sign_number, seal, seal_number,"
-		      " at, why) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id)"
+		      " at, why, codes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(id)"
 		      " DO UPDATE SET name = excluded.name, seal = excluded.seal,"
-		      " seal_number = excluded.seal_number, why = excluded.why"
-		      " WHERE seal <> excluded.seal OR name <> excluded.name",
-		      "ttbibiit", p->id, p->name, (struct bytes){p->sign.b, KEY_PUBLIC_BYTES},
+		      " seal_number = excluded.seal_number, why = excluded.why,"
+		      " codes = excluded.codes WHERE seal <> excluded.seal OR name <> excluded.name"
+		      " OR codes IS NOT excluded.codes",
+		      "ttbibiitb", p->id, p->name, (struct bytes){p->sign.b, KEY_PUBLIC_BYTES},
 		      (int64_t)p->sign.number, (struct bytes){p->seal.b, KEY_PUBLIC_BYTES},
-		      (int64_t)p->seal.number, p->at, why);
+		      (int64_t)p->seal.number, p->at, why, codes);
 }
 
 static int pending_read(sqlite3_stmt *st, struct pending_request *ret, struct err *err)
 {
-	struct bytes sign = db_bytes(st, 2), seal = db_bytes(st, 4);
+	struct bytes sign = db_bytes(st, 2), seal = db_bytes(st, 4), codes = db_bytes(st, 7);
 
-	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES)
+	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES ||
+	    (codes.n != 0 && codes.n != KEY_PUBLIC_BYTES))
 		return err_set(err, RC_STATE, "the registry is damaged: the request of machine %s",
 			       db_text(st, 0));
 	memset(ret, 0, sizeof(*ret));
@@ -39,6 +47,10 @@ static int pending_read(sqlite3_stmt *st, struct pending_request *ret, struct er
 	ret->seal = (struct key_public){.kind = KEY_SEAL, .number = (uint64_t)db_i64(st, 5)};
 	memcpy(ret->sign.b, sign.p, KEY_PUBLIC_BYTES);
 	memcpy(ret->seal.b, seal.p, KEY_PUBLIC_BYTES);
+	if (codes.n > 0) {
+		ret->codes.kind = KEY_SEAL;
+		memcpy(ret->codes.b, codes.p, KEY_PUBLIC_BYTES);
+	}
 	ret->at = db_i64(st, 6);
 	return 0;
 }

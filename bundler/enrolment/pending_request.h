@@ -12,7 +12,8 @@ struct pending_request {
 	char id[WORKSTATION_ID + 1];
 	char name[WORKSTATION_NAME]; /* what it calls itself */
 	struct key_public sign, seal;
-	int64_t at; /* when it was recorded first, seconds since 1970 */
+	struct key_public codes; /* absent: it was not told */
+	int64_t at;              /* when it was recorded first, seconds since 1970 */
 };
 
 /** pending_request_put(db, p, why, err): ${why} it was not granted.  The same machine with the same

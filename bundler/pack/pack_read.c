@@ -250,8 +250,8 @@ static int reading_ask(const struct pack *p, const char *path, const struct stat
 /*
  * Header, content and padding behind what the job's tar holds; 1 when the file changed meanwhile.
  * The stat before and after must agree: a file that a program writes to meanwhile would be
- * published as a mix of two states that never existed.  One that grew
- * out of its job ends the publish, to be run again when the file is at rest.
+ * published as a mix of two states that never existed.  One that grew out of its job ends the
+ * publish, to be run again when the file is at rest.
  */
 static int member_read(struct pack_worker *w, struct pack_job *j, size_t i, int fd, struct err *err)
 {

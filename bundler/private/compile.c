@@ -176,10 +176,8 @@ int compile_keys_load(struct compile *c, struct err *err)
 }
 
 /*
- * A private bundle names an epoch and a signer: when the epoch of their role was raised, or a key
- * that may have signed it is current no longer, every one has to be made again.  Nothing but the
- * beat's key would vouch for a retired one here, and two stolen keys must not make a private
- * channel.
+ * A private bundle names an epoch: when that of its role was raised, every one has to be made
+ * again. When a key that signed it is current no longer, it is signed anew (private_sign.c).
  */
 static struct digest common(const struct site *s)
 {
@@ -194,12 +192,6 @@ static struct digest common(const struct site *s)
 	digest_more(&d, number, sizeof(number));
 	if (role == ROLE_PRIVATE)
 		digest_more(&d, role_names[role], strlen(role_names[role]));
-	for (size_t i = 0; i < s->trust.keys; i++) {
-		const struct trust_key *k = &s->trust.key[i];
-
-		if (k->state != KEY_CURRENT && (k->roles & 1u << role) != 0)
-			digest_more(&d, k->key.b, KEY_PUBLIC_BYTES);
-	}
 	return digest_end(&d);
 }
 

@@ -20,7 +20,8 @@
 #define LAST_ID  "g"
 
 static const char member_sql[] =
-    "SELECT w.id, w.name, w.leaving, w.sign, w.sign_number, w.seal, w.seal_number, p.inputs"
+    "SELECT w.id, w.name, w.leaving, w.sign, w.sign_number, w.seal, w.seal_number, p.inputs,"
+    " w.codes, w.renewed"
     " FROM workstation_member w LEFT JOIN private p ON p.id = w.id"
     " WHERE w.id >= ?1 AND w.id <= ?2 ORDER BY w.id";
 static const char active_sql[] = "SELECT id, email, account FROM activation_active"
@@ -98,9 +99,10 @@ void compile_member_clear(struct compile_member *m)
 static int member_take(struct compile *c, sqlite3_stmt *st, struct compile_member *m,
 		       struct err *err)
 {
-	struct bytes sign = db_bytes(st, 3), seal = db_bytes(st, 5);
+	struct bytes sign = db_bytes(st, 3), seal = db_bytes(st, 5), codes = db_bytes(st, 8);
 
-	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES)
+	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES ||
+	    (codes.n != 0 && codes.n != KEY_PUBLIC_BYTES))
 		return err_set(err, RC_STATE, "the registry is damaged: keys of workstation %s",
 			       db_text(st, 0));
 	snprintf(m->id, sizeof(m->id), "%s", db_text(st, 0));
@@ -110,6 +112,10 @@ static int member_take(struct compile *c, sqlite3_stmt *st, struct compile_membe
 	m->seal = (struct key_public){.kind = KEY_SEAL, .number = (uint64_t)db_i64(st, 6)};
 	memcpy(m->sign.b, sign.p, KEY_PUBLIC_BYTES);
 	memcpy(m->seal.b, seal.p, KEY_PUBLIC_BYTES);
+	m->codes = (struct key_public){.kind = KEY_SEAL};
+	if (codes.n > 0)
+		memcpy(m->codes.b, codes.p, KEY_PUBLIC_BYTES);
+	m->renewed = db_i64(st, 9) != 0;
 	m->user.n = m->who.n = 0;
 	m->w = site_workstation_or(c->s, m->name, &m->spare);
 	return 0;
@@ -212,6 +218,15 @@ static int digest_messages(struct input_walk *w, const struct compile_member *m,
 	return rc;
 }
 
+/* Those that it enrolled with, before there were others, are left out: their channels stay. */
+static void digest_keys(const struct compile_member *m, struct digest_stream *d)
+{
+	if (m->renewed)
+		digest_more(d, m->seal.b, KEY_PUBLIC_BYTES);
+	if (!key_absent(&m->codes))
+		digest_more(d, m->codes.b, KEY_PUBLIC_BYTES);
+}
+
 static int member_inputs(struct input_walk *w, struct compile_member *m, struct err *err)
 {
 	struct digest_stream d;
@@ -222,6 +237,7 @@ static int member_inputs(struct input_walk *w, struct compile_member *m, struct 
 	digest_text(&d, m->id);
 	digest_text(&d, m->name);
 	digest_text(&d, m->leaving ? "leaving" : "");
+	digest_keys(m, &d);
 	if (!m->leaving) {
 		rc = digest_users(w, m, &d, err);
 		policies_digest(w->c->policies, m->w, &d);

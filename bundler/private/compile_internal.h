@@ -75,6 +75,8 @@ struct compile_member {
 	const struct site_workstation *w; /* borrowed: its document, or ${spare} */
 	struct site_workstation spare;    /* its name alone, when its document was removed */
 	struct key_public sign, seal;
+	struct key_public codes;            /* absent: it was not told */
+	bool renewed;                       /* ${seal} is not what it enrolled with */
 	LIST(struct compile_user) user;     /* owned; ascending by e-mail address */
 	LIST(const struct site_user *) who; /* owned: the same, as policies want them */
 	struct digest inputs;               /* of everything that goes in, but for the salt */

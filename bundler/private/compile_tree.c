@@ -349,6 +349,8 @@ static int membership_add(const struct compile *c, const struct compile_member *
 		return RC_MEMORY;
 	snprintf(me.id, sizeof(me.id), "%s", m->id);
 	snprintf(me.name, sizeof(me.name), "%s", m->name);
+	if (!key_absent(&m->codes))
+		key_seal_id(me.codes, &m->codes);
 	/*
 	 * Manifests are public, and name the digest of the tree.  Without a salt anybody could try
 	 * whether it fits a guess at who is active and what they hold.

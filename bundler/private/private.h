@@ -44,6 +44,16 @@ int private_publish(struct site *s, const struct key_public *sign, const struct 
 		    const struct private_content *content, struct err *err);
 
 /**
+ * private_sign_again(s, err): every newest generation that no current key has signed is signed
+ * anew, with the same number, tree and identity (which covers no signature); one whose file the
+ * registry lost is made again by the next run.  In transactions of its own.  Errors: those of
+ * site_key; RC_STATE. private_signer_put(s, id, file, err): which current key signed this ${file}:
+ * 1, or 0 when none did.  In the caller's transaction.
+ */
+int private_sign_again(struct site *s, struct err *err);
+int private_signer_put(struct site *s, const char *id, struct bytes file, struct err *err);
+
+/**
  * private_compiled(db, id, inputs, policy, err): what the newest generation was compiled from, and
  * the digest of the policy in it (NULL: it has none).  In the transaction that makes it.
  */

@@ -396,13 +396,16 @@ static int generation_commit(struct private_bundle *b, struct bytes file, struct
 				 err);
 	if (rc < 0)
 		return rc;
-	return db_run(b->s->db, err,
-		      "INSERT INTO private(id, epoch, generation, tree, manifest, path)"
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(id) DO UPDATE SET"
-		      " epoch = excluded.epoch, generation = excluded.generation,"
-		      " tree = excluded.tree, manifest = excluded.manifest, path = excluded.path",
-		      "tiiddt", b->id, (int64_t)b->m.epoch, (int64_t)b->m.generation, &b->m.tree,
-		      &b->identity, b->path);
+	rc = db_run(b->s->db, err,
+		    "INSERT INTO private(id, epoch, generation, tree, manifest, path)"
+		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(id) DO UPDATE SET"
+		    " epoch = excluded.epoch, generation = excluded.generation,"
+		    " tree = excluded.tree, manifest = excluded.manifest, path = excluded.path",
+		    "tiiddt", b->id, (int64_t)b->m.epoch, (int64_t)b->m.generation, &b->m.tree,
+		    &b->identity, b->path);
+	if (rc == 0)
+		rc = private_signer_put(b->s, b->id, file, err);
+	return rc < 0 ? rc : 0;
 }
 
 static int private_run(struct private_bundle *b, struct err *err)

@@ -27,7 +27,9 @@ static const char views[] =
     "CREATE VIEW private_newest AS SELECT id, epoch, generation, tree, manifest, path, policy"
     " FROM private;"
     "CREATE VIEW private_user AS SELECT id, email, gone, epoch, generation FROM private_users;";
-static const char *const steps[] = {tables};
+/* signer: the key that signed the newest generation; NULL: not known. */
+static const char signer[] = "ALTER TABLE private ADD COLUMN signer BLOB;";
+static const char *const steps[] = {tables, signer};
 const struct db_schema private_schema = DB_SCHEMA_VIEWS("private", steps, views);
 
 static const char *const forget_workstation[] = {

@@ -18,6 +18,7 @@
 #include "bundler/outbox/site_post.h"
 #include "bundler/pack/store.h"
 #include "bundler/private/compile.h"
+#include "bundler/private/private.h"
 #include "bundler/publish/publish_internal.h"
 #include "bundler/registry/registry.h"
 #include "bundler/trust/site_keys.h"
@@ -323,6 +324,8 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 		return r.rc;
 	/* What is committed is posted, whatever else failed. */
 	if (publish_resign(s, &e) < 0)
+		failed(&r, &e, err);
+	if (private_sign_again(s, &e) < 0)
 		failed(&r, &e, err);
 	if (publish_releases(s, &e) < 0)
 		failed(&r, &e, err);

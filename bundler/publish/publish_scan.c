@@ -142,6 +142,18 @@ static void skipped(struct publishing *p, const char *path, const char *why)
 				 why);
 }
 
+/*
+ * To take it from the workstations because something else stands in its place, a mounted file
+ * system most of all, is what nobody has asked for.
+ */
+static int lost_refuse(const struct publishing *p, const struct scan_item *it, struct err *err)
+{
+	return err_set(err, RC_POLICY,
+		       "%s was published, and now %s: bring it back; or, to take it from the "
+		       "workstations, add \"/%s\" to `exclude` in channels/%s.yaml",
+		       it->path, it->why, it->path, p->c->name);
+}
+
 static int difference(void *arg, const struct scan_item *it, struct err *err)
 {
 	struct publishing *p = arg;
@@ -150,6 +162,8 @@ static int difference(void *arg, const struct scan_item *it, struct err *err)
 	int rc;
 
 	if (it->what == SCAN_SKIPPED) {
+		if (it->old != NULL)
+			return lost_refuse(p, it, err);
 		skipped(p, it->path, it->why);
 		return 0;
 	}

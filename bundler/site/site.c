@@ -212,6 +212,8 @@ int site_open(const char *dir, enum site_flags flags, struct reporter *reporter,
 	if (rc == 0 && (flags & SITE_LOCK) != 0) {
 		s->lock = lock_wait(s->statefd, "lock", "satchel command for this site", err);
 		rc = s->lock < 0 ? s->lock : 0;
+		if (rc < 0 && rc != RC_BUSY)
+			err_prefix(err, "%s", s->state);
 	}
 	if (rc == 0)
 		rc = registry_use(s, err);

@@ -30,6 +30,7 @@
 #include "core/depot/depot.h"
 #include "core/format/documents/trustchain.h"
 #include "core/os/beneath.h"
+#include "core/os/dir.h"
 #include "core/os/durable.h"
 
 #define TRUST_DAYS 3652 /* ten years */
@@ -62,53 +63,18 @@ static void plan_clear(struct init_plan *p)
 	free(p->depot);
 }
 
-/* path_absolute(path, ret, err): against the working directory; no trailing slash, and no "." or
- * ".." left, because the text is kept in a document. */
-static int path_absolute(const char *path, char **ret, struct err *err)
-{
-	OWNED(freep) char *cwd = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
-	OWNED(freep) char *text = NULL;
-	char *part, *save = NULL, *out;
-
-	if (cwd == NULL)
-		return err_sys(err, RC_IO, "the working directory");
-	if (path[0] == '\0')
-		return err_set(err, RC_USAGE, "an empty path");
-	if (asprintf(&text, "%s/%s", cwd, path) < 0) {
-		text = NULL;
-		return err_memory(err);
-	}
-	out = calloc(1, strlen(text) + 2);
-	if (out == NULL)
-		return err_memory(err);
-	for (part = strtok_r(text, "/", &save); part != NULL; part = strtok_r(NULL, "/", &save)) {
-		char *slash = strrchr(out, '/');
-
-		if (strcmp(part, ".") == 0)
-			continue;
-		if (strcmp(part, "..") != 0)
-			sprintf(out + strlen(out), "/%s", part);
-		else if (slash != NULL)
-			*slash = '\0';
-	}
-	if (out[0] == '\0')
-		out[0] = '/';
-	*ret = out;
-	return 0;
-}
-
 static int plan_make(const struct site_init *in, struct init_plan *p, struct err *err)
 {
 	char *slash;
 	int rc;
 
-	rc = path_absolute(in->dir, &p->dir, err);
+	rc = dir_absolute(in->dir, &p->dir, err);
 	if (rc == 0)
-		rc = path_absolute(in->depot, &p->depot, err);
+		rc = dir_absolute(in->depot, &p->depot, err);
 	if (rc < 0)
 		return rc;
 	if (in->state != NULL)
-		rc = path_absolute(in->state, &p->state, err);
+		rc = dir_absolute(in->state, &p->state, err);
 	else if (asprintf(&p->state, "%s.state", p->dir) < 0)
 		rc = err_memory(err);
 	if (rc < 0) {

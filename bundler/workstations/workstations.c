@@ -24,7 +24,8 @@ static const char tables[] =
     "CREATE INDEX workstation_name ON workstation(name, enrolled);";
 static const char views[] =
     "CREATE VIEW workstation_member AS SELECT id, name, sign, sign_number, seal, seal_number,"
-    " state = 'leaving' AS leaving, enrolled FROM workstation WHERE " MEMBER ";"
+    " codes, enrolled_seal IS NOT NULL AS renewed, state = 'leaving' AS leaving, enrolled FROM workstation WHERE " MEMBER
+    ";"
     "CREATE VIEW workstation_known AS SELECT id, name, state, enrolled, " MEMBER " AS member,"
     " state = 'decommissioned' AS wiped FROM workstation;"
     /* Who has ended is shown as long as nobody took its place. */
@@ -32,7 +33,11 @@ static const char views[] =
     " WHERE w." MEMBER " OR (w." FORMER " AND NOT EXISTS (SELECT 1 FROM workstation x"
     " WHERE x.name = w.name AND x.id <> w.id AND (x." MEMBER " OR (x." FORMER
     " AND (x.enrolled, x.id) > (w.enrolled, w.id)))));";
-static const char *const steps[] = {tables};
+/* codes: the key of confirmation codes, when it was told.  enrolled_seal: the sealing key that it
+ * enrolled with, since it has told another one. */
+static const char keys[] = "ALTER TABLE workstation ADD COLUMN codes BLOB;"
+			   "ALTER TABLE workstation ADD COLUMN enrolled_seal BLOB;";
+static const char *const steps[] = {tables, keys};
 const struct db_schema workstations_schema = DB_SCHEMA_VIEWS("workstations", steps, views);
 
 static const char *const state_texts[] = {
@@ -60,18 +65,31 @@ bool workstation_is_member(enum workstation_state state)
 	return state == WORKSTATION_ENROLLED || state == WORKSTATION_LEAVING;
 }
 
-#define ROW \
-	"SELECT id, name, sign, sign_number, seal, seal_number, state, enrolled FROM workstation"
+#define ROW                                                                              \
+	"SELECT id, name, sign, sign_number, seal, seal_number, state, enrolled, codes," \
+	" enrolled_seal FROM workstation"
 
 /*
  * Lengths are checked here although the table is our own: a key that is cut would else be read
  * beyond its end.
  */
+static bool key_maybe(sqlite3_stmt *st, int column, struct key_public *ret)
+{
+	struct bytes b = db_bytes(st, column);
+
+	if (b.n == KEY_PUBLIC_BYTES) {
+		ret->kind = KEY_SEAL;
+		memcpy(ret->b, b.p, KEY_PUBLIC_BYTES);
+	}
+	return b.n == KEY_PUBLIC_BYTES || b.n == 0;
+}
+
 static int workstation_read(sqlite3_stmt *st, struct workstation *ret, struct err *err)
 {
 	struct bytes sign = db_bytes(st, 2), seal = db_bytes(st, 4);
 
-	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES)
+	if (sign.n != KEY_PUBLIC_BYTES || seal.n != KEY_PUBLIC_BYTES ||
+	    !key_maybe(st, 8, &ret->codes) || !key_maybe(st, 9, &ret->enrolled_seal))
 		return err_set(err, RC_STATE, "the registry is damaged: keys of workstation %s",
 			       db_text(st, 0));
 	snprintf(ret->id, sizeof(ret->id), "%s", db_text(st, 0));
@@ -179,6 +197,12 @@ int workstations_named(struct db *db, const char *name,
 	return rows_each(db, ROW " WHERE name = ?1 ORDER BY id", name, each, arg, err);
 }
 
+/* NULL in the table when it is absent. */
+static struct bytes key_bytes(const struct key_public *k)
+{
+	return key_absent(k) ? (struct bytes){NULL, 0} : (struct bytes){k->b, KEY_PUBLIC_BYTES};
+}
+
 /*
  * An id is the digest of the signing key, so a row that is there has the same one; everything else
  * may have changed, because a machine enrols again with a new sealing key.
@@ -187,13 +211,33 @@ int workstation_put(struct db *db, const struct workstation *w, struct err *err)
 {
 	return db_run(db, err,
 		      "INSERT INTO workstation(id, name, sign, sign_number, seal, seal_number,"
-		      " state, enrolled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		      " state, enrolled, codes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 		      " ON CONFLICT(id) DO UPDATE SET name = excluded.name, seal = excluded.seal,"
 		      " seal_number = excluded.seal_number, state = excluded.state,"
-		      " enrolled = excluded.enrolled",
-		      "ttbibiti", w->id, w->name, (struct bytes){w->sign.b, KEY_PUBLIC_BYTES},
+		      " enrolled = excluded.enrolled, codes = excluded.codes,"
+		      " enrolled_seal = NULL",
+		      "ttbibitib", w->id, w->name, (struct bytes){w->sign.b, KEY_PUBLIC_BYTES},
 		      (int64_t)w->sign.number, (struct bytes){w->seal.b, KEY_PUBLIC_BYTES},
-		      (int64_t)w->seal.number, workstation_state_text(w->state), w->enrolled);
+		      (int64_t)w->seal.number, workstation_state_text(w->state), w->enrolled,
+		      key_bytes(&w->codes));
+}
+
+/* The first of them stays known: old copies of the request to enrol name it, and codes that were
+ * read aloud before are made with it. */
+int workstation_keys_put(struct db *db, const struct workstation *w, const struct key_public *seal,
+			 const struct key_public *codes, struct err *err)
+{
+	int rc = 0;
+
+	if (!key_absent(seal) && !key_same(seal, &w->seal))
+		rc = db_run(db, err,
+			    "UPDATE workstation SET enrolled_seal = coalesce(enrolled_seal, seal),"
+			    " seal = ?2, seal_number = ?3 WHERE id = ?1",
+			    "tbi", w->id, key_bytes(seal), (int64_t)seal->number);
+	if (rc == 0 && !key_absent(codes) && !key_same(codes, &w->codes))
+		rc = db_run(db, err, "UPDATE workstation SET codes = ?2 WHERE id = ?1", "tb", w->id,
+			    key_bytes(codes));
+	return rc;
 }
 
 int workstation_state_set(struct db *db, const char *id, enum workstation_state state,

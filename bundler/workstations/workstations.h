@@ -11,8 +11,10 @@
 
 /*
  * Views for the rooms above:
- *   workstation_member(id, name, sign, sign_number, seal, seal_number, leaving, enrolled)
- *           enrolled or leaving: listed in a shard, and what they say is believed
+ *   workstation_member(id, name, sign, sign_number, seal, seal_number, codes, renewed, leaving,
+ *           enrolled)
+ *           enrolled or leaving: listed in a shard, and what they say is believed; codes: NULL when
+ *           it was not told; renewed: seal is not the key that it enrolled with
  *   workstation_known(id, name, state, enrolled, member, wiped)
  *           all that were ever enrolled; state: for workstation_state(); member: as above; wiped:
  *           decommissioned
@@ -41,6 +43,8 @@ struct workstation {
 	char id[WORKSTATION_ID + 1];
 	char name[WORKSTATION_NAME];
 	struct key_public sign, seal;
+	struct key_public codes;         /* of confirmation codes; absent: it was not told */
+	struct key_public enrolled_seal; /* what it enrolled with; absent: that is ${seal} */
 	enum workstation_state state;
 	int64_t enrolled; /* seconds since 1970 */
 };
@@ -80,6 +84,10 @@ int workstations_named(struct db *db, const char *name,
  * may have the name.  In the caller's transaction.
  */
 int workstation_put(struct db *db, const struct workstation *w, struct err *err);
+/** workstation_keys_put(db, w, seal, codes, err): what a receipt of ${w} tells; absent keys, and
+ * those that are known, change nothing.  In the caller's transaction. */
+int workstation_keys_put(struct db *db, const struct workstation *w, const struct key_public *seal,
+			 const struct key_public *codes, struct err *err);
 /** workstation_state_set(db, id, state, err): of the row ${id}; ${state} is not
  * WORKSTATION_ABSENT. */
 int workstation_state_set(struct db *db, const char *id, enum workstation_state state,

@@ -105,8 +105,9 @@ static int each_change(void *arg, const struct change *c, struct err *err)
 static int on_block(void *arg, uint64_t i, uint8_t *dst, size_t n, struct err *err)
 {
 	struct bundle_view *b = arg;
+	int rc = inspect_tell_going_on(b->teller, err);
 
-	return fd_pread(b->in->fd, dst, n, b->payload_offset + i * BLOCK_BYTES, err);
+	return rc < 0 ? rc : fd_pread(b->in->fd, dst, n, b->payload_offset + i * BLOCK_BYTES, err);
 }
 
 static int changes_complete(struct bundle_view *b, struct err *err)

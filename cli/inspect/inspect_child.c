@@ -7,9 +7,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/frame/show.h"
+#include "core/base/bytes.h"
+#include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/own.h"
 #include "core/os/child.h"
@@ -20,6 +23,27 @@
 /* A child that says nothing for so long hangs in a dead share. */
 #define SILENCE_MS (LIMIT_DEPOT_SILENCE * 1000)
 #define FRAME_MAX  (8 * LIMIT_PATH + 1024)
+/* Between two signs that it goes on. */
+#define GOING_ON_MS 5000
+/*
+ * And what it may take in all, since a file can be made to keep its reader busy: a few megabytes
+ * unpack to terabytes.  A medium that gives 2 MiB a second is as slow as any, and what is well
+ * packed takes longer than its bytes say.
+ */
+#define INSPECT_SECONDS   300
+#define INSPECT_BYTES_A_S (2u << 20)
+
+/* Tests cannot wait for minutes; the environment can take from the budget and never adds to it. */
+static int64_t budget_ms(const struct inspection *in)
+{
+	const char *set = secure_getenv("SATCHEL_INSPECT_SECONDS");
+	int64_t most = INSPECT_SECONDS + (int64_t)(in->size / INSPECT_BYTES_A_S), seconds;
+
+	if (set == NULL || number_i64(set, strlen(set), &seconds, ERR_IGNORED) < 0 || seconds < 0 ||
+	    seconds > most)
+		seconds = most;
+	return seconds * 1000;
+}
 
 enum inspect_kind inspect_kind(struct bytes first)
 {
@@ -51,6 +75,16 @@ int inspect_tell(struct teller *t, struct err *err, const char *name, const char
 	if (rc == 0)
 		rc = buf_text(&body, value, err);
 	return rc < 0 ? rc : frame_send(t->fd, 'v', bytes_in(&body), err);
+}
+
+int inspect_tell_going_on(struct teller *t, struct err *err)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (now < t->told + GOING_ON_MS)
+		return 0;
+	t->told = now;
+	return frame_send(t->fd, 'p', (struct bytes){NULL, 0}, err);
 }
 
 int inspect_tell_change(struct teller *t, const char *line, struct err *err)
@@ -95,7 +129,7 @@ static int inspect_signed(const struct inspection *in, struct teller *t, struct 
 static int inspect_main(void *arg, int fd)
 {
 	const struct inspection *in = arg;
-	struct teller t = {fd, in->flags};
+	struct teller t = {fd, in->flags, 0};
 	struct err err = {0};
 	uint8_t code[4];
 	OWNED(buf_clear) struct buf body = BUF_INIT;
@@ -124,13 +158,32 @@ static int verdict(const struct buf *body, struct err *err)
 		       body->n > 4 ? (const char *)body->p + 4 : "refused");
 }
 
-static int receive(const struct child *c, inspect_answer *answer, void *arg, struct err *err)
+/* The next answer, waited for no longer than the whole inspection may take. */
+static int next(const struct child *c, int64_t until, uint8_t *ret_type, struct buf *ret,
+		struct err *err)
+{
+	int64_t left = until - clock_monotonic_ms();
+	int rc = left <= 0
+		     ? RC_TIMEOUT
+		     : frame_receive(c->fd, FRAME_MAX, left < SILENCE_MS ? (int)left : SILENCE_MS,
+				     ret_type, ret, err);
+
+	if (rc != RC_TIMEOUT || clock_monotonic_ms() < until)
+		return rc;
+	return err_set(
+	    err, RC_LIMIT,
+	    "it takes longer than a file of its size may: it was not read to the end, and "
+	    "may have been made to keep its reader busy");
+}
+
+static int receive(const struct child *c, int64_t until, inspect_answer *answer, void *arg,
+		   struct err *err)
 {
 	OWNED(buf_clear) struct buf body = BUF_INIT;
 	uint8_t type;
 
 	for (;;) {
-		int rc = frame_receive(c->fd, FRAME_MAX, SILENCE_MS, &type, &body, err);
+		int rc = next(c, until, &type, &body, err);
 		const char *text = (const char *)body.p;
 
 		if (rc == 0)
@@ -140,6 +193,8 @@ static int receive(const struct child *c, inspect_answer *answer, void *arg, str
 			return rc;
 		if (type == 'e')
 			return verdict(&body, err);
+		if (type == 'p')
+			continue;
 		if (type == 'v' && memchr(body.p, 0, body.n) != NULL)
 			rc = answer(arg, text, text + strlen(text) + 1, err);
 		else if (type == 'c')
@@ -156,9 +211,10 @@ int inspect_run(const struct inspection *in, inspect_answer *answer, void *arg, 
 {
 	OWNED(child_killp) struct child c = CHILD_INIT;
 	struct inspection copy = *in;
+	int64_t until = clock_monotonic_ms() + budget_ms(in);
 	int rc = child_start(inspect_main, &copy, &in->fd, 1, &c, err);
 
 	if (rc == 0)
-		rc = receive(&c, answer, arg, err);
+		rc = receive(&c, until, answer, arg, err);
 	return rc;
 }

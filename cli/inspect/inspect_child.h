@@ -45,17 +45,22 @@ enum inspect_kind inspect_kind(struct bytes first);
 
 /** inspect_run(in, answer, arg, err):
  * Read the file in a confined child and hand on every answer.  Returns the child's verdict.
- * Errors: RC_INTERNAL (the child ended or answered nonsense), RC_TIMEOUT, and what it found. */
+ * Errors: RC_INTERNAL (the child ended or answered nonsense), RC_TIMEOUT (silence), RC_LIMIT (more
+ * time than a file of its size may take), and what it found. */
 int inspect_run(const struct inspection *in, inspect_answer *answer, void *arg, struct err *err);
 
 /* In the child (inspect_bundle.c, inspect_document.c): where answers go. */
 struct teller {
 	int fd; /* to the parent */
 	enum inspect_flags flags;
+	int64_t told; /* when it was said last that the reading goes on */
 };
 /** inspect_tell(t, err, name, fmt, ...): one value with its name.  Errors: RC_IO, RC_MEMORY. */
 int inspect_tell(struct teller *t, struct err *err, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/** inspect_tell_going_on(t, err): now and then, while a large file is read and there is nothing to
+ * say: silence means a dead share.  Errors: RC_IO. */
+int inspect_tell_going_on(struct teller *t, struct err *err);
 /** inspect_tell_change(t, line, err): one line of a list of changes.  Errors: RC_IO. */
 int inspect_tell_change(struct teller *t, const char *line, struct err *err);
 /** inspect_same(in, doc, err): is it the document that was verified?  RC_AGAIN when it is not. */

@@ -19,20 +19,7 @@
 #include "cli/server/server.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
-
-/* A source that is not there yet is no error: it may be mounted later. */
-static char *absolute(const char *path)
-{
-	char *real = realpath(path, NULL);
-	OWNED(freep) char *here = NULL;
-
-	if (real != NULL || path[0] == '/')
-		return real != NULL ? real : strdup(path);
-	here = getcwd(NULL, 0);
-	if (here == NULL || asprintf(&real, "%s/%s", here, path) < 0)
-		return NULL;
-	return real;
-}
+#include "core/os/dir.h"
 
 /* As the site has it now: what the command line and the old document said is copied there. */
 static void channel_told(struct cli *cli, struct site *s, const char *name)
@@ -144,9 +131,9 @@ int cmd_channel_add(struct cli *cli, const struct args *args, struct err *err)
 		return err_set(err, RC_USAGE, "a channel's name has at most %zu characters",
 			       sizeof(c.name) - 1);
 	snprintf(c.name, sizeof(c.name), "%s", args->rest[0]);
-	source = absolute(from);
-	if (source == NULL)
-		return err_memory(err);
+	rc = dir_absolute(from, &source, err);
+	if (rc < 0)
+		return rc;
 	c.source = source;
 	c.target = target;
 	rc = take_options(&c, args, &lists, err);
@@ -175,10 +162,11 @@ int cmd_channel_set(struct cli *cli, const struct args *args, struct err *err)
 	if (found == NULL)
 		return server_no_channel(s, args->rest[0], err);
 	c = *found;
-	source = absolute(args_text(args, "source", c.source));
-	if (source == NULL)
-		return err_memory(err);
 	if (args_has(args, "source"))
+		rc = dir_absolute(args_value(args, "source"), &source, err);
+	if (rc < 0)
+		return rc;
+	if (source != NULL)
 		c.source = source;
 	if (args_has(args, "target"))
 		c.target = args_value(args, "target");

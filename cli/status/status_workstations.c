@@ -65,6 +65,16 @@ static void workstation_json(struct json *j, const struct status_workstation *w)
 	json_close(j, '}');
 }
 
+static void channel_full(const struct status_channel *c)
+{
+	if (c->wanted == 0)
+		printf("  channel    %s: nothing is published yet\n", c->name);
+	else
+		printf("  channel    %s: holds %llu, wanted %llu%s\n", c->name,
+		       (unsigned long long)c->held, (unsigned long long)c->wanted,
+		       c->held == c->wanted && !c->tree_equal ? ", another tree" : "");
+}
+
 static void workstation_full(struct status_list *l, const struct status_workstation *w)
 {
 	char heard[TEXT_SIZE], word[64];
@@ -79,12 +89,7 @@ static void workstation_full(struct status_list *l, const struct status_workstat
 	       (unsigned long long)w->receipt, w->version[0] != '\0' ? ", satchel " : "",
 	       w->version);
 	for (size_t i = 0; i < w->channels; i++)
-		printf("  channel    %s: holds %llu, wanted %llu%s\n", w->channel[i].name,
-		       (unsigned long long)w->channel[i].held,
-		       (unsigned long long)w->channel[i].wanted,
-		       w->channel[i].held == w->channel[i].wanted && !w->channel[i].tree_equal
-			   ? ", another tree"
-			   : "");
+		channel_full(&w->channel[i]);
 	for (size_t i = 0; i < w->users; i++)
 		printf("  user       %s as %s: %s\n", w->user[i].email, w->user[i].account,
 		       w->user[i].result);

@@ -47,6 +47,10 @@ static int each_held(void *arg, const struct station_channel *c, struct err *err
 		printf("  left      %s\n", name);
 		return 0;
 	}
+	if (c->applied.generation == 0 && c->wanted == 0 && c->result == TREE_CURRENT) {
+		printf("  waits     %s: nothing is published yet\n", name);
+		return 0;
+	}
 	err_escape(reason, sizeof(reason), c->reason);
 	printf("  holds     %s generation %llu%s%s: %s%s%s\n", name,
 	       (unsigned long long)c->applied.generation, private_channel ? "" : " in ", c->target,

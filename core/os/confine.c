@@ -24,6 +24,8 @@
 #define HELD_ONLY 3
 /* A directory, what lies between it and a file, listings within each other. */
 #define SOME_FILES 64
+/* A listing within each other for each level of a tree: half as many as a path has characters. */
+#define TREE_LEVELS 2112
 
 static const struct profile {
 	const char *name;
@@ -36,6 +38,8 @@ static const struct profile {
     [CONFINE_INSPECTOR] = {"inspector", 0, HELD_ONLY},
     [CONFINE_DEPOT_READER] = {"depot-reader", MAY_READ | MAY_PASS, SOME_FILES},
     [CONFINE_DEPOT_WRITER] = {"depot-writer", MAY_READ | MAY_CHANGE | MAY_PASS, SOME_FILES},
+    [CONFINE_POLLER] = {"poller", MAY_LIST, SOME_FILES},
+    [CONFINE_HINT] = {"hint", MAY_LIST | MAY_NOTIFY, TREE_LEVELS},
 };
 
 const char *confine_name(enum confine_profile profile)
@@ -95,7 +99,7 @@ int confine_self(enum confine_profile profile, int dirfd, struct err *err)
 	int given = CONFINE_SECCOMP;
 	int rc;
 
-	if ((dirfd >= 0) != ((p->may & MAY_READ) != 0))
+	if ((dirfd >= 0) != ((p->may & (MAY_READ | MAY_LIST)) != 0))
 		return err_set(err, RC_INTERNAL,
 			       "the profile %s and a directory do not go together", p->name);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

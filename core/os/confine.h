@@ -25,6 +25,8 @@ enum confine_profile {
 	CONFINE_DEPOT_READER, /* reads what lies below one directory, takes and passes descriptors
 			       */
 	CONFINE_DEPOT_WRITER, /* also makes, names and removes files and directories there */
+	CONFINE_POLLER,       /* lists what lies below one directory, and opens no file */
+	CONFINE_HINT,         /* the same, and has changes told by inotify */
 	CONFINE_PROFILES
 };
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -97,6 +98,13 @@ static const int pass[] = {
     SCMP_SYS(sendmsg),
 };
 
+/* Whose list of watches is dropped by the kernel begins with another one. */
+static const int notify[] = {
+    SCMP_SYS(inotify_init),     SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
+    SCMP_SYS(inotify_rm_watch), SCMP_SYS(select),        SCMP_SYS(_newselect),
+    SCMP_SYS(pselect6),
+};
+
 /* A sanitizer's runtime looks at its own stack limits and processors. */
 static const int sanitizers[] = {
     SCMP_SYS(sched_getaffinity),
@@ -157,6 +165,11 @@ static int add_openat(scmp_filter_ctx ctx, unsigned may)
 
 	if ((may & MAY_CHANGE) != 0)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 0);
+	/* opendir(3) says so; a file that is opened as one is ENOTDIR. */
+	if ((may & MAY_READ) == 0)
+		return seccomp_rule_add(
+		    ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, writes | O_DIRECTORY, O_DIRECTORY));
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 				SCMP_A2(SCMP_CMP_MASKED_EQ, writes, 0));
 }
@@ -187,6 +200,17 @@ static int add_directory(scmp_filter_ctx ctx, unsigned may)
 	return rc;
 }
 
+/* How much of inotify waits to be read; no other control of any descriptor. */
+static int add_notify(scmp_filter_ctx ctx)
+{
+	int rc = add_list(ctx, SCMP_ACT_ALLOW, notify, ARRAY_LEN(notify));
+
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				      SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0));
+	return rc;
+}
+
 static int add_all(scmp_filter_ctx ctx, unsigned may)
 {
 	int rc = add_list(ctx, SCMP_ACT_KILL_PROCESS, deadly, ARRAY_LEN(deadly));
@@ -197,8 +221,10 @@ static int add_all(scmp_filter_ctx ctx, unsigned may)
 		rc = add_list(ctx, SCMP_ACT_ALLOW, sanitizers, ARRAY_LEN(sanitizers));
 	if (rc == 0)
 		rc = add_bounded(ctx);
-	if (rc == 0 && (may & MAY_READ) != 0)
+	if (rc == 0 && (may & (MAY_READ | MAY_LIST)) != 0)
 		rc = add_directory(ctx, may);
+	if (rc == 0 && (may & MAY_NOTIFY) != 0)
+		rc = add_notify(ctx);
 	if (rc == 0 && (may & MAY_PASS) != 0)
 		rc = add_list(ctx, SCMP_ACT_ALLOW, pass, ARRAY_LEN(pass));
 	return rc;

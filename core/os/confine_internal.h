@@ -26,6 +26,8 @@ enum confine_may {
 	MAY_READ = 1 << 0,   /* open for reading, list, stat: below its directory */
 	MAY_CHANGE = 1 << 1, /* make, write, name, remove: below its directory */
 	MAY_PASS = 1 << 2,   /* take and hand over descriptors on the socket that it has */
+	MAY_LIST = 1 << 3,   /* open directories, list, stat: below its directory; no file */
+	MAY_NOTIFY = 1 << 4, /* inotify; of what, Landlock does not bind */
 };
 
 /** landlock_self(may, dirfd): false when the kernel has none, or cannot bind to this directory. */

@@ -55,8 +55,10 @@ static bool rule_add(int ruleset, unsigned may, int dirfd)
 {
 	struct landlock_beneath rule = {READ, dirfd};
 
-	if ((may & (MAY_READ | MAY_CHANGE)) == 0)
+	if ((may & (MAY_READ | MAY_LIST | MAY_CHANGE)) == 0)
 		return true;
+	if ((may & MAY_READ) == 0)
+		rule.allowed = FS_READ_DIR;
 	if ((may & MAY_CHANGE) != 0)
 		rule.allowed |= CHANGE;
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_BENEATH, &rule, 0) == 0;

@@ -15,12 +15,15 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/own.h"
 #include "core/os/durable.h"
 
 #define BUSY_MS 10000
+/* Nobody makes backups of workstations. */
+#define NO_BACKUP "; a workstation without one moves its state directory away and enrols anew"
 /* user_version of a database whose rooms have taken no step yet; below it lie the numbers of the
  * layouts from before there were rooms. */
 #define LAYOUT_FIRST 1000
@@ -70,6 +73,14 @@ static int db_code(int code, int system)
 	}
 }
 
+/* SQLite says then that a file beside the database is not there. */
+static bool is_read_only(const char *path)
+{
+	struct statvfs v;
+
+	return statvfs(path, &v) == 0 && (v.f_flag & ST_RDONLY) != 0;
+}
+
 static int db_fail(sqlite3 *handle, const char *path, struct err *err)
 {
 	int code = sqlite3_extended_errcode(handle);
@@ -82,10 +93,20 @@ static int db_fail(sqlite3 *handle, const char *path, struct err *err)
 		    "the database \"%s\" is in use by another run; try again when it is done",
 		    path);
 	if (rc == RC_STATE && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
+		return err_set(
+		    err, rc,
+		    "the database \"%s\" is damaged: %s; restore it from a backup" NO_BACKUP, path,
+		    sqlite3_errmsg(handle));
+	if (rc == RC_SPACE)
+		return err_set(
+		    err, rc, "no space is left on the disk of the database \"%s\": make room there",
+		    path);
+	if (rc == RC_STATE && is_read_only(path))
 		return err_set(err, rc,
-			       "the database \"%s\" is damaged: %s; restore it from a backup", path,
-			       sqlite3_errmsg(handle));
-	if (system != 0 && (rc == RC_IO || rc == RC_STATE || rc == RC_SPACE))
+			       "the database \"%s\" is on a file system that is mounted read-only: "
+			       "mount it read-write",
+			       path);
+	if (system != 0 && (rc == RC_IO || rc == RC_STATE))
 		return err_set(err, rc, "the database \"%s\": %s: %s", path, sqlite3_errmsg(handle),
 			       strerror(system));
 	return err_set(err, rc, "the database \"%s\": %s", path, sqlite3_errmsg(handle));
@@ -416,7 +437,7 @@ static int file_check(const char *path, struct stat *ret, struct err *err)
 		return err_set(
 		    err, RC_STATE,
 		    "the database \"%s\" is empty: what it held is lost; restore it from "
-		    "a backup",
+		    "a backup" NO_BACKUP,
 		    path);
 	rc = file_close_to_others(fd, ret, path, err);
 	return rc < 0 ? rc : beside_check(path, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The entries of a directory, one after the other, in the order of the file system.
+ * The entries of a directory, one after the other, in the order of the file system; and its path.
  */
 #ifndef SATCHEL_CORE_OS_DIR_H
 #define SATCHEL_CORE_OS_DIR_H
@@ -38,5 +38,12 @@ int dir_each_fd(int fd, dir_visit *visit, void *arg, struct err *err);
 
 /** dir_empty(dirfd, path, err): 1 when the directory has no entry, else 0; errors as dir_each. */
 int dir_empty(int dirfd, const char *path, struct err *err);
+
+/**
+ * dir_absolute(path, ret, err): the path of a directory, for a document: against the working
+ * directory, no trailing slash, and no "." or ".." left.  Links stay, because whoever switches one
+ * means what it leads to then.  ${*ret} is owned by the caller.  RC_USAGE: it is empty; RC_IO.
+ */
+int dir_absolute(const char *path, char **ret, struct err *err);
 
 #endif

@@ -252,11 +252,15 @@ static int entry_report(struct tree_scan *s, struct folder *f, const char *name,
 }
 
 static int skip_report(struct tree_scan *s, const struct scan_seen *seen, const char *why,
-		       struct err *err)
+		       const struct entry *old, struct err *err)
 {
 	struct stat st = stat_of(seen);
-	struct scan_item item = {
-	    .what = SCAN_SKIPPED, .path = s->path, .kind = ENTRY_FILE, .st = &st, .why = why};
+	struct scan_item item = {.what = SCAN_SKIPPED,
+				 .path = s->path,
+				 .kind = ENTRY_FILE,
+				 .st = &st,
+				 .old = old,
+				 .why = why};
 
 	return s->each(s->arg, &item, err);
 }
@@ -330,7 +334,7 @@ static int scan_entry(struct tree_scan *s, struct folder *f, size_t i, const str
 	}
 	why = rc < 0 || seen->what == SEEN_ABSENT ? NULL : skip_reason(seen);
 	if (why != NULL)
-		rc = skip_report(s, seen, why, err);
+		rc = skip_report(s, seen, why, b->row ? &s->c.e : NULL, err);
 	/* Not there as far as the tree is concerned: what the index has is gone, at the next step.
 	 */
 	if (rc < 0 || why != NULL || seen->what == SEEN_ABSENT)

@@ -29,7 +29,7 @@ struct scan_item {
 	enum entry_kind kind; /* on disk (GONE: in the index) */
 	const struct stat
 	    *st; /* NULL for GONE; type, mode, owner, size, inode, mtime, ctime only */
-	const struct entry *old; /* NULL for NEW and SKIPPED */
+	const struct entry *old; /* NULL: the index has nothing there */
 	const char *target;      /* links: where they point */
 	const char *why;         /* SKIPPED */
 };
@@ -57,8 +57,8 @@ struct scan_guard {
 
 struct scan_options {
 	const struct scan_guard *guard; /* borrowed; NULL: nobody */
-	const char *const *exclude; /* globs, fnmatch(3) on the path and on the name; a directory
-				       that matches is not entered */
+	const char *const *exclude;     /* patterns (exclude.h); a directory that matches is not
+					   entered */
 	size_t excludes;
 	enum scan_flags flags;
 	int64_t racy_after; /* ns: a file whose mtime or ctime is not older than this is reported

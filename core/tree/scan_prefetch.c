@@ -12,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/workers.h"
+#include "core/tree/exclude.h"
 #include "core/tree/scan_internal.h"
 
 /* More than there are cores: a cold disk answers many at once. */
@@ -126,18 +126,6 @@ static int disk_stat(int fd, const char *name, struct scan_seen *ret, struct err
 	return 0;
 }
 
-/* Does ${path} itself match, whatever is above it? */
-static bool glob_fits(const char *const *globs, size_t n, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash == NULL ? path : slash + 1;
-
-	for (size_t i = 0; i < n; i++)
-		if (fnmatch(globs[i], name, 0) == 0 || fnmatch(globs[i], path, FNM_PATHNAME) == 0)
-			return true;
-	return false;
-}
-
 /* Folders */
 
 static struct folder *folder_new(const struct folder *above, const char *name, struct err *err)
@@ -226,18 +214,19 @@ int prefetch_fd(struct prefetch *a, struct folder *f, struct err *err)
 	return f->fd;
 }
 
-static bool excluded(const struct prefetch *a, const struct folder *f, const char *name, size_t n)
+static enum exclude_fit excluded(const struct prefetch *a, const struct folder *f, const char *name,
+				 size_t n)
 {
 	char path[LIMIT_PATH + 1];
 	size_t at = f->path_n == 0 ? 0 : f->path_n + 1;
 
 	if (a->options->excludes == 0 || at + n > LIMIT_PATH)
-		return false;
+		return EXCLUDE_NO;
 	memcpy(path, f->path, f->path_n);
 	if (at > 0)
 		path[at - 1] = '/';
 	memcpy(path + at, name, n + 1);
-	return glob_fits(a->options->exclude, a->options->excludes, path);
+	return exclude_fits(a->options->exclude, a->options->excludes, path);
 }
 
 /* Look at entry ${name}; a directory that is to be entered gets a folder. */
@@ -245,12 +234,15 @@ static int entry_examine(struct prefetch *a, const struct folder *f, int fd, con
 			 struct scan_seen *ret, struct err *err)
 {
 	size_t n = strlen(name), path_n = f->path_n + (f->path_n > 0) + n;
+	enum exclude_fit fit = excluded(a, f, name, n);
 	int rc;
 
 	*ret = (struct scan_seen){.what = SEEN_ABSENT};
-	if (excluded(a, f, name, n))
+	if (fit == EXCLUDE_YES)
 		return 0;
 	rc = disk_stat(fd, name, ret, err);
+	if (rc == 0 && fit == EXCLUDE_DIRECTORY && S_ISDIR(ret->mode))
+		ret->what = SEEN_ABSENT;
 	if (rc < 0 || ret->what != SEEN_THERE)
 		return rc;
 	/* A directory must have room for a name in it, else it cannot be opened by its path. */

@@ -108,6 +108,13 @@ bool key_same(const struct key_public *a, const struct key_public *b)
 	return a->kind == b->kind && memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+bool key_absent(const struct key_public *k)
+{
+	static const uint8_t none[KEY_PUBLIC_BYTES];
+
+	return memcmp(k->b, none, sizeof(none)) == 0;
+}
+
 void key_number_text(char dst[KEY_NUMBER_TEXT + 1], const struct key_public *k)
 {
 	snprintf(dst, KEY_NUMBER_TEXT + 1, "%016" PRIX64, k->number);
@@ -339,7 +346,7 @@ int key_agree_mac(const struct key_secret *own, const struct key_public *one,
 	return rc;
 }
 
-void key_seal_id(char dst[17], const struct key_public *k)
+void key_seal_id(char dst[KEY_SEAL_ID + 1], const struct key_public *k)
 {
 	struct digest d = digest_of((struct bytes){k->b, sizeof(k->b)});
 

@@ -40,6 +40,8 @@ void key_freep(struct key_secret **k);
 struct key_public key_public_of(const struct key_secret *k);
 /** key_same(a, b): the same kind and bytes, whatever the numbers say. */
 bool key_same(const struct key_public *a, const struct key_public *b); /* by key, not by number */
+/** key_absent(k): is it all zero, as a member that nobody filled in? */
+bool key_absent(const struct key_public *k);
 /** key_number_text(dst, k): 16 upper-case hexadecimal digits; minisign leaves leading zeros out. */
 void key_number_text(char dst[KEY_NUMBER_TEXT + 1], const struct key_public *k);
 /**
@@ -113,7 +115,8 @@ int key_agree_mac(const struct key_secret *own, const struct key_public *one,
  * key_seal_id(dst, k): what the first line of a sealed document names: 16 digits of the digest of
  * the key.
  */
-void key_seal_id(char dst[17], const struct key_public *k);
+#define KEY_SEAL_ID 16
+void key_seal_id(char dst[KEY_SEAL_ID + 1], const struct key_public *k);
 
 /** workstation_id(dst, sign): 32 digits, the first half of the digest of the key. */
 #define WORKSTATION_ID 32

@@ -337,7 +337,7 @@ static int read_tar(struct payload_input *r, struct archive *a)
 		if (rc < 0)
 			return rc;
 		rc = first ? read_changes(r, a, name, size) : read_member(r, a, name, size);
-		if (rc < 0)
+		if (rc != 0)
 			return rc;
 	}
 	if (r->rc < 0)

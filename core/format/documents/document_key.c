@@ -26,6 +26,12 @@ int node_public_key(const struct node *n, enum key_kind kind, struct key_public 
 	return rc;
 }
 
+void node_addition_key(const struct node *n, struct key_public *ret)
+{
+	if (n == NULL || node_public_key(n, KEY_SEAL, ret, ERR_IGNORED) < 0)
+		*ret = (struct key_public){0};
+}
+
 void yaml_public_key(struct yaml_writer *w, const char *key, const struct key_public *value)
 {
 	char line[KEY_PUBLIC_LINE + 1];

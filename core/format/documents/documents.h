@@ -229,6 +229,9 @@ struct receipt {
 	uint64_t free_bytes; /* on the file system of the state directory */
 	char version[32];    /* of satchel */
 	uint64_t formats;    /* newest formats that the writer reads: FORMAT_NEWEST */
+	/* What the next private bundle shall be sealed to, and what confirmation codes are made
+	 * with; absent: it is not said. */
+	struct key_public seal, codes;
 };
 /* What a receipt had to leave out to be no larger than one may be. */
 struct receipt_cut {
@@ -261,6 +264,7 @@ struct request {
 	int64_t written;
 	char name[128];               /* what it calls itself: a hint */
 	struct key_public sign, seal; /* enrol */
+	struct key_public codes;      /* enrol: for confirmation codes; absent: it is not said */
 	char invitation[17];          /* enrol: id, or "" when it was not invited */
 	char activation[17];          /* activate: id */
 	char account[ACCOUNT_NAME];   /* activate: the Unix account that the user has there */
@@ -299,8 +303,10 @@ struct membership {
 	struct digest site;
 	char id[WORKSTATION_ID + 1];
 	char name[128];
-	uint8_t salt[32];  /* random, new in every generation */
-	bool decommission; /* wipe everything that this site entrusted, and say so */
+	uint8_t salt[32];            /* random, new in every generation */
+	bool decommission;           /* wipe everything that this site entrusted, and say so */
+	char codes[KEY_SEAL_ID + 1]; /* the key that the server takes for confirmation codes; "":
+					the one that this workstation enrolled with */
 };
 /**
  * membership_decode(in, file, ret, err), membership_encode(m, ret, err): as X_decode and X_encode

@@ -2,6 +2,8 @@
 /*
  * membership/1: who a workstation is in its site.
  */
+#include <string.h>
+
 #include "core/format/documents/member.h"
 
 static const struct member membership_members[] = {
@@ -10,6 +12,15 @@ static const struct member membership_members[] = {
     MEMBER(membership, name, "name", TEXT),
     MEMBER_MAYBE(membership, decommission, "decommission", BOOL),
 };
+
+/* Below `more`: older workstations pass over it, and answer as the server then expects of them. */
+static void membership_codes(const struct node *more, struct membership *m)
+{
+	const char *text = node_text(node_get(more, "codes"), "");
+
+	if (strlen(text) == KEY_SEAL_ID && text[strspn(text, "0123456789abcdef")] == '\0')
+		memcpy(m->codes, text, sizeof(m->codes));
+}
 
 int membership_decode(struct bytes in, const char *file, struct membership *ret, struct err *err)
 {
@@ -25,6 +36,7 @@ int membership_decode(struct bytes in, const char *file, struct membership *ret,
 				node_text(node_get(yaml_root(y), "salt"), ""), err);
 	if (rc < 0)
 		return rc;
+	membership_codes(node_get(yaml_root(y), "more"), &m);
 	*ret = m;
 	return 0;
 }
@@ -47,5 +59,9 @@ int membership_encode(const struct membership *m, struct buf *ret, struct err *e
 	hex_encode(salt, m->salt, sizeof(m->salt));
 	members_encode(w, membership_members, ARRAY_LEN(membership_members), m);
 	yaml_text(w, "salt", salt);
+	yaml_map(w, "more");
+	if (m->codes[0] != '\0')
+		yaml_text(w, "codes", m->codes);
+	yaml_close(w);
 	return document_end(w, membership_again, ret, err);
 }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/format/documents/document_key.h"
 #include "core/format/documents/member.h"
 
 /* What signing and sealing add to the document. */
@@ -139,6 +140,8 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 		rc = receipt_events(node_get(root, "events"), &r, err);
 	if (rc < 0)
 		return rc;
+	node_addition_key(node_get(node_get(root, "more"), "seal"), &r.seal);
+	node_addition_key(node_get(node_get(root, "more"), "codes"), &r.codes);
 	*ret = r;
 	r = (struct receipt){0};
 	return 0;
@@ -231,6 +234,17 @@ static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, 
 	return 0;
 }
 
+/* An older server passes over it and goes on as before. */
+static void receipt_encode_keys(struct yaml_writer *w, const struct receipt *r)
+{
+	yaml_map(w, "more");
+	if (!key_absent(&r->codes))
+		yaml_public_key(w, "codes", &r->codes);
+	if (!key_absent(&r->seal))
+		yaml_public_key(w, "seal", &r->seal);
+	yaml_close(w);
+}
+
 static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reason, struct buf *ret,
 			       struct err *err)
 {
@@ -262,16 +276,20 @@ static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reas
 		yaml_close(w);
 	}
 	yaml_close(w);
+	receipt_encode_keys(w, r);
 	return yaml_writer_end(TAKE(w), ret, err);
 }
 
 /*
  * Whoever sees a sealed receipt sees its length, and that would tell how much there is to tell: so
- * a receipt has one of few lengths.  Readers ignore what is below `more`.
+ * a receipt has one of few lengths.  The padding is the last thing below `more`, where keys may be
+ * already, and nobody reads it.
  */
-static int receipt_pad(struct buf *text, struct err *err)
+static int receipt_pad(const struct receipt *r, struct buf *text, struct err *err)
 {
-	static const char before[] = "more:\n  padding: ", after[] = "\n";
+	const char *before =
+	    key_absent(&r->codes) && key_absent(&r->seal) ? "more:\n  padding: " : "  padding: ";
+	static const char after[] = "\n";
 	size_t least = text->n + strlen(before) + 1 + strlen(after), step = RECEIPT_LEAST;
 	int rc;
 
@@ -307,7 +325,7 @@ int receipt_encode(const struct receipt *r, struct receipt_cut *ret_cut, struct 
 		if (text.n <= LIMIT_RECEIPT - RECEIPT_ENVELOPE) {
 			if (ret_cut != NULL)
 				*ret_cut = (struct receipt_cut){skip, reason < whole};
-			rc = receipt_pad(&text, err);
+			rc = receipt_pad(r, &text, err);
 			return rc < 0 ? rc : buf_add(ret, text.p, text.n, err);
 		}
 		if (skip < r->events)

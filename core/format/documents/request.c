@@ -58,6 +58,7 @@ static int request_enrol(const struct node *root, struct request *r, struct err 
 	workstation_id(id, &r->sign);
 	if (strcmp(id, r->workstation) != 0)
 		return node_error(node_get(root, "workstation"), err, "is not the id of its key");
+	node_addition_key(node_get(node_get(root, "more"), "codes"), &r->codes);
 	return 0;
 }
 
@@ -135,6 +136,11 @@ static int request_write(const struct request *r, struct yaml_writer **ret, stru
 	if (strcmp(r->kind, "enrol") == 0) {
 		yaml_public_key(w, "sign", &r->sign);
 		yaml_public_key(w, "seal", &r->seal);
+	}
+	if (!key_absent(&r->codes)) {
+		yaml_map(w, "more");
+		yaml_public_key(w, "codes", &r->codes);
+		yaml_close(w);
 	}
 	return 0;
 }

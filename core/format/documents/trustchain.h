@@ -10,9 +10,9 @@
 
 /**
  * trustchain_first(raw, site, ret, err): version 1, whose innermost bytes have the digest ${site}.
- * trustchain_next(cur, raw, ret, err): the version after ${cur}; ${ret} may be ${cur}.
- * Both fill in identity and site.  Errors: RC_ADDRESSEE (another
- * site's), RC_UNTRUSTED, RC_REPLAY, RC_FORK, RC_MALFORMED.
+ * trustchain_next(cur, raw, ret, err): the version after ${cur}; ${ret} may be ${cur}. Both fill in
+ * identity and site.  Errors: RC_ADDRESSEE (another site's), RC_UNTRUSTED, RC_REPLAY, RC_FORK,
+ * RC_MALFORMED.
  */
 int trustchain_first(struct bytes raw, const struct digest *site, struct trust *ret,
 		     struct err *err);

@@ -90,12 +90,18 @@ def station_id(station):
     return forge.digest(raw[94:126])[:16].hex()
 
 
+def codes_key(station):
+    """The key of confirmation codes; of a machine that enrolled before there was one, the sealing key."""
+    own = f"{station}/state/keys/codes.key"
+    return own if os.path.exists(own) else f"{station}/state/keys/seal.key"
+
+
 def confirm(station, site, collect, receipt, seal=None):
     with sqlite3.connect(f"file:{station}/state/state.db?mode=ro", uri=True) as db:
         said = statement(db, site, station_id(station), receipt)
-    secret, theirs = raw_key(seal or f"{station}/state/keys/seal.key", b"Ex", True), raw_key(collect, b"Ex", False)
+    secret, theirs = raw_key(seal or codes_key(station), b"Ex", True), raw_key(collect, b"Ex", False)
     shared = nacl.bindings.crypto_scalarmult(secret, theirs)
-    own = nacl.bindings.crypto_scalarmult_base(raw_key(f"{station}/state/keys/seal.key", b"Ex", True))
+    own = nacl.bindings.crypto_scalarmult_base(raw_key(codes_key(station), b"Ex", True))
     key = forge.digest(b"satchel agreed key 1\n" + shared + own + theirs)
     mac = int.from_bytes(keyed(key, said)[:8], "big") >> 10
     v = int(station_id(station)[:5], 16) << 80 | int(receipt) % 4096 << 68 | mac << 14

@@ -78,6 +78,13 @@ colour lab-1 orange
 
 say "every workstation goes on, and confirms"
 for name in lab-1 lab-2; do expect 0 station $name sync; done
+expect 0 server sync
+# Their receipts told new keys: one for codes, and one that the next private bundle is sealed to.
+for name in lab-1 lab-2; do
+	[ -e $name/state/keys/codes.key ] && [ -e $name/state/keys/seal-next.key ] || fail "no new key was made"
+	expect 0 station $name sync
+	[ ! -e $name/state/keys/seal-next.key ] || fail "the new key was not taken"
+done
 expect 0 server collect
 for name in lab-1 lab-2; do colour $name green && whole $name; done
 person anna@acme.example green

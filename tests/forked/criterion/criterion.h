@@ -23,6 +23,9 @@
 #pragma clang diagnostic ignored "-Wignored-attributes"
 #endif
 
+/* Most assertions have nothing to add. */
+#pragma GCC diagnostic ignored "-Wformat-zero-length"
+
 #define SHIM_SKIPPED 77
 
 struct shim_options {

@@ -66,6 +66,20 @@ static void quiet(struct hint *h)
 		;
 }
 
+/* A line of /proc/PID/status; "" when it has none. */
+static void status_line(pid_t pid, const char *what, char dst[80])
+{
+	char file[40];
+	FILE *f;
+
+	snprintf(file, sizeof(file), "/proc/%d/status", (int)pid);
+	f = fopen(file, "r");
+	cr_assert_not_null(f);
+	while (fgets(dst, 80, f) != NULL && strncmp(dst, what, strlen(what)) != 0)
+		*dst = '\0';
+	fclose(f);
+}
+
 TestSuite(hints, .init = setup, .fini = scratch_teardown);
 
 Test(hints, tell_of_a_new_beat_and_not_of_what_a_workstation_does_not_wait_for)
@@ -306,4 +320,42 @@ Test(pollers, at_a_flooded_inbox_are_bounded_and_still_see_changes, .timeout = 4
 	scratch_run(scratch, "touch depot/inbox/00/another");
 	two = looked("depot", HINT_INBOX);
 	cr_expect(poller_names_news(&two, &one));
+}
+
+/* tests/unit/core/os/os_confine_depot.c says what that keeps it from. */
+Test(hints, are_made_by_a_confined_process_which_holds_no_directory)
+{
+	struct hint h = started("depot", HINT_BEATS);
+	char line[80], command[120];
+
+	cr_assert(tells(&h, HINT_READY));
+	status_line(h.child.pid, "Seccomp:", line);
+	cr_expect_str_eq(line, "Seccomp:\t2\n");
+	status_line(h.child.pid, "NoNewPrivs:", line);
+	cr_expect_str_eq(line, "NoNewPrivs:\t1\n");
+	snprintf(command, sizeof(command), "! ls -l /proc/%d/fd | grep -q depot", (int)h.child.pid);
+	cr_expect_eq(scratch_run(scratch, command), 0,
+		     "it would keep a medium from being unmounted");
+	hint_stop(&h);
+}
+
+/* So many names that it waits until they are taken. */
+Test(hints, looks_are_by_a_confined_process)
+{
+	struct poller l = POLLER_INIT;
+	struct poller_names names = {NULL, 0, false};
+	struct err err = {0};
+	struct pollfd p;
+	char line[80];
+
+	scratch_run(scratch, "cd depot/inbox/00 && seq -f %030g 40000 | xargs touch");
+	cr_assert_eq(poller_start(path("depot"), HINT_INBOX, &l, &err), 0, "%s", err.text);
+	p = (struct pollfd){l.child.fd, POLLIN, 0};
+	cr_assert_eq(poll(&p, 1, LONG), 1);
+	status_line(l.child.pid, "Seccomp:", line);
+	cr_expect_str_eq(line, "Seccomp:\t2\n");
+	cr_assert_eq(poller_read(&l, &names, &err), 0, "%s", err.text);
+	cr_expect_gt(names.n, 40000);
+	poller_names_clear(&names);
+	poller_stop(&l);
 }

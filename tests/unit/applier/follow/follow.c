@@ -563,13 +563,15 @@ static void row_gone(struct fixture *f, struct shard *shard)
 }
 
 /* Only the private channel says that a workstation leaves a channel. */
-Test(follow, a_channel_that_a_shard_leaves_out_stays_as_it_is)
+Test(follow, a_channel_that_a_shard_leaves_out_stays_as_it_is_and_that_is_told)
 {
 	struct fixture f;
 
 	joined(&f);
 	forge_shard(&f, ROLE_BEAT, row_gone);
-	cr_assert_eq(fixture_sync(&f), 0, "%s", f.err.text);
+	cr_assert_eq(fixture_sync(&f), RC_ADDRESSEE, "%s", f.err.text);
+	cr_expect_not_null(strstr(fixture_said(&f, "office")->reason, "does not list it any more"),
+			   "%s", fixture_said(&f, "office")->reason);
 	unchanged(&f);
 	fixture_end(&f);
 }
@@ -748,16 +750,47 @@ Test(follow, a_depot_with_heads_of_before_the_rotation_is_behind_and_no_alarm)
 	fixture_end(&f);
 }
 
-Test(follow, private_channels_are_made_anew_when_the_private_key_is_retired)
+/* What a workstation holds is the same generation; the old file counts for nobody any more. */
+static void private_signed_anew(enum key_state old)
 {
 	struct fixture f;
 
-	joined(&f);
-	FIXTURE_RUN(&f, "ls depot/workstations/*/* > before-rotation");
-	key_replaced(&f, ROLE_PRIVATE, KEY_RETIRED);
-	fixture_publish(&f);
-	FIXTURE_RUN(
-	    &f, "ls depot/workstations/*/* | sort | comm -13 before-rotation - | grep -q bundle");
+	fixture_joined(&f);
+	FIXTURE_RUN(&f, "cp -a ws young");
 	cr_assert_eq(fixture_sync(&f), 0, "%s", f.err.text);
+	FIXTURE_RUN(
+	    &f,
+	    "find ws/root -printf '%p %i %T@ %C@\\n' | sort > before; ls depot/workstations/*/* > names;"
+	    " cp -a depot before-rotation");
+	key_replaced(&f, ROLE_PRIVATE, old);
+	fixture_publish(&f);
+	FIXTURE_RUN(&f, "ls depot/workstations/*/* | sort > after; comm -13 names after > new;"
+			" test $(wc -l < new) = 1");
+	/* The same workstation and generation. */
+	FIXTURE_RUN(&f, "grep -qF \"$(sed 's/-[0-9a-f]*.bundle//' new)-\" names");
+	cr_assert_eq(fixture_sync(&f), 0, "%s", f.err.text);
+	cr_expect_eq(fixture_said(&f, "")->before, fixture_said(&f, "")->after);
+	unchanged(&f);
+	/* One that holds nothing yet takes the new file, and not the old one. */
+	FIXTURE_RUN(&f, "rm -rf ws; cp -a young ws; mv depot now; cp -a now depot;"
+			" rm -r depot/workstations; cp -a before-rotation/workstations depot/");
+	cr_assert_eq(fixture_sync(&f), old == KEY_REVOKED ? RC_UNTRUSTED : RC_INCOMPLETE, "%s",
+		     f.err.text);
+	FIXTURE_RUN(&f, "test ! -e ws/root/opt/office; rm -rf depot; mv now depot");
+	cr_assert_eq(fixture_sync(&f), 0, "%s", f.err.text);
+	cr_expect_eq(fixture_said(&f, "")->after, 1);
+	/* Nothing is signed twice. */
+	fixture_publish(&f);
+	FIXTURE_RUN(&f, "ls depot/workstations/*/* | sort | cmp - after");
 	fixture_end(&f);
+}
+
+Test(follow, private_bundles_are_signed_anew_when_the_private_key_is_retired)
+{
+	private_signed_anew(KEY_RETIRED);
+}
+
+Test(follow, private_bundles_are_signed_anew_when_the_private_key_is_revoked)
+{
+	private_signed_anew(KEY_REVOKED);
 }

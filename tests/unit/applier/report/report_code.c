@@ -25,19 +25,19 @@ static void code_expected(struct fixture *f, char code[CONFIRM_TEXT + 1])
 {
 	OWNED(fd_closep) int keys = os_open_dir(fixture_path(f, "site.state/keys"), &f->err);
 	OWNED(key_freep) struct key_secret *collect = NULL;
-	OWNED(key_freep) struct key_secret *seal = NULL;
+	OWNED(key_freep) struct key_secret *own = NULL;
 	OWNED(receipt_clear) struct receipt r = {0};
 	OWNED(buf_clear) struct buf statement = BUF_INIT;
 	struct station *s = fixture_station(f);
 	struct key_public station, site;
 	struct confirm c;
 
-	cr_assert_eq(station_keys(s, 0, NULL, &seal, &f->err), 0);
+	cr_assert_eq(station_codes_key(s, &own, &f->err), 1);
 	station_free(s);
 	cr_assert_eq(key_read(keys, "collect.key", NULL, &collect, &f->err), 0, "%s", f->err.text);
 	newest_receipt(f, &r);
 	cr_assert_eq(confirm_statement(&r, &statement, &f->err), 0);
-	station = key_public_of(seal);
+	station = key_public_of(own);
 	site = key_public_of(collect);
 	cr_assert_eq(confirm_make(collect, &station, &site, r.workstation, r.sequence,
 				  bytes_in(&statement), &c, &f->err),

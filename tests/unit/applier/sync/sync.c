@@ -441,8 +441,9 @@ Test(sync_file, a_tampered_bundle_is_refused_and_told)
 	fixture_synced(&f);
 	FIXTURE_RUN(&f, "echo more >> office/a");
 	fixture_publish(&f);
-	FIXTURE_RUN(&f, "mkdir hand; cp depot/channels/office/1.1-2-*.bundle hand/x.bundle; "
-			"printf X | dd of=hand/x.bundle bs=1 seek=800 conv=notrunc status=none");
+	FIXTURE_RUN(&f,
+		    "mkdir hand; cp depot/channels/office/1.1-2-*.bundle hand/x.bundle; "
+		    "printf 'not it' | dd of=hand/x.bundle bs=1 seek=800 conv=notrunc status=none");
 	cr_assert_eq(rc_class(by_hand(&f, "hand/x.bundle", 0)), EXIT_CLASS_UNTRUSTED, "%s",
 		     f.err.text);
 	FIXTURE_RUN(&f, "test $(wc -l < ws/root/opt/office/a) = 1");

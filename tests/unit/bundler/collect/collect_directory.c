@@ -477,7 +477,7 @@ Test(inbox, leaves_a_request_in_the_depot_while_too_many_wait)
 	must(db_exec(
 	    s->db,
 	    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
-	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '' FROM n",
+	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '', NULL FROM n",
 	    &err));
 	request_post(s, &m, &r, path);
 	cr_assert_eq(collected(s).incomplete, 1);

@@ -247,7 +247,7 @@ Test(enrolment, asks_for_more_digits_when_two_fit)
 	twin[31] = twin[31] == '0' ? '1' : '0';
 	must(db_run(s->db, &err,
 		    "INSERT INTO pending_request SELECT ?1, name, sign, sign_number, seal,"
-		    " seal_number, at, why FROM pending_request",
+		    " seal_number, at, why, codes FROM pending_request",
 		    "t", twin));
 	snprintf(prefix, sizeof(prefix), "%.28s", m.id);
 	cr_assert_eq(enrolment_approve(s, prefix, "till", &err), RC_USAGE);
@@ -267,7 +267,7 @@ Test(enrolment, keeps_those_that_wait_when_strangers_flood)
 	must(db_exec(
 	    s->db,
 	    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 999)"
-	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '' FROM n",
+	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '', NULL FROM n",
 	    &err));
 	r = machine_request(s, &late, NULL);
 	cr_assert_eq(ask(s, &r), RC_LIMIT);
@@ -287,7 +287,7 @@ Test(enrolment, clears_a_flood_of_strangers_at_once)
 	must(db_exec(
 	    s->db,
 	    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
-	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '' FROM n",
+	    " INSERT INTO pending_request SELECT 'x' || i, '', x'', 0, x'', 0, 0, '', NULL FROM n",
 	    &err));
 	cr_assert_eq(ask(s, &r), RC_LIMIT);
 	must(enrolment_refuse_all(s, &n, &err));

@@ -474,10 +474,11 @@ Test(site_missing, bytes_that_were_changed_are_put_right_when_somebody_says_so)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char command[160];
 
-		snprintf(command, sizeof(command),
-			 "f=$(ls %s | head -n 1) && printf X | dd of=$f bs=1 seek=150 conv=notrunc "
-			 "2>/dev/null",
-			 files[i]);
+		snprintf(
+		    command, sizeof(command),
+		    "f=$(ls %s | head -n 1) && printf 'not it' | dd of=$f bs=1 seek=150 conv=notrunc "
+		    "2>/dev/null",
+		    files[i]);
 		in_depot(command);
 		cr_expect_not(whole());
 	}

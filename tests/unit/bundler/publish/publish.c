@@ -372,7 +372,8 @@ Test(publish, a_damaged_store_stops_a_full_bundle_but_not_a_generation)
 	struct err err;
 
 	run(s);
-	change("printf X | dd of=site.state/store/1.pack bs=1 seek=200 conv=notrunc status=none");
+	change(
+	    "printf 'not it' | dd of=site.state/store/1.pack bs=1 seek=200 conv=notrunc status=none");
 	change("head -c 100000 /dev/urandom > source/new");
 	cr_assert_eq(publish(s, PUBLISH_FULL, &c, &err), RC_STATE);
 	cr_assert_not_null(strstr(err.text, "content store is damaged"), "%s", err.text);

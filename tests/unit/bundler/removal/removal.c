@@ -189,7 +189,7 @@ static void also(struct site *s, const struct machine *m)
 	static const char *const sql[] = {
 	    "INSERT INTO holding(id, name, version, epoch, generation) VALUES(?1, 'mail', 1, 1, 1)",
 	    "INSERT INTO confirmation(id, sequence, recorded) VALUES(?1, 1, 1)",
-	    "INSERT INTO pending_request VALUES(?1, 'x', zeroblob(32), 1, zeroblob(32), 1, 1, '')",
+	    "INSERT INTO pending_request VALUES(?1, 'x', zeroblob(32), 1, zeroblob(32), 1, 1, '', NULL)",
 	    "INSERT INTO consignment VALUES('/media/stick', 1, 1, 1, 'kiosk', 1)",
 	    "INSERT INTO consigned VALUES('/media/stick', ?1)",
 	    "INSERT INTO counter VALUES('knock:' || ?1, 1)",

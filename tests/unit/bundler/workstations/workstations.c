@@ -110,3 +110,38 @@ Test(workstations, says_that_a_row_is_damaged)
 	cr_assert_eq(workstation_member_by_name(s->db, "x", &w, &err), RC_STATE);
 	cr_assert_not_null(strstr(err.text, "damaged"));
 }
+
+static struct key_public key(uint8_t first)
+{
+	struct key_public k = {.kind = KEY_SEAL, .number = first};
+
+	memset(k.b, first, sizeof(k.b));
+	return k;
+}
+
+Test(workstations, keep_the_key_that_they_enrolled_with_when_they_tell_another)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	const struct key_public none = {0}, second = key(2), third = key(3), codes = key(9);
+	struct workstation w = {.state = WORKSTATION_ENROLLED, .seal = key(1)};
+	struct err err = {0};
+
+	memset(w.id, 'a', WORKSTATION_ID);
+	snprintf(w.name, sizeof(w.name), "kiosk");
+	must(workstation_put(s->db, &w, &err));
+	must(workstation_keys_put(s->db, &w, &w.seal, &none, &err));
+	cr_assert_eq(server_number(s, "SELECT renewed FROM workstation_member"), 0);
+	must(workstation_keys_put(s->db, &w, &second, &codes, &err));
+	cr_assert_eq(workstation_by_id(s->db, w.id, &w, &err), 1);
+	must(workstation_keys_put(s->db, &w, &third, &none, &err));
+	cr_assert_eq(workstation_by_id(s->db, w.id, &w, &err), 1);
+	cr_expect(key_same(&w.seal, &third));
+	cr_expect_eq(w.seal.number, 3);
+	cr_expect(key_same(&w.codes, &codes));
+	cr_expect_eq(w.enrolled_seal.b[0], 1);
+	cr_assert_eq(server_number(s, "SELECT renewed FROM workstation_member"), 1);
+	/* Who enrols anew begins anew. */
+	must(workstation_put(s->db, &w, &err));
+	cr_assert_eq(workstation_by_id(s->db, w.id, &w, &err), 1);
+	cr_expect(key_absent(&w.enrolled_seal));
+}

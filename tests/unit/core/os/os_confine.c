@@ -42,7 +42,7 @@ struct job {
 /* Those that hold what they need, and those that have a directory: any will do. */
 static bool has_directory(enum confine_profile p)
 {
-	return p == CONFINE_DEPOT_READER || p == CONFINE_DEPOT_WRITER;
+	return p >= CONFINE_DEPOT_READER;
 }
 
 static int confined(void *arg, int fd)

@@ -11,6 +11,8 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -158,11 +160,15 @@ Test(confine_depot, nothing_outside_of_the_directory_is_opened_made_named_or_rem
 	snprintf(memory, sizeof(memory), "/proc/%d/mem", (int)getpid());
 	all_refused(CONFINE_DEPOT_READER, depot, attempts, ARRAY_LEN(attempts));
 	all_refused(CONFINE_DEPOT_WRITER, depot, attempts, ARRAY_LEN(attempts));
+	all_refused(CONFINE_POLLER, depot, attempts, ARRAY_LEN(attempts));
+	all_refused(CONFINE_HINT, depot, attempts, ARRAY_LEN(attempts));
 	cr_assert_eq(scratch_run(dir, SAME " && test ! -e depot/mine && test -e depot/held"), 0);
 	scratch_remove(dir);
 }
 
-Test(confine_depot, a_reader_changes_nothing_in_it)
+static const enum confine_profile lookers[] = {CONFINE_DEPOT_READER, CONFINE_POLLER, CONFINE_HINT};
+
+Test(confine_depot, who_only_looks_changes_nothing_in_it)
 {
 	char dir[SCRATCH_PATH], depot[SCRATCH_PATH + 8];
 	struct attempt attempts[] = {
@@ -189,9 +195,11 @@ Test(confine_depot, a_reader_changes_nothing_in_it)
 
 	scene_make(dir, depot);
 	cr_assert_eq(scratch_run(dir, "stat -c '%n %a %s %Y' depot depot/* >before"), 0);
-	all_refused(CONFINE_DEPOT_READER, depot, attempts, n);
+	for (size_t i = 0; i < ARRAY_LEN(lookers); i++)
+		all_refused(lookers[i], depot, attempts, n);
 	landlock_gone();
-	all_refused(CONFINE_DEPOT_READER, depot, attempts, ARRAY_LEN(attempts) - 2);
+	for (size_t i = 0; i < ARRAY_LEN(lookers); i++)
+		all_refused(lookers[i], depot, attempts, ARRAY_LEN(attempts) - 2);
 	cr_assert_eq(scratch_run(dir, "stat -c '%n %a %s %Y' depot depot/* | cmp - before"), 0);
 	scratch_remove(dir);
 }
@@ -264,5 +272,75 @@ Test(confine_depot, both_do_what_they_are_there_for)
 	cr_expect_eq(scratch_run(dir, SAME " && cd depot && test \"$(cat one)\" = two &&"
 					   " test \"$(cat made/deep)\" = deep && test ! -e held"),
 		     0);
+	scratch_remove(dir);
+}
+
+/* Names are all that a watcher wants: what a file holds is none of its business. */
+Test(confine_depot, who_lists_reads_no_file)
+{
+	char dir[SCRATCH_PATH], depot[SCRATCH_PATH + 8];
+	struct attempt attempts[] = {
+	    {"read", SYS_openat, ROOT, TEXT("held"), O_RDONLY, 0},
+	    {"read by the whole path", SYS_openat, AT_FDCWD, TEXT(depot), O_RDONLY, 0},
+	    {"take descriptors", SYS_recvmsg, 0, 0, 0, 0},
+	    {"read by the other call", SYS_openat2, ROOT, TEXT("held"), TEXT(&how_read),
+	     sizeof(how_read)},
+	};
+	/* The last one is seen by Landlock alone. */
+	size_t n = ARRAY_LEN(attempts) - (has_landlock() ? 0 : 1);
+
+	scene_make(dir, depot);
+	all_refused(CONFINE_POLLER, depot, attempts, n);
+	all_refused(CONFINE_HINT, depot, attempts, n);
+	landlock_gone();
+	all_refused(CONFINE_POLLER, depot, attempts, ARRAY_LEN(attempts) - 1);
+	all_refused(CONFINE_HINT, depot, attempts, ARRAY_LEN(attempts) - 1);
+	scratch_remove(dir);
+}
+
+Test(confine_depot, a_poller_has_nothing_told)
+{
+	char dir[SCRATCH_PATH], depot[SCRATCH_PATH + 8];
+	struct attempt attempts[] = {
+	    {"begin", SYS_inotify_init1, 0, 0, 0, 0},
+	    {"watch", SYS_inotify_add_watch, 0, TEXT("held"), 1, 0},
+	};
+
+	scene_make(dir, depot);
+	all_refused(CONFINE_POLLER, depot, attempts, ARRAY_LEN(attempts));
+	all_refused(CONFINE_DEPOT_READER, depot, attempts, ARRAY_LEN(attempts));
+	scratch_remove(dir);
+}
+
+static int lists(void *arg, int root)
+{
+	OWNED(fd_closep) int sub = -1;
+	struct err err = {0};
+	struct stat st;
+
+	sub = beneath_dir(root, "sub", &err);
+	return sub >= 0 && list(root) == 6 && fstatat(root, "held", &st, 0) == 0 && st.st_size == 4
+		   ? 42
+		   : 1;
+}
+
+static int watches(void *arg, int root)
+{
+	const char *path = arg;
+	int fd = inotify_init1(IN_CLOEXEC), n = 0;
+	OWNED(dir_closep) DIR *d = opendir(path);
+
+	if (fd < 0 || inotify_add_watch(fd, path, IN_CREATE | IN_ONLYDIR) < 0)
+		return 1;
+	return d != NULL && ioctl(fd, FIONREAD, &n) == 0 && lists(NULL, root) == 42 ? 42 : 2;
+}
+
+Test(confine_depot, watchers_do_what_they_are_there_for)
+{
+	char dir[SCRATCH_PATH], depot[SCRATCH_PATH + 8];
+
+	scene_make(dir, depot);
+	cr_expect_eq(run_as(CONFINE_POLLER, depot, lists, NULL), 42);
+	cr_expect_eq(run_as(CONFINE_HINT, depot, watches, depot), 42);
 	scratch_remove(dir);
 }

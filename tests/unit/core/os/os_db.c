@@ -352,6 +352,7 @@ Test(db, says_when_the_disk_is_full)
 	cr_assert_eq(db_run(db, &err, "INSERT INTO thing (body) VALUES (?)", "B",
 			    (struct bytes){body, sizeof(body)}),
 		     RC_SPACE);
+	cr_assert_not_null(strstr(err.text, "no space is left on the disk"), "%s", err.text);
 	cr_assert_eq(count_things(db), 0);
 }
 

@@ -93,3 +93,36 @@ Test(dir, says_when_there_is_none_unless_that_is_fine)
 	cr_assert_eq(dir_empty(scratch_fd, "gone", &err), RC_ABSENT);
 	cr_assert_eq(seen.n, 0);
 }
+
+/* Paths, as documents have them */
+
+static void absolute_is(const char *path, const char *want)
+{
+	OWNED(freep) char *got = NULL;
+	char full[2 * SCRATCH_PATH];
+	struct err err = {0};
+
+	snprintf(full, sizeof(full), "%s%s", scratch, want);
+	cr_assert_eq(dir_absolute(path, &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got, full, "%s", path);
+}
+
+Test(dir, is_written_down_with_the_links_that_lead_to_it)
+{
+	cr_assert_eq(fchdir(scratch_fd), 0);
+	cr_assert_eq(symlinkat("full/sub", scratch_fd, "current"), 0);
+	absolute_is("current", "/current");
+	absolute_is("./full//sub/", "/full/sub");
+	absolute_is("full/../none", "/none");
+	absolute_is("not/there/../yet", "/not/yet");
+	absolute_is(".", "");
+	absolute_is("current/..", "/full");
+}
+
+Test(dir, without_a_path_is_refused)
+{
+	char *got = NULL;
+
+	cr_assert_eq(dir_absolute("", &got, ERR_IGNORED), RC_USAGE);
+	cr_assert_null(got);
+}

@@ -161,8 +161,9 @@ Test(carry, leaves_what_changes_while_it_is_read_and_takes_it_next_time)
 	sh("cd depot/channels/office && ls *.bundle > ../../../name");
 	meddled("echo more | tee -a depot/channels/office/*.bundle");
 	meddled("truncate -s -1 depot/channels/office/*.bundle");
-	meddled("printf x | dd of=\"$(ls depot/channels/office/*.bundle)\" bs=1 seek=1500000 "
-		"conv=notrunc status=none");
+	meddled(
+	    "printf 'not it' | dd of=\"$(ls depot/channels/office/*.bundle)\" bs=1 seek=1500000 "
+	    "conv=notrunc status=none");
 	meddled("rm depot/channels/office/*.bundle");
 	meddled("rm depot/channels/office/*.bundle && mkfifo depot/channels/office/$(cat name)");
 }
@@ -202,9 +203,9 @@ Test(carry, takes_no_bundle_whose_beginning_does_not_fit_its_name)
 	/* In the manifest's header, in the manifest, and in the list of blocks; under another name.
 	 */
 	static const char *const bad[] = {
-	    "printf x | dd of=$f bs=1 seek=130 conv=notrunc status=none",
-	    "printf x | dd of=$f bs=1 seek=900 conv=notrunc status=none",
-	    "o=$(grep -abo blocks $f | head -n 1 | cut -d : -f 1); printf xyz | "
+	    "printf 'not it' | dd of=$f bs=1 seek=130 conv=notrunc status=none",
+	    "printf 'not it' | dd of=$f bs=1 seek=900 conv=notrunc status=none",
+	    "o=$(grep -abo blocks $f | head -n 1 | cut -d : -f 1); printf 'not it' | "
 	    "dd of=$f bs=1 seek=$((o + 520)) conv=notrunc status=none",
 	    "mv $f channels/office/1.0-1-" ABC ".bundle",
 	};
@@ -247,7 +248,7 @@ Test(carry, cuts_parts_that_are_verified_by_themselves)
 	struct err err;
 
 	carried((struct carry){.max_file = 3 * MIB});
-	sh("printf x | dd of=\"$(ls stick/channels/office/*.001-2)\" bs=1 seek=2000000 "
+	sh("printf 'not it' | dd of=\"$(ls stick/channels/office/*.001-2)\" bs=1 seek=2000000 "
 	   "conv=notrunc status=none; rm stick/channels/office/*.002-2; mv depot home");
 	snprintf(from, sizeof(from), "%s/stick", dir);
 	snprintf(to, sizeof(to), "%s/far", dir);

@@ -48,6 +48,12 @@ Test(membership, comes_back_as_it_was)
 	cr_expect_str_eq(got.id, m.id);
 	cr_expect_str_eq(got.name, "pc-7");
 	cr_expect_arr_eq(got.salt, m.salt, sizeof(m.salt));
+	cr_expect_str_eq(got.codes, "");
 	refuses_unknown_and_missing(membership_read, &text);
 	refuses(membership_read, &text, rows, ARRAY_LEN(rows));
+	snprintf(m.codes, sizeof(m.codes), "0123456789abcdef");
+	buf_reset(&text);
+	cr_assert_eq(membership_encode(&m, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(membership_decode(bytes_in(&text), "w", &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got.codes, "0123456789abcdef");
 }

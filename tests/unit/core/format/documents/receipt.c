@@ -186,3 +186,33 @@ Test(receipt, refuses_what_is_not_in_order)
 	cr_assert_eq(receipt_encode(&r, NULL, &text, &err), 0, "%s", err.text);
 	refuses(receipt_read, &text, rows, ARRAY_LEN(rows));
 }
+
+/* Below `more`, where an older server passes over them. */
+Test(receipt, tells_keys_and_ignores_what_is_none)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT, other = BUF_INIT;
+	OWNED(receipt_clear) struct receipt got = {0}, odd = {0};
+	OWNED(key_freep) struct key_secret *seal = NULL, *codes = NULL;
+	struct receipt r = receipt_example(NULL, 0, NULL, 0);
+	struct err err = {0};
+
+	cr_assert_eq(key_generate(KEY_SEAL, &seal, &err), 0);
+	cr_assert_eq(key_generate(KEY_SEAL, &codes, &err), 0);
+	r.seal = key_public_of(seal);
+	r.codes = key_public_of(codes);
+	cr_assert_eq(receipt_encode(&r, NULL, &text, &err), 0, "%s", err.text);
+	cr_expect_eq(text.n, 1024, "%zu", text.n);
+	cr_assert_eq(receipt_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_expect(key_same(&got.seal, &r.seal));
+	cr_expect(key_same(&got.codes, &r.codes));
+	cr_expect_eq(receipt_exact(&got, bytes_in(&text), &err), 1);
+	replace(&other, &text, "seal:", "sail:");
+	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
+	cr_expect(key_absent(&odd.seal));
+	cr_expect(key_same(&odd.codes, &r.codes));
+	cr_expect_eq(receipt_exact(&odd, bytes_in(&other), &err), 0);
+	replace(&other, &text, "seal: \"", "seal: \"x");
+	receipt_clear(&odd);
+	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
+	cr_expect(key_absent(&odd.seal), "one character more is no key");
+}

@@ -44,7 +44,14 @@ Test(request, to_enrol_comes_back_as_it_was)
 	cr_expect_eq(got.sign.number, r.sign.number);
 	cr_expect_str_eq(got.invitation, r.invitation);
 	cr_expect(digest_equal(&got.proof, &r.proof));
+	cr_expect(key_absent(&got.codes));
 	refuses_unknown_and_missing(request_read, &text);
+	r.codes = key_new(KEY_SEAL);
+	buf_reset(&text);
+	cr_assert_eq(request_encode(&r, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(request_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_expect(key_same(&got.codes, &r.codes));
+	cr_expect_eq(request_exact(&got, bytes_in(&text), &err), 1);
 	r.invitation[0] = '\0';
 	r.proof = (struct digest){0};
 	buf_reset(&text);
