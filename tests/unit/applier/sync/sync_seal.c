@@ -2,6 +2,7 @@
 /*
  * The sealing key of a workstation is renewed: when, when not, and what becomes of the old one.
  */
+#include "applier/doctor/doctor.h"
 #include "bundler/collect/confirm.h"
 #include "core/base/own.h"
 #include "tests/support/seal.h"
@@ -173,6 +174,24 @@ Test(sync_seal, what_is_sealed_to_the_wiped_key_is_older_and_no_alarm)
 	fixture_end(&f);
 }
 
+static void finding_each(void *arg, const struct finding *one)
+{
+	bool *told = arg;
+
+	if (strstr(one->text, "sealed to a key that is not here") != NULL)
+		*told = strstr(one->remedy, "satchel invite alpha") != NULL;
+}
+
+/* Does the doctor name both ways out? */
+static bool doctor_tells(struct fixture *f)
+{
+	bool told = false;
+	struct findings findings = {.each = finding_each, .arg = &told};
+
+	station_examine(fixture_path(f, "ws"), NULL, &findings);
+	return told;
+}
+
 Test(sync_seal, a_server_that_was_restored_learns_the_key_from_the_next_receipt)
 {
 	static const char *const more[] = {"b", "c", "d", "e", "g"};
@@ -200,10 +219,12 @@ Test(sync_seal, a_server_that_was_restored_learns_the_key_from_the_next_receipt)
 	cr_expect_eq(seal_events(&f, "sealing"), 1);
 	cr_assert_eq(fixture_sync(&f), RC_AGAIN);
 	cr_expect_eq(seal_events(&f, "sealing"), 1, "it is told once");
+	cr_expect(doctor_tells(&f));
 	FIXTURE_RUN(&f, "diff -r office ws/root/opt/office && test ! -e ws/root/opt/b");
 	seal_answered(&f);
 	FIXTURE_SYNC(&f, 0);
 	FIXTURE_RUN(&f, "test -e ws/root/opt/b/x && test -e ws/root/opt/g/x");
+	cr_expect_not(doctor_tells(&f));
 	fixture_end(&f);
 }
 
