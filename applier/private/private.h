@@ -51,9 +51,8 @@ int private_files(struct private_tree *t, const char *dir, const char *suffix, s
 int private_generation(struct station *s, uint64_t *ret, struct err *err);
 
 /** private_channel_key(s, m, ret, err): what opens the bundle of a sealed channel, whose manifest
- * is
- * ${m}.  ${*ret} is owned by the caller.  RC_INCOMPLETE: the
- * private channel has not brought that content key; RC_UNTRUSTED: it is another one. */
+ * is ${m}.  ${*ret} is owned by the caller.  RC_INCOMPLETE: the private channel has not brought
+ * that content key; RC_UNTRUSTED: it is another one. */
 int private_channel_key(struct station *s, const struct manifest *m, struct content_key **ret,
 			struct err *err);
 
