@@ -16,6 +16,7 @@
 #include "bundler/keystore/keystore.h"
 #include "bundler/outbox/site_missing.h"
 #include "bundler/pack/store.h"
+#include "bundler/published/published.h"
 #include "bundler/site/site.h"
 #include "bundler/site/site_internal.h"
 #include "bundler/source/site_source.h"
@@ -284,6 +285,24 @@ static void check_store(void *arg, struct findings *f)
 }
 
 /* As publish judges them, but for what only the scan finds. */
+/* It can be opened; is what it holds published as well? */
+static bool check_blocked(struct site *s, const struct site_channel *c, struct findings *f)
+{
+	struct published_blocked b;
+	char at[CLOCK_TEXT + 1];
+	struct err err = {0};
+	int rc = published_blocked(s->db, c->name, &b, &err);
+
+	if (rc < 0)
+		found_err(f, &err);
+	if (rc <= 0)
+		return rc == 0;
+	clock_format(at, b.since);
+	found_warning(f, "channel %s has not been published since %s: %s", c->name, at, b.why);
+	found_remedy(f, "correct that, and run satchel publish %s", c->name);
+	return false;
+}
+
 static void check_sources(void *arg, struct findings *f)
 {
 	struct site *s = ((struct site_patient *)arg)->site;
@@ -303,7 +322,7 @@ static void check_sources(void *arg, struct findings *f)
 		OWNED(fd_closep) int fd = site_source_open(s, c, &err);
 
 		if (fd >= 0) {
-			good++;
+			good += check_blocked(s, c, f);
 			continue;
 		}
 		found_err(f, &err);

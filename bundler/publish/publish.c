@@ -143,6 +143,24 @@ static void failed(struct publish_run *r, const struct err *e, struct err *err)
 	}
 }
 
+/* Nobody may take what workstations have for what the source says. */
+static void blocked_note(struct publish_run *r, const char *channel, const struct err *why,
+			 struct err *err)
+{
+	struct db *db = r->s->db;
+	struct err e = {0};
+	int rc;
+
+	if (r->flags & PUBLISH_DRY_RUN)
+		return;
+	rc = why == NULL ? published_blocked_clear(db, channel, &e)
+			 : published_blocked_set(db, channel, clock_now(), why->text, &e);
+	if (rc > 0)
+		rc = registry_eventf(db, &e, "blocked", channel, "%s", why->text);
+	if (rc < 0)
+		failed(r, &e, err);
+}
+
 static void channels_publish(struct publish_run *r, struct err *err)
 {
 	for (size_t i = 0; i < r->s->channels; i++) {
@@ -154,8 +172,10 @@ static void channels_publish(struct publish_run *r, struct err *err)
 			continue;
 		if (publish_channel(r->s, c, r->flags, &counts, &e) < 0) {
 			failed(r, &e, err);
+			blocked_note(r, c->name, &e, err);
 			continue;
 		}
+		blocked_note(r, c->name, NULL, err);
 		r->made = r->made || counts.made;
 		if (r->each != NULL)
 			r->each(r->arg, c->name, &counts);
@@ -181,9 +201,18 @@ static int channel_forget(void *arg, const char *name, struct err *err)
 	return rc < 0 ? rc : index_drop(s->db, name, err);
 }
 
+static int blocked_forget(void *arg, const char *name, struct err *err)
+{
+	struct publish_run *r = arg;
+
+	return site_channel(r->s, name) != NULL ? 0 : published_blocked_clear(r->s->db, name, err);
+}
+
 static int channels_forget(struct publish_run *r, struct err *err)
 {
-	return published_channels(r->s->db, channel_forget, r, err);
+	int rc = published_channels(r->s->db, channel_forget, r, err);
+
+	return rc < 0 ? rc : published_blocked_each(r->s->db, blocked_forget, r, err);
 }
 
 /* One step of a run in a transaction of its own; its failure is noted, and the run goes on. */

@@ -51,8 +51,13 @@ static const char published_indices[] =
 static const char published_sealed[] =
     "ALTER TABLE generation ADD COLUMN salt BLOB;"
     "ALTER TABLE bundle ADD COLUMN key INTEGER NOT NULL DEFAULT 0;";
+/* Channels that could not be published. */
+static const char published_blocked_table[] =
+    "CREATE TABLE blocked(channel TEXT PRIMARY KEY, since INTEGER NOT NULL, why TEXT NOT NULL)"
+    " STRICT, WITHOUT ROWID;";
 static const char *const published_steps[] = {published_tables, published_indices,
-					      published_releases_table, published_sealed};
+					      published_releases_table, published_sealed,
+					      published_blocked_table};
 const struct db_schema published_schema =
     DB_SCHEMA_VIEWS("published", published_steps, published_views);
 

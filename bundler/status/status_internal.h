@@ -10,6 +10,7 @@
 #include "bundler/documents/site_model.h"
 #include "bundler/entitlement/people.h"
 #include "bundler/private/compile.h"
+#include "bundler/published/published.h"
 #include "bundler/status/status.h"
 #include "bundler/workstations/workstations.h"
 #include "core/base/list.h"
@@ -19,6 +20,8 @@ struct wanted_generation {
 	uint64_t epoch, generation; /* 0: never published */
 	struct digest tree;
 	int64_t posted; /* seconds since 1970; 0: not yet, or no beat that leads to it */
+	const struct published_blocked
+	    *blocked; /* borrowed; NULL: nothing keeps the next one back */
 };
 
 /* What the newest receipt says of a channel. */

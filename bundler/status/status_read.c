@@ -41,8 +41,9 @@ struct reading {
 	int64_t now;
 	int64_t beat_posted;
 	struct changed changed;
-	struct people *people;            /* owned */
-	struct wanted_generation *latest; /* owned; parallel to s->channel */
+	struct people *people;             /* owned */
+	struct wanted_generation *latest;  /* owned; parallel to s->channel */
+	struct published_blocked *blocked; /* owned; likewise */
 	struct status_rows enrolled, held, handed, active, invited;
 	size_t document; /* next of s->workstation */
 	/* Scratch of the workstation in hand, owned. */
@@ -66,6 +67,7 @@ static void reading_clear(struct reading *r)
 	list_clear(&r->who);
 	changed_clear(&r->changed);
 	free(r->latest);
+	free(r->blocked);
 	list_clear(&r->helds);
 	list_clear(&r->handeds);
 	free(r->channel);
@@ -78,8 +80,12 @@ static int latest_load(struct reading *r, size_t i, struct err *err)
 	struct wanted_generation *w = &r->latest[i];
 	struct published_generation g;
 	int64_t posted;
-	int rc = published_latest(r->s->db, r->s->channel[i].name, &g, err);
+	int rc = published_blocked(r->s->db, r->s->channel[i].name, &r->blocked[i], err);
 
+	if (rc > 0)
+		w->blocked = &r->blocked[i];
+	if (rc >= 0)
+		rc = published_latest(r->s->db, r->s->channel[i].name, &g, err);
 	if (rc <= 0)
 		return rc;
 	rc = registry_posted_at(r->s->db, g.path, &posted, err);
@@ -98,10 +104,12 @@ static int reading_open(struct reading *r, struct err *err)
 	int rc;
 
 	r->latest = calloc(n + 1, sizeof(*r->latest));
+	r->blocked = calloc(n + 1, sizeof(*r->blocked));
 	r->channel = calloc(n + 1, sizeof(*r->channel));
 	r->wanted = calloc(n + 1, sizeof(*r->wanted));
 	r->out = calloc(n + 1, sizeof(*r->out));
-	if (r->latest == NULL || r->channel == NULL || r->wanted == NULL || r->out == NULL)
+	if (r->latest == NULL || r->blocked == NULL || r->channel == NULL || r->wanted == NULL ||
+	    r->out == NULL)
 		return err_memory(err);
 	rc = changed_load(r->s, &r->changed, err);
 	if (rc == 0)

@@ -98,6 +98,16 @@ static const struct held *held_find(const struct snapshot *in, const char *chann
 	return NULL;
 }
 
+static void judge_blocked(const char *what, const char *about, const struct wanted_generation *w,
+			  struct reasons *l)
+{
+	char at[CLOCK_TEXT + 1];
+
+	if (w->blocked != NULL)
+		because(l, RULE_W_BLOCKED, about, "%s: not published since %s: %s", what,
+			date(at, w->blocked->since), w->blocked->why);
+}
+
 static void judge_channel(const struct snapshot *in, size_t i, struct reasons *l,
 			  struct status_channel *ret)
 {
@@ -120,6 +130,7 @@ static void judge_channel(const struct snapshot *in, size_t i, struct reasons *l
 		judge_result(what, h, l);
 	status_judge_generation(what, name, h->epoch, h->generation, &h->tree, w,
 				&workstation_rules, l);
+	judge_blocked(what, name, w, l);
 }
 
 /* judge_left(...): a channel that it subscribes to no more, and that its receipt still holds. */

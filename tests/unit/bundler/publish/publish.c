@@ -537,6 +537,56 @@ Test(publish, one_channel_that_fails_does_not_stop_the_others)
 		     RC_USAGE);
 }
 
+static int64_t blocked(struct site *s, struct published_blocked *ret)
+{
+	struct err err = {0};
+	int rc = published_blocked(s->db, CHANNEL, ret, &err);
+
+	cr_assert_geq(rc, 0);
+	return rc;
+}
+
+Test(publish, a_channel_that_cannot_be_published_is_remembered_until_it_can)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct published_blocked b = {0};
+	struct err err = {0};
+
+	run(s);
+	cr_assert_eq(blocked(s, &b), 0);
+	change("mv source away");
+	cr_assert_lt(publish_site(s, NULL, 0, PUBLISH_DRY_RUN, NULL, NULL, &err), 0);
+	cr_assert_eq(blocked(s, &b), 0, "a dry run tells only");
+	cr_assert_lt(publish_site(s, NULL, 0, 0, NULL, NULL, &err), 0);
+	cr_assert_eq(blocked(s, &b), 1);
+	cr_assert_eq(b.since, SERVER_NOW);
+	cr_assert_not_null(strstr(b.why, "cannot be read"), "%s", b.why);
+	clock_set(SERVER_NOW + 3600);
+	cr_assert_lt(publish_site(s, NULL, 0, 0, NULL, NULL, &err), 0);
+	cr_assert_eq(server_events(s, "blocked"), 1, "the same again is no news");
+	change("mkdir source");
+	cr_assert_lt(publish_site(s, NULL, 0, 0, NULL, NULL, &err), 0);
+	cr_assert_eq(blocked(s, &b), 1);
+	cr_assert_eq(b.since, SERVER_NOW);
+	cr_assert_not_null(strstr(b.why, "is empty"), "%s", b.why);
+	cr_assert_eq(server_events(s, "blocked"), 2, "another reason is");
+	change("rmdir source; mv away source");
+	run(s);
+	cr_assert_eq(blocked(s, &b), 0);
+}
+
+Test(publish, nothing_stays_of_a_blocked_channel_that_is_removed)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	change("mv source away");
+	cr_assert_lt(publish_site(s, NULL, 0, 0, NULL, NULL, &err), 0);
+	must(site_document_remove(s, SITE_DOCUMENT_CHANNEL, CHANNEL, &err));
+	run(s);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM blocked"), 0);
+}
+
 Test(publish, leftovers_of_a_killed_run_are_removed_by_the_next)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);

@@ -101,6 +101,22 @@ Test(status_workstation, is_orange_until_the_posted_generation_is_confirmed)
 	reason_has("private channel: holds 2, wanted 3");
 }
 
+Test(status_workstation, is_orange_while_a_channel_of_it_cannot_be_published)
+{
+	struct published_blocked b = {.since = 100, .why = "log changed while it was read"};
+
+	latest.blocked = &b;
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	cr_assert_str_eq(w.reason, "channel office: not published since 1970-01-01T00:01:40Z: log "
+				   "changed while it was read");
+	held.drift = 1;
+	cr_assert_eq(judged(), COLOUR_RED, "what is worse comes first");
+	also_has("not published since");
+	good();
+	latest.blocked = NULL;
+	cr_assert_eq(judged(), COLOUR_GREEN);
+}
+
 Test(status_workstation, is_red_while_a_change_is_not_posted)
 {
 	held.generation = 41;
