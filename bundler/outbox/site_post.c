@@ -70,7 +70,10 @@ static int file_done(struct outbox_post *p, const char *path, int rc, struct err
 		err_set(&why, rc,
 			"%s; a directory belongs there, so remove what lies in its place or above",
 			err->text);
-	return rc == RC_TYPE || rc == RC_PATH || rc == RC_IO ? fault_note(p, &why) : rc;
+	/* Room for the beat is left where there is none for a bundle; and what is retired makes
+	 * room. */
+	return rc == RC_TYPE || rc == RC_PATH || rc == RC_IO || rc == RC_SPACE ? fault_note(p, &why)
+									       : rc;
 }
 
 /* ${each} for every file that is done, also when one after them failed. */
@@ -181,6 +184,8 @@ static int bundle_post(void *arg, const struct published_file *file, struct err 
 
 	if (fd == RC_ABSENT)
 		return bundle_lost(p, file);
+	if (fd == RC_IO || fd == RC_PATH)
+		return fault_note(p, err); /* a bad sector, say */
 	if (fd < 0)
 		return fd;
 	if (file->key > 0)
@@ -242,14 +247,20 @@ int site_post_document(struct site *s, const char *path, struct bytes content, s
 
 /*
  * Files that only beats which are gone from the depot led to.  Rows go only after the files: a run
- * that is killed in between removes files that are gone already.
+ * that is killed in between removes files that are gone already.  While none of the beats that are
+ * kept could be posted, those before them are all that the depot has.
  */
 static int retired_remove(struct outbox_post *p, struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
 	uint64_t oldest = 0;
-	int rc = published_beat_oldest(p->s->db, &oldest, err);
+	int64_t posted = 0;
+	int rc = published_beat_posted(p->s->db, &posted, err);
 
+	if (rc == 0 && posted == 0)
+		return 0;
+	if (rc == 0)
+		rc = published_beat_oldest(p->s->db, &oldest, err);
 	if (rc == 0)
 		rc = db_query(p->s->db, "SELECT path FROM retired WHERE beat < ?1 ORDER BY path",
 			      &st, err);
@@ -282,7 +293,7 @@ static int sent_add(void *arg, const struct published_file *file, struct err *er
 	struct sent *b = arg;
 	OWNED(fd_closep) int fd = site_pack_open(b->s, file, err);
 
-	if (fd == RC_ABSENT)
+	if (fd == RC_ABSENT || fd == RC_IO || fd == RC_PATH)
 		return 0;
 	return fd < 0 ? fd : strings_add(&b->path, file->path, err);
 }

@@ -16,6 +16,7 @@
 
 #include "bundler/publish/publish_internal.h"
 #include "core/base/own.h"
+#include "core/tree/exclude.h"
 
 /* Entries from which on the loss of more than half of them needs a word from a person. */
 #define LOSS_ENTRIES 20
@@ -148,10 +149,13 @@ static void skipped(struct publishing *p, const char *path, const char *why)
  */
 static int lost_refuse(const struct publishing *p, const struct scan_item *it, struct err *err)
 {
+	char glob[EXCLUDE_MAX];
+
+	exclude_only(it->path, glob);
 	return err_set(err, RC_POLICY,
 		       "%s was published, and now %s: bring it back; or, to take it from the "
-		       "workstations, add \"/%s\" to `exclude` in channels/%s.yaml",
-		       it->path, it->why, it->path, p->c->name);
+		       "workstations, add \"%s\" to `exclude` in channels/%s.yaml",
+		       it->path, it->why, glob, p->c->name);
 }
 
 static int difference(void *arg, const struct scan_item *it, struct err *err)

@@ -114,6 +114,24 @@ enum exclude_fit exclude_fits(const char *const *globs, size_t n, const char *pa
 	return fit;
 }
 
+void exclude_only(const char *path, char dst[EXCLUDE_MAX])
+{
+	size_t n = strnlen(path, LIMIT_PATH);
+
+	*dst++ = '/';
+	for (size_t i = 0; i < n; i++) {
+		bool glob = strchr("*?[", path[i]) != NULL;
+		bool care = (unsigned char)path[i] < ' ' || strchr("\\\"\x7f", path[i]) != NULL;
+
+		if (glob)
+			*dst++ = '[';
+		*dst++ = care ? '?' : path[i];
+		if (glob)
+			*dst++ = ']';
+	}
+	*dst = '\0';
+}
+
 bool exclude_good(const char *glob)
 {
 	const char *at = glob;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/base/limits.h"
+
 enum exclude_fit {
 	EXCLUDE_NO,
 	EXCLUDE_DIRECTORY, /* if it is a directory */
@@ -25,6 +27,15 @@ enum exclude_fit {
  * As gitignore(5) of git, without its negation.
  */
 enum exclude_fit exclude_fits(const char *const *globs, size_t n, const char *path);
+
+/* A slash, and each byte as up to three. */
+#define EXCLUDE_MAX (3 * LIMIT_PATH + 2)
+
+/**
+ * exclude_only(path, dst): the pattern of ${path} and of nothing else, as one can write it between
+ * quotation marks; bytes that need care there stand as "?".
+ */
+void exclude_only(const char *path, char dst[EXCLUDE_MAX]);
 
 /** exclude_good(glob): can anything match it?  Not "/", nor with an empty part, "." or "..". */
 bool exclude_good(const char *glob);

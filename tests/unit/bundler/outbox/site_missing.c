@@ -215,6 +215,27 @@ Test(site_missing, what_is_lost_for_good_keeps_nothing_else_back)
 	cr_expect_not_null(strstr(err.text, "neither in the depot nor in the content store"));
 }
 
+/* As with a disk that has bad sectors. */
+Test(site_missing, a_pack_that_cannot_be_opened_keeps_nothing_else_back)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	cr_assert_eq(scratch_run(dir, "for p in site.state/store/*.pack; do "
+				      "mv $p $p.kept; ln -s loop $p; done; "
+				      "rm depot/channels/office/*.bundle depot/beats/*"),
+		     0);
+	cr_expect_eq(publish_site(s, NULL, 0, 0, NULL, NULL, &err), RC_PATH, "%s", err.text);
+	cr_expect_not_null(strstr(err.text, "content store"), "%s", err.text);
+	in_depot("ls beats/*.beat");
+	err = (struct err){0};
+	must(site_post_again(s, &err));
+	cr_assert_eq(scratch_run(dir, "for p in site.state/store/*.pack; do mv $p.kept $p; done"),
+		     0);
+	must(publish_site(s, NULL, 0, 0, NULL, NULL, &err));
+	cr_expect(whole());
+}
+
 /* A publish that ends like that. */
 static void publish_fails(struct site *s, int rc, const char *word, const char *remedy)
 {

@@ -84,3 +84,24 @@ Test(exclude, a_pattern_that_nothing_can_match_is_known)
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		cr_expect(exclude_good(good[i]), "%s", good[i]);
 }
+
+Test(exclude, the_pattern_of_one_path_matches_it_and_nothing_else)
+{
+	static const struct {
+		const char *path, *glob, *other;
+	} rows[] = {
+	    {"a/b", "/a/b", "x/a/b"},
+	    {"a[1]", "/a[[]1]", "a1"},
+	    {"*", "/[*]", "b"},
+	    {"a?/**", "/a[?]/[*][*]", "ab/c"},
+	    {"a\\b \"c\"\n", "/a?b ?c??", "a"},
+	};
+	char glob[EXCLUDE_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		exclude_only(rows[i].path, glob);
+		cr_expect_str_eq(glob, rows[i].glob);
+		cr_expect_eq(fits(glob, rows[i].path), EXCLUDE_YES, "%s", rows[i].path);
+		cr_expect_eq(fits(glob, rows[i].other), EXCLUDE_NO, "%s", rows[i].other);
+	}
+}
