@@ -17,6 +17,8 @@
 #include "bundler/outbox/site_missing.h"
 #include "bundler/pack/store.h"
 #include "bundler/published/published.h"
+#include "bundler/publish/publish.h"
+#include "bundler/sealed/sealed.h"
 #include "bundler/site/site.h"
 #include "bundler/site/site_internal.h"
 #include "bundler/source/site_source.h"
@@ -426,12 +428,49 @@ static void check_key_store(void *subject, struct findings *f)
 	found_ok(f, "the key store opens, and no key is to be rotated");
 }
 
+/* Who cannot read it, and whether its key is still the one that somebody has who left. */
+static void check_sealed_channel(struct site_patient *p, const struct site_channel *c,
+				 struct findings *f)
+{
+	OWNED(strings_clear) struct strings names = {0};
+	struct sealed_state state;
+	char text[PUBLISH_NAMES];
+	struct err err = {0};
+	int rc = sealed_describe(p->site->db, c->name, &state, &err);
+
+	if (rc == 0)
+		rc = publish_unready(p->site, c->name, false, &names, &err);
+	if (rc < 0) {
+		found_err(f, &err);
+	} else if (names.n > 0) {
+		publish_names(&names, text);
+		found_warning(f, "channel %s is sealed, which satchel cannot read on %s", c->name,
+			      text);
+		found_remedy(f, "update satchel there");
+	} else if (sealed_due(c, &state, p->now)) {
+		found_warning(f, "somebody who left has the content key of channel %s", c->name);
+		found_remedy(f, "satchel publish changes it");
+	} else {
+		found_ok(f, "channel %s is sealed with content key %llu", c->name,
+			 (unsigned long long)state.number);
+	}
+}
+
+static void check_sealed(void *subject, struct findings *f)
+{
+	struct site_patient *p = subject;
+
+	for (size_t i = 0; i < p->site->channels; i++)
+		if (p->site->channel[i].sealed)
+			check_sealed_channel(p, &p->site->channel[i], f);
+}
+
 static const struct check checks[] = {
     {"site", check_site},           {"lock", check_lock},     {"keys", check_keys},
     {"key store", check_key_store}, {"root key", check_root}, {"trust", check_trust},
     {"beat", check_beat},           {"clock", check_clock},   {"depot", check_depot},
     {"state", check_state},         {"store", check_store},   {"sources", check_sources},
-    {"documents", check_documents}, {"backup", check_backup},
+    {"documents", check_documents}, {"backup", check_backup}, {"sealed", check_sealed},
 };
 
 void site_examine(const char *dir, struct reporter *reporter, struct findings *f)

@@ -205,6 +205,28 @@ static int check_signature(struct cli *cli, const struct args *args, const char 
 	return check_with_trust(&trust, &doc, path, show, err);
 }
 
+/*
+ * A bundle of a sealed channel is opened where its content key is at hand.  Where it is not, what
+ * can be seen is shown, which is no fault.  1 with a key: ${ret_signed} is the digest of the
+ * manifest that it belongs to.
+ */
+static int content_key_find(struct cli *cli, const struct inspection *in, struct content_key **ret,
+			    struct digest *ret_signed)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct err none = {0};
+	struct signed_doc doc;
+	struct trust trust;
+
+	if (in->kind != INSPECT_BUNDLE || in->flags == 0 || read_signed(in, &text, &none) < 0 ||
+	    signed_split(bytes_in(&text), 1, &doc, &none) < 0 ||
+	    !signed_type(doc.inner, "manifest/2") || own_trust(cli, &trust, &none) < 0 ||
+	    inspect_key(cli, &trust, &doc, ret, &none) < 0)
+		return 0;
+	*ret_signed = digest_of(bytes_in(&text));
+	return 1;
+}
+
 static int sealed_words(const struct inspection *in, struct show *show, struct err *err)
 {
 	uint8_t first[64];
@@ -237,7 +259,8 @@ static int inspect_at(struct cli *cli, const struct args *args, const char *path
 {
 	struct inspection in = {.fd = -1, .flags = flags};
 	struct show show = {.cli = cli, .json = {stdout, false}};
-	struct digest verified;
+	OWNED(content_key_freep) struct content_key *key = NULL;
+	struct digest verified, opened;
 	uint8_t first[64];
 	size_t n;
 	int rc = open_file(path, &in, err);
@@ -265,6 +288,10 @@ static int inspect_at(struct cli *cli, const struct args *args, const char *path
 	if (rc == 0 && verify)
 		rc = check_signature(cli, args, path, &in, &show, &verified, err);
 	in.verified = verify ? &verified : NULL;
+	if (rc == 0 && content_key_find(cli, &in, &key, &opened) == 1) {
+		in.key = key;
+		in.verified = &opened;
+	}
 	if (rc == 0 && in.kind != INSPECT_SEALED) {
 		rc = inspect_run(&in, show_value, &show, err);
 		if (rc == RC_INCOMPLETE && is_part(path))

@@ -117,6 +117,7 @@ static int changes_complete(struct bundle_view *b, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	d = content_changes(content_key_salt(b->in->key), &d);
 	if (!digest_equal(&d, &b->manifest.changes) || b->changes_bytes != b->manifest.changes_size)
 		return err_set(err, RC_MALFORMED,
 			       "the list of changes is not the one that was signed");
@@ -326,29 +327,38 @@ static int tell_manifest(const struct bundle_view *b, struct err *err)
 	return inspect_tell(b->teller, err, "site", "%s", hex);
 }
 
+/* What can be seen without the key. */
+static int inspect_outside(struct bundle_view *b, struct bytes blocks, struct err *err)
+{
+	int rc = b->in->flags & INSPECT_DEEP ? check_blocks(b, blocks, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (b->manifest.key == 0)
+		return inspect_tell(b->teller, err, "contents",
+				    "sealed to the workstation, cannot be read here");
+	return inspect_tell(b->teller, err, "contents",
+			    "sealed with content key %" PRIu64
+			    " of the channel, cannot be read here",
+			    b->manifest.key);
+}
+
 static int inspect_inside(struct bundle_view *b, struct bytes blocks, struct err *err)
 {
 	struct payload_events events = {b, on_block, on_changes, on_member, on_data};
 	int rc;
 
-	if (manifest_sealed(&b->manifest)) {
-		rc = b->in->flags & INSPECT_DEEP ? check_blocks(b, blocks, err) : 0;
-		if (rc < 0)
-			return rc;
-		return b->manifest.key == 0
-			   ? inspect_tell(b->teller, err, "contents",
-					  "sealed to the workstation, cannot be read here")
-			   : inspect_tell(b->teller, err, "contents",
-					  "sealed with content key %" PRIu64
-					  " of the channel, cannot be read here",
-					  b->manifest.key);
-	}
+	if (b->in->key != NULL)
+		inspect_tell(b->teller, err, "sealed",
+			     "with content key %" PRIu64 " of the channel", b->manifest.key);
+	else if (manifest_sealed(&b->manifest))
+		return inspect_outside(b, blocks, err);
 	if (!(b->in->flags & (INSPECT_DEEP | INSPECT_CHANGES)))
 		return 0;
 	digest_start(&b->changes);
 	rc = changes_reader_new(each_change, b, &b->reader, err);
 	if (rc == 0)
-		rc = payload_read(&b->manifest, blocks, NULL, &events, err);
+		rc = payload_read(&b->manifest, blocks, b->in->key, &events, err);
 	if (rc == ENOUGH)
 		return 0;
 	return rc < 0 ? rc : every_member_came(b, err);

@@ -126,15 +126,33 @@ static int inspect_signed(const struct inspection *in, struct teller *t, struct 
 	return rc;
 }
 
+/* A process that is forked has no secrets; this one is told what opens its one file. */
+static int key_hear(int fd, struct content_key **ret, struct err *err)
+{
+	OWNED(buf_clear) struct buf in = BUF_SECRET;
+	uint8_t type = 0;
+	int rc = frame_receive(fd, FRAME_MAX, SILENCE_MS, &type, &in, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || type != 'k')
+		return err_set(err, RC_INTERNAL, "no content key was told");
+	return content_key_take(bytes_in(&in), ret, err);
+}
+
 static int inspect_main(void *arg, int fd)
 {
-	const struct inspection *in = arg;
+	struct inspection *in = arg;
+	OWNED(content_key_freep) struct content_key *key = NULL;
 	struct teller t = {fd, in->flags, 0};
 	struct err err = {0};
 	uint8_t code[4];
 	OWNED(buf_clear) struct buf body = BUF_INIT;
-	int rc = confine_self(CONFINE_INSPECTOR, -1, &err);
+	int rc = in->key != NULL ? key_hear(fd, &key, &err) : 0;
 
+	in->key = key;
+	if (rc >= 0)
+		rc = confine_self(CONFINE_INSPECTOR, -1, &err);
 	if (rc >= 0)
 		rc = in->kind == INSPECT_BUNDLE ? inspect_bundle(in, &t, &err)
 						: inspect_signed(in, &t, &err);
@@ -214,6 +232,8 @@ int inspect_run(const struct inspection *in, inspect_answer *answer, void *arg, 
 	int64_t until = clock_monotonic_ms() + budget_ms(in);
 	int rc = child_start(inspect_main, &copy, &in->fd, 1, &c, err);
 
+	if (rc == 0 && in->key != NULL)
+		rc = frame_send(c.fd, 'k', content_key_bytes(in->key), err);
 	if (rc == 0)
 		rc = receive(&c, until, answer, arg, err);
 	return rc;

@@ -11,6 +11,8 @@
 
 #include "cli/frame/show.h"
 #include "core/base/digest.h"
+#include "core/format/bundle/content.h"
+#include "core/trust/trust.h"
 
 /* INSPECT_PLAIN: a document that waits for its first signature. */
 enum inspect_kind {
@@ -34,6 +36,8 @@ struct inspection {
 	enum inspect_flags flags;
 	const struct digest *verified; /* of the signed document whose signature was good; NULL:
 					  nobody looked.  The file may have changed since. */
+	struct content_key *key; /* borrowed; opens the payload of a sealed channel; NULL: it is not
+				    at hand */
 };
 
 /** inspect_answer(arg, name, value, err): one answer of the child: a value with its name, or a
@@ -42,6 +46,13 @@ typedef int inspect_answer(void *arg, const char *name, const char *value, struc
 
 /** inspect_kind(first): what the first bytes of a file say that it is; 64 are enough. */
 enum inspect_kind inspect_kind(struct bytes first);
+
+/** inspect_key(cli, trust, doc, ret, err): what opens the bundle of a sealed channel whose manifest
+ * is
+ * ${doc}.  ${*ret} is owned by the caller.  RC_UNTRUSTED: it is not signed by the site; RC_STATE,
+ * RC_INCOMPLETE: this machine does not have the key. */
+int inspect_key(struct cli *cli, const struct trust *trust, const struct signed_doc *doc,
+		struct content_key **ret, struct err *err);
 
 /** inspect_run(in, answer, arg, err):
  * Read the file in a confined child and hand on every answer.  Returns the child's verdict.

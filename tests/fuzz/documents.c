@@ -83,6 +83,7 @@ static const struct kind {
     {"satchel: trust/2\n", trustdoc_round},
     {"satchel: release/1\n", release_round},
     {"satchel: manifest/1\n", manifest_round},
+    {"satchel: manifest/2\n", manifest_round},
     {"satchel: receipt/1\n", receipt_round},
     {"satchel: request/1\n", request_round},
     {"satchel: subscription/1\n", subscription_round},
