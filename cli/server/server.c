@@ -50,6 +50,9 @@ int cmd_init(struct cli *cli, const struct args *args, struct err *err)
 	    "up, keep it private)\n"
 	    "depot     %s\n",
 	    s->trust.name, id, s->dir, s->state, s->depot);
+	if (in.root != NULL)
+		printf("root key  %s (the site's last word: keep it elsewhere, and a copy of it)\n",
+		       in.root);
 	if (!cli->quiet)
 		printf("next      satchel -s %s channel add NAME --source DIR --target DIR\n"
 		       "          satchel -s %s invite WORKSTATION\n",
