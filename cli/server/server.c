@@ -183,6 +183,15 @@ struct publish_print {
 	bool any;
 };
 
+/* "12 added", and so on. */
+static void change_print(const char *before, uint64_t n, const char *what)
+{
+	char text[TEXT_SIZE];
+
+	count_text(text, n);
+	printf("%s%s %s", before, text, what);
+}
+
 static void publish_line(void *arg, const char *channel, const struct publish_counts *c)
 {
 	struct publish_print *p = arg;
@@ -199,14 +208,14 @@ static void publish_line(void *arg, const char *channel, const struct publish_co
 		       plural(c->entries, "entry", "entries"));
 		return;
 	}
-	printf(
-	    "%s: %s%llu: %llu added, %llu changed, %llu renamed, %llu deleted, %llu metadata; %s "
-	    "%s, %s read",
-	    channel, p->dry_run ? "would follow generation " : "generation ",
-	    (unsigned long long)c->generation, (unsigned long long)c->added,
-	    (unsigned long long)c->changed, (unsigned long long)c->renamed,
-	    (unsigned long long)c->deleted, (unsigned long long)c->metadata, entries,
-	    plural(c->entries, "entry", "entries"), content);
+	printf("%s: %s%llu", channel, p->dry_run ? "would follow generation " : "generation ",
+	       (unsigned long long)c->generation);
+	change_print(": ", c->added, "added");
+	change_print(", ", c->changed, "changed");
+	change_print(", ", c->renamed, "renamed");
+	change_print(", ", c->deleted, "deleted");
+	change_print(", ", c->metadata, "metadata");
+	printf("; %s %s, %s read", entries, plural(c->entries, "entry", "entries"), content);
 	if (c->bundle > 0)
 		printf(", bundle %s", size);
 	putchar('\n');

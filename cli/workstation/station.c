@@ -65,17 +65,20 @@ struct apply_print {
 
 static void count_print(uint64_t n, const char *one, const char *many)
 {
-	printf(", %llu %s", (unsigned long long)n, plural(n, one, many));
+	char text[TEXT_SIZE];
+
+	count_text(text, n);
+	printf(", %s %s", text, plural(n, one, many));
 }
 
 static void preview_text(const struct apply_preview *p)
 {
-	char bytes[TEXT_SIZE], needed[TEXT_SIZE], room[TEXT_SIZE];
+	char bytes[TEXT_SIZE], files[TEXT_SIZE], needed[TEXT_SIZE], room[TEXT_SIZE];
 	uint64_t writes = p->count[CHANGE_PUT] + p->count[CHANGE_PATCH] + p->count[CHANGE_COPY];
 
 	size_text(bytes, p->bytes);
-	printf("    %llu %s (%s)", (unsigned long long)writes, plural(writes, "file", "files"),
-	       bytes);
+	count_text(files, writes);
+	printf("    %s %s (%s)", files, plural(writes, "file", "files"), bytes);
 	count_print(p->count[CHANGE_LINK], "link", "links");
 	count_print(p->count[CHANGE_DIRECTORY], "directory", "directories");
 	count_print(p->count[CHANGE_META], "metadata change", "metadata changes");
