@@ -185,6 +185,9 @@ static int receipt_old(struct collect *c, const struct sender *from, const struc
 		*ret = DISPOSITION_KNOWN;
 		return receipts_seen_put(c->s->db, r, name->digest, identity, err);
 	case RECEIPTS_OTHER:
+		rc = receipts_twice_put(c->s->db, from->w.id, r->sequence, c->now, err);
+		if (rc < 0)
+			return rc;
 		return record_refuse(
 		    c, from, "clone", ret, err,
 		    "clone suspected: %s sent two different receipts number %" PRIu64

@@ -50,13 +50,20 @@ static const char views[] =
     "CREATE VIEW receipt_newest_channel AS SELECT id, channel, epoch, generation, tree, result,"
     " reason, deviations, drift FROM receipt_channel;"
     "CREATE VIEW receipt_newest_user AS SELECT id, email, account, result, reason FROM receipt_user;"
+    "CREATE VIEW receipt_doubled AS SELECT id, sequence, at FROM receipt_twice;"
     "CREATE VIEW receipt_code AS SELECT id, sequence FROM confirmation;"
     "CREATE VIEW receipt_events AS SELECT id, number, recorded, kind, text FROM receipt_event;";
-static const char *const steps[] = {tables};
+/* The last time that two different receipts had one number: two machines, or one that was set back.
+ */
+static const char twice_table[] =
+    "CREATE TABLE receipt_twice(id TEXT PRIMARY KEY REFERENCES workstation(id),"
+    " sequence INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+static const char *const steps[] = {tables, twice_table};
 const struct db_schema receipts_schema = DB_SCHEMA_VIEWS("receipts", steps, views);
 
 static const char *const forget_workstation[] = {
     "DELETE FROM receipt_channel WHERE id = ?1",
+    "DELETE FROM receipt_twice WHERE id = ?1",
     "DELETE FROM receipt_user WHERE id = ?1",
     "DELETE FROM receipt_event WHERE id = ?1",
     NULL,
@@ -286,4 +293,12 @@ int receipts_compare(struct db *db, const struct receipt *r, const struct digest
 		return rc;
 	*ret = rc == 0 ? RECEIPTS_UNKNOWN : same == 1 ? RECEIPTS_SAME : RECEIPTS_OTHER;
 	return 0;
+}
+
+int receipts_twice_put(struct db *db, const char *id, uint64_t sequence, int64_t now,
+		       struct err *err)
+{
+	return db_run(db, err,
+		      "INSERT OR REPLACE INTO receipt_twice(id, sequence, at) VALUES(?1, ?2, ?3)",
+		      "tii", id, (int64_t)sequence, now);
 }

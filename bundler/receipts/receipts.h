@@ -18,6 +18,8 @@
  *   receipt_newest_user(id, email, account, result, reason)
  *   receipt_code(id, sequence)
  *           the newest confirmation code; sequence: of the receipt that it stands for
+ *   receipt_doubled(id, sequence, at)
+ *           two different receipts had this number, as was last seen then
  *   receipt_events(id, number, recorded, kind, text)
  */
 extern const struct db_schema receipts_schema;
@@ -88,5 +90,10 @@ int receipts_event_count(struct db *db, uint64_t *ret, struct err *err);
  * said stays until its next receipt takes its place.
  */
 extern const struct forget_sql receipts_forget;
+
+/** receipts_twice_put(db, id, sequence, now, err): two different receipts of ${id} have this
+ * number, as was seen at ${now}, seconds since 1970 UTC.  In the caller's transaction. */
+int receipts_twice_put(struct db *db, const char *id, uint64_t sequence, int64_t now,
+		       struct err *err);
 
 #endif

@@ -52,6 +52,8 @@ struct snapshot {
 	struct private_snapshot private;
 	uint64_t receipt; /* sequence */
 	bool by_code;     /* it was a confirmation code that said what follows */
+	uint64_t twice;   /* two different receipts had this number; 0: none */
+	int64_t twice_at; /* when that was seen */
 	int64_t heard;    /* 0: neither receipt nor code yet, and nothing below either */
 	char version[32];
 	struct digest policy_wanted, policy; /* in force; wanted zero: not known */

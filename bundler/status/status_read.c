@@ -19,10 +19,11 @@
 /* The newest machine of a name; one that has ended is shown as long as nobody took its place. */
 static const char enrolled_sql[] =
     "SELECT w.name, w.id, w.state, w.enrolled, r.sequence, r.version, r.policy, p.policy,"
-    " k.sequence, " PRIVATE_COLUMNS
+    " k.sequence, d.sequence, d.at, " PRIVATE_COLUMNS
     " FROM workstation_shown w LEFT JOIN private_newest p ON p.id = w.id"
     " LEFT JOIN outbox_posted o ON o.path = p.path LEFT JOIN receipt_newest r ON r.id = w.id"
-    " LEFT JOIN receipt_code k ON k.id = w.id ORDER BY w.name";
+    " LEFT JOIN receipt_code k ON k.id = w.id LEFT JOIN receipt_doubled d ON d.id = w.id"
+    " ORDER BY w.name";
 static const char held_sql[] =
     "SELECT w.name, c.channel, c.epoch, c.generation, c.tree, c.result, c.reason, c.deviations,"
     " c.drift FROM workstation_member w JOIN receipt_newest_channel c ON c.id = w.id"
@@ -223,13 +224,15 @@ static int enrolled_read(struct reading *r, struct snapshot *in, struct err *err
 	in->receipt = (uint64_t)db_i64(st, 4);
 	snprintf(in->version, sizeof(in->version), "%s", db_text(st, 5));
 	in->private.compiled = !changed_has(&r->changed, in->id);
+	in->twice = (uint64_t)db_i64(st, 9);
+	in->twice_at = db_i64(st, 10);
 	if ((uint64_t)db_i64(st, 8) > in->receipt) {
 		in->receipt = (uint64_t)db_i64(st, 8);
 		in->by_code = true;
 	}
 	if ((db_bytes(st, 6).n > 0 && !db_digest(st, 6, &in->policy)) ||
 	    (db_bytes(st, 7).n > 0 && !db_digest(st, 7, &in->policy_wanted)) ||
-	    !private_snapshot_read(st, 9, r->beat_posted, &in->private, &in->heard))
+	    !private_snapshot_read(st, 11, r->beat_posted, &in->private, &in->heard))
 		return err_set(err, RC_STATE, "the registry is damaged: workstation %s", in->name);
 	return 0;
 }

@@ -190,6 +190,20 @@ static void judge_policy(const struct snapshot *in, struct reasons *l)
 			    : "has its policy, and follows another one");
 }
 
+/* A copy of a machine goes on sending: the mark is renewed as long as both are in use. */
+#define TWICE_DAYS 7
+
+static void judge_twice(const struct snapshot *in, int64_t now, struct reasons *l)
+{
+	char at[CLOCK_TEXT + 1];
+
+	if (in->twice > 0 && now - in->twice_at < TWICE_DAYS * 86400)
+		because(l, RULE_W_CLONE, in->name,
+			"sent two different receipts number %" PRIu64
+			", seen %s: two machines use its keys, or it was set back to an older copy",
+			in->twice, date(at, in->twice_at));
+}
+
 static void judge_first(const struct snapshot *in, struct reasons *l)
 {
 	char at[CLOCK_TEXT + 1];
@@ -263,6 +277,7 @@ static void judge_state(const struct snapshot *in, int64_t now, int64_t silent, 
 		judge_left(in, l);
 		judge_users(in, l);
 		judge_policy(in, l);
+		judge_twice(in, now, l);
 		judge_first(in, l);
 		judge_silent(in, now, silent, l);
 		break;

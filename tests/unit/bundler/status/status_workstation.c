@@ -101,6 +101,16 @@ Test(status_workstation, is_orange_until_the_posted_generation_is_confirmed)
 	reason_has("private channel: holds 2, wanted 3");
 }
 
+Test(status_workstation, is_red_for_a_week_after_two_receipts_had_one_number)
+{
+	in.twice = 7;
+	in.twice_at = 10000 - 3600;
+	cr_assert_eq(judged(), COLOUR_RED);
+	reason_has("sent two different receipts number 7");
+	in.twice_at = 10000 - 7 * 86400;
+	cr_assert_eq(judged(), COLOUR_GREEN);
+}
+
 Test(status_workstation, is_orange_while_a_channel_of_it_cannot_be_published)
 {
 	struct published_blocked b = {.since = 100, .why = "log changed while it was read"};
