@@ -220,6 +220,7 @@ static const struct option_row carry_options[] = {
     {"ask", 0, NULL, "ask for each volume at TO, one after another", false},
     {"prune", 0, NULL, "remove from TO what no recent beat leads to", false},
     {"check", 0, NULL, "read every byte, even of files that both depots have", false},
+    {"unmounted", 0, NULL, "make TO also where a stick should be and none is mounted", false},
     {"dry-run", 'n', NULL, "show what would be carried, and write nothing", false},
 };
 
@@ -457,7 +458,7 @@ const struct command commands[] = {
     {"doctor", SIDE_EITHER, "", "check this machine for problems, and say how to fix them",
      NO_OPTIONS, 0, 0, cmd_doctor},
     {"carry", SIDE_EITHER,
-     "FROM TO [--for WHO]... [--max-file SIZE] [--volume-size SIZE] [--prune] [--dry-run]",
+     "FROM TO [--for WHO]... [--max-file SIZE] [--volume-size SIZE] [--prune] [--unmounted] [--dry-run]",
      "merge two depots, in both directions", OPTIONS(carry_options), 2, 2, cmd_carry},
     {"status workstations", SIDE_SERVER, "[NAME...] [--colour COLOUR]",
      "show the colour of every workstation, and what can be done", OPTIONS(colour_options), 0,

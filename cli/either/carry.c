@@ -118,7 +118,10 @@ static int options_read(const struct args *args, struct carry *c, struct err *er
 	static const struct {
 		const char *name;
 		enum carry_flags flag;
-	} names[] = {{"dry-run", CARRY_DRY_RUN}, {"prune", CARRY_PRUNE}, {"check", CARRY_CHECK}};
+	} names[] = {{"dry-run", CARRY_DRY_RUN},
+		     {"prune", CARRY_PRUNE},
+		     {"check", CARRY_CHECK},
+		     {"unmounted", CARRY_UNMOUNTED}};
 	const char *max = args_text(args, "max-file", NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

@@ -7,6 +7,7 @@
 #include "core/depot/carry/carry.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "core/depot/carry/carry_internal.h"
 #include "core/depot/marker.h"
 #include "core/format/documents/trustchain.h"
+#include "core/os/dir.h"
+#include "core/os/mounts.h"
 
 void run_clear(struct carry_run *r)
 {
@@ -28,6 +31,36 @@ void run_clear(struct carry_run *r)
 	r->move = NULL;
 }
 
+/* What is a depot already may lie wherever it likes. */
+static bool is_depot(const char *path, int silence_s)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct digest site;
+
+	return depot_open(path, 0, silence_s, &d, ERR_IGNORED) == 0 &&
+	       marker_read(d, &site, ERR_IGNORED) == MARKER_SITE;
+}
+
+/* A new depot below a stick that is not plugged in would be found by nobody. */
+static int unmounted_check(const struct carry *c, struct err *err)
+{
+	OWNED(freep) char *to = NULL;
+	char where[PATH_MAX];
+	int rc;
+
+	if (!(c->flags & CARRY_CREATE) || (c->flags & CARRY_UNMOUNTED))
+		return 0;
+	rc = dir_absolute(c->to, &to, err);
+	if (rc < 0 || !mount_missing(to, "/etc/fstab", where, sizeof(where)) ||
+	    is_depot(c->to, c->silence_s))
+		return rc;
+	return err_set(
+	    err, RC_ABSENT,
+	    "%s is to be on what is mounted at %s, and nothing is mounted there: plug "
+	    "it in and mount it; carry --unmounted makes a depot in the directory itself",
+	    c->to, where);
+}
+
 static int depots_open(struct carry_run *r, struct err *err)
 {
 	const struct carry *c = r->c;
@@ -36,7 +69,11 @@ static int depots_open(struct carry_run *r, struct err *err)
 	bool dry = (c->flags & CARRY_DRY_RUN) != 0;
 	int rc = depot_open(c->from, flags, c->silence_s, &r->depot[AT_FROM], err);
 
-	if (rc == 0 && (c->flags & CARRY_CREATE) && !dry)
+	if (rc == 0)
+		rc = unmounted_check(c, err);
+	if (rc < 0)
+		return rc;
+	if ((c->flags & CARRY_CREATE) && !dry)
 		flags |= DEPOT_CREATE;
 	if (rc == 0 && (c->flags & CARRY_NO_LINK))
 		flags |= DEPOT_NO_LINK;

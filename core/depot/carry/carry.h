@@ -12,12 +12,13 @@
 #include "core/depot/depot.h"
 
 enum carry_flags {
-	CARRY_DRY_RUN = 1 << 0, /* look and count, write nothing */
-	CARRY_PRUNE = 1 << 1,   /* remove from TO what no beat that is kept leads to */
-	CARRY_CHECK = 1 << 2,   /* read also what both sides have with the same size */
-	CARRY_CREATE = 1 << 3,  /* make the directory TO (not its parents) when it is absent */
-	CARRY_VOLUME = 1 << 4,  /* TO is one volume that is being made (carry_volume) */
-	CARRY_NO_LINK = 1 << 5, /* TO is refused when it is a symbolic link */
+	CARRY_DRY_RUN = 1 << 0,   /* look and count, write nothing */
+	CARRY_PRUNE = 1 << 1,     /* remove from TO what no beat that is kept leads to */
+	CARRY_CHECK = 1 << 2,     /* read also what both sides have with the same size */
+	CARRY_CREATE = 1 << 3,    /* make the directory TO (not its parents) when it is absent */
+	CARRY_VOLUME = 1 << 4,    /* TO is one volume that is being made (carry_volume) */
+	CARRY_NO_LINK = 1 << 5,   /* TO is refused when it is a symbolic link */
+	CARRY_UNMOUNTED = 1 << 6, /* TO may be made below a mount point where nothing is mounted */
 };
 
 /** What may lie in TO: false leaves a file where it is.  Not asked about the marker, the trust
