@@ -66,8 +66,11 @@ static int base_load(struct publishing *p, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (p->last == 0 || !digest_equal(&held, &p->last_tree) ||
-	    p->c->sealed == digest_is_zero(&p->last_salt))
-		return index_clear(p->index, err);
+	    p->c->sealed == digest_is_zero(&p->last_salt)) {
+		/* To begin anew must not hide that what was published is gone. */
+		rc = p->last == 0 ? 0 : publish_scan_loss(p, err);
+		return rc < 0 ? rc : index_clear(p->index, err);
+	}
 	p->delta.base = p->last;
 	p->delta.base_tree = p->last_tree;
 	rc = db_int(p->s->db, err, &p->hashed, "SELECT hashed FROM scanned WHERE channel = ?1", "t",
@@ -415,9 +418,9 @@ static int channel_run(struct publishing *p, struct err *err)
 	if (rc == 0 && !(p->flags & PUBLISH_DRY_RUN))
 		rc = publish_lost(p, err);
 	if (rc == 0)
-		rc = base_load(p, err);
-	if (rc == 0)
 		rc = publish_source_open(p, err);
+	if (rc == 0)
+		rc = base_load(p, err);
 	if (rc == 0)
 		rc = publish_scan(p, err);
 	if (rc < 0)

@@ -67,11 +67,13 @@ struct publishing {
  * publish_reading(arg, path, st, head, err): what the packer reads of it; ${arg} is the publishing.
  * publish_scan(p, err): what differs from the index goes into p->diff.  Errors: RC_POLICY: the
  * source lost everything, or most, and PUBLISH_ALLOW_EMPTY is not set; those of scan_tree.
+ * publish_scan_loss(p, err): only these, before the index is cleared.
  */
 int publish_source_open(struct publishing *p, struct err *err);
 int publish_reading(void *arg, const char *path, const struct stat *st, struct bytes head,
 		    struct err *err);
 int publish_scan(struct publishing *p, struct err *err);
+int publish_scan_loss(struct publishing *p, struct err *err);
 
 /* publish_preview.c */
 /** publish_preview(p, err): count what the differences are; nothing is written. */

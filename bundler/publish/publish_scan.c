@@ -223,7 +223,15 @@ static int loss_check(const struct publishing *p, struct err *err)
 	return 0;
 }
 
-int publish_scan(struct publishing *p, struct err *err)
+static int lost_only(void *arg, const struct scan_item *it, struct err *err)
+{
+	return it->what == SCAN_SKIPPED && it->old != NULL ? lost_refuse(arg, it, err) : 0;
+}
+
+/* ${each} for what differs from the index. */
+static int source_scan(struct publishing *p,
+		       int (*each)(void *arg, const struct scan_item *it, struct err *err),
+		       struct err *err)
 {
 	const struct scan_guard guard = {site_source_folder, site_source_file, p->guard};
 	struct scan_options o = {
@@ -235,16 +243,33 @@ int publish_scan(struct publishing *p, struct err *err)
 	    .racy_after = p->flags & PUBLISH_REREAD ? INT64_MIN : p->hashed,
 	};
 	uint64_t bytes;
-	int rc = spool_new(p->s->statefd, &p->diff, err);
+	int rc = index_counts(p->index, &p->was_entries, &bytes, err);
+
+	if (rc == 0 && scan_tree(p->rootfd, p->index, &o, each, p, &p->seen, err) < 0)
+		rc = err_prefix(err, "source of channel %s", p->c->name);
+	return rc;
+}
+
+int publish_scan_loss(struct publishing *p, struct err *err)
+{
+	int rc = source_scan(p, lost_only, err);
 
 	if (rc == 0)
-		rc = index_counts(p->index, &p->was_entries, &bytes, err);
+		rc = loss_check(p, err);
+	p->seen = (struct scan_counts){0};
+	return rc;
+}
+
+int publish_scan(struct publishing *p, struct err *err)
+{
+	int rc = spool_new(p->s->statefd, &p->diff, err);
+
 	if (rc < 0)
 		return rc;
 	p->hashed_now = stamp_now(p->rootfd);
-	rc = scan_tree(p->rootfd, p->index, &o, difference, p, &p->seen, err);
+	rc = source_scan(p, difference, err);
 	if (rc < 0)
-		return err_prefix(err, "source of channel %s", p->c->name);
+		return rc;
 	if (p->skipped > SKIPPED_SAID)
 		reporter_warning(p->s->reporter, "channel %s leaves out %" PRIu64 " more",
 				 p->c->name, p->skipped - SKIPPED_SAID);

@@ -248,6 +248,27 @@ Test(publish_sealed, and_back_again_begins_with_nothing_too)
 	bundles(s, "0-3:1 ");
 }
 
+/* Nobody who seals a channel means to take it from the workstations. */
+Test(publish_sealed, to_begin_with_nothing_hides_no_loss)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct err err = {0};
+
+	channel_write(s, false);
+	run(s);
+	channel_write(s, true);
+	change("mv source/three kept; mkfifo source/three");
+	cr_expect_eq(publish_site(s, NULL, 0, 0, NULL, NULL, &err), RC_POLICY);
+	cr_expect_not_null(strstr(err.text, "three was published, and now"), "%s", err.text);
+	change("rm source/three; mv kept source/three; mv source kept; mkdir source");
+	cr_expect_eq(publish_site(s, NULL, 0, 0, NULL, NULL, &err), RC_POLICY);
+	cr_expect_not_null(strstr(err.text, "is it mounted?"), "%s", err.text);
+	bundles(s, "0-1:0 ");
+	change("rmdir source; mv kept source");
+	run(s);
+	bundles(s, "0-2:1 ");
+}
+
 Test(publish_sealed, without_the_master_key_nothing_of_it_changes)
 {
 	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
