@@ -162,8 +162,17 @@ static void code_print(struct cli *cli, struct station *s)
 		json_close(&j, '}');
 		putchar('\n');
 	} else if (code[0] != '\0') {
-		printf("confirmation code: %s\n", code);
+		printf("%s%s\n", cli->quiet ? "" : "confirmation code: ", code);
 	}
+}
+
+/* Quietly, the code is all that another program reads. */
+static void apply_silent(void *arg, const struct sync_channel *c)
+{
+	struct apply_print *p = arg;
+
+	(void)c;
+	p->any = true;
 }
 
 int station_apply(struct cli *cli, const char *what, enum sync_flags flags, bool code,
@@ -174,6 +183,8 @@ int station_apply(struct cli *cli, const char *what, enum sync_flags flags, bool
 	void (*each)(void *arg, const struct sync_channel *c) = cli->json ? apply_json : apply_line;
 	int rc;
 
+	if (code && cli->quiet && !cli->json)
+		each = apply_silent;
 	rc = station_open(cli->station, STATION_LOCK, cli->reporter, &s, err);
 	if (rc < 0)
 		return rc;
@@ -181,7 +192,7 @@ int station_apply(struct cli *cli, const char *what, enum sync_flags flags, bool
 		rc = sync_file(s, what, flags, each, &p, err);
 	else
 		rc = sync_station(s, NULL, flags, each, &p, err);
-	if (rc == 0 && !p.any && !cli->json)
+	if (rc == 0 && !p.any && !cli->json && each != apply_silent)
 		puts("nothing to apply");
 	if (code && !p.dry_run)
 		code_print(cli, s);
