@@ -132,6 +132,9 @@ static const struct option_row approve_options[] = {
 static const struct option_row refuse_options[] = {
     {"all", 0, NULL, "every request that waits", false},
 };
+static const struct option_row renew_key_options[] = {
+    {"all", 0, NULL, "every workstation", false},
+};
 static const struct option_row decommission_options[] = {
     {"lost", 0, NULL, "the machine is lost: revoke it now, and mark its users' keys", false},
 };
@@ -267,6 +270,9 @@ const struct command commands[] = {
     {"workstation revoke", SIDE_SERVER, "NAME",
      "stop trusting a workstation, and send it nothing more", NO_OPTIONS, 1, 1,
      cmd_workstation_revoke},
+    {"workstation renew-key", SIDE_SERVER, "NAME | --all",
+     "have a workstation make a new sealing key now", OPTIONS(renew_key_options), 0, 1,
+     cmd_workstation_renew_key},
     {"workstation decommission", SIDE_SERVER, "NAME [--lost]",
      "have a workstation wipe its keys and private data", OPTIONS(decommission_options), 1, 1,
      cmd_workstation_decommission},

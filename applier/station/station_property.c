@@ -29,6 +29,7 @@ static const char *property_name(enum station_property p)
 	    [PROPERTY_PRIVATE_BY_HAND] = "private-by-hand",
 	    [PROPERTY_RECEIPT] = "receipt",
 	    [PROPERTY_REQUEST] = "request",
+	    [PROPERTY_SEAL_ASKED] = "seal-asked",
 	    [PROPERTY_SEAL_MADE] = "seal-made",
 	    [PROPERTY_SEAL_NEXT] = "seal-next",
 	    [PROPERTY_SEAL_UNKNOWN] = "seal-unknown",

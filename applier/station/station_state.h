@@ -70,7 +70,9 @@ enum station_property {
 	PROPERTY_PRIVATE_BY_HAND, /* the private channel was applied without a beat */
 	PROPERTY_RECEIPT,         /* the newest receipt: digest of what it says, when (report.c) */
 	PROPERTY_REQUEST,         /* the newest request to enrol: invitation and collect key */
-	PROPERTY_SEAL_MADE,       /* when the present sealing key became that: seconds */
+	PROPERTY_SEAL_ASKED, /* of what the site asked for (membership.renew), what was done: number
+			      */
+	PROPERTY_SEAL_MADE,  /* when the present sealing key became that: seconds */
 	/* A private bundle that the next sealing key opens: epoch, generation, id of the key.  When
 	 * it is applied, the present key goes (sync_seal.c). */
 	PROPERTY_SEAL_NEXT,

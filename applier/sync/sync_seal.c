@@ -150,6 +150,18 @@ static int seal_due(struct station *s, struct err *err)
 	return age >= lasts || -age >= lasts;
 }
 
+/* The site says so: once for each time that it was asked. */
+static int seal_asked(struct sync *y, struct err *err)
+{
+	uint64_t asked = y->wanted.read ? y->wanted.membership.renew : 0, done = 0;
+	int rc = station_property_number(y->s, PROPERTY_SEAL_ASKED, &done, err);
+
+	if (rc < 0 || asked <= done)
+		return rc < 0 ? rc : 0;
+	rc = station_seal_renew(y->s, err);
+	return rc < 0 ? rc : station_property_put_number(y->s, PROPERTY_SEAL_ASKED, asked, err);
+}
+
 int sync_seal_renew(struct sync *y, struct err *err)
 {
 	OWNED(key_freep) struct key_secret *codes = NULL;
@@ -162,6 +174,8 @@ int sync_seal_renew(struct sync *y, struct err *err)
 		return rc < 0 ? rc : 0;
 	/* Of a machine that enrolled before there was one. */
 	rc = station_codes_make(y->s, &codes, err);
+	if (rc == 0)
+		rc = seal_asked(y, err);
 	if (rc == 0)
 		rc = seal_due(y->s, err);
 	return rc <= 0 ? rc : station_seal_renew(y->s, err);

@@ -21,7 +21,7 @@
 
 static const char member_sql[] =
     "SELECT w.id, w.name, w.leaving, w.sign, w.sign_number, w.seal, w.seal_number, p.inputs,"
-    " w.codes, w.renewed"
+    " w.codes, w.renewed, w.renew"
     " FROM workstation_member w LEFT JOIN private p ON p.id = w.id"
     " WHERE w.id >= ?1 AND w.id <= ?2 ORDER BY w.id";
 static const char active_sql[] = "SELECT id, email, account FROM activation_active"
@@ -116,6 +116,7 @@ static int member_take(struct compile *c, sqlite3_stmt *st, struct compile_membe
 	if (codes.n > 0)
 		memcpy(m->codes.b, codes.p, KEY_PUBLIC_BYTES);
 	m->renewed = db_i64(st, 9) != 0;
+	m->renew = (uint64_t)db_i64(st, 10);
 	m->user.n = m->who.n = 0;
 	m->w = site_workstation_or(c->s, m->name, &m->spare);
 	return 0;
@@ -221,10 +222,16 @@ static int digest_messages(struct input_walk *w, const struct compile_member *m,
 /* Those that it enrolled with, before there were others, are left out: their channels stay. */
 static void digest_keys(const struct compile_member *m, struct digest_stream *d)
 {
+	uint8_t number[8];
+
 	if (m->renewed)
 		digest_more(d, m->seal.b, KEY_PUBLIC_BYTES);
 	if (!key_absent(&m->codes))
 		digest_more(d, m->codes.b, KEY_PUBLIC_BYTES);
+	if (m->renew > 0) {
+		put_u64(number, m->renew);
+		digest_more(d, number, sizeof(number));
+	}
 }
 
 static int member_inputs(struct input_walk *w, struct compile_member *m, struct err *err)

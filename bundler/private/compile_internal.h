@@ -76,6 +76,7 @@ struct compile_member {
 	struct site_workstation spare;    /* its name alone, when its document was removed */
 	struct key_public sign, seal;
 	struct key_public codes;            /* absent: it was not told */
+	uint64_t renew;                     /* how often it was asked to renew its sealing key */
 	bool renewed;                       /* ${seal} is not what it enrolled with */
 	LIST(struct compile_user) user;     /* owned; ascending by e-mail address */
 	LIST(const struct site_user *) who; /* owned: the same, as policies want them */

@@ -342,7 +342,7 @@ static int message_add(void *arg, const struct message *m, struct err *err)
 static int membership_add(const struct compile *c, const struct compile_member *m,
 			  struct compile_tree *t, struct err *err)
 {
-	struct membership me = {.site = c->s->id, .decommission = m->leaving};
+	struct membership me = {.site = c->s->id, .decommission = m->leaving, .renew = m->renew};
 	struct compile_content *f = tree_add(t, err);
 
 	if (f == NULL)

@@ -24,7 +24,7 @@ static const char tables[] =
     "CREATE INDEX workstation_name ON workstation(name, enrolled);";
 static const char views[] =
     "CREATE VIEW workstation_member AS SELECT id, name, sign, sign_number, seal, seal_number,"
-    " codes, enrolled_seal IS NOT NULL AS renewed, state = 'leaving' AS leaving, enrolled FROM workstation WHERE " MEMBER
+    " codes, enrolled_seal IS NOT NULL AS renewed, renew, state = 'leaving' AS leaving, enrolled FROM workstation WHERE " MEMBER
     ";"
     "CREATE VIEW workstation_known AS SELECT id, name, state, enrolled, " MEMBER " AS member,"
     " state = 'decommissioned' AS wiped FROM workstation;"
@@ -37,7 +37,9 @@ static const char views[] =
  * enrolled with, since it has told another one. */
 static const char keys[] = "ALTER TABLE workstation ADD COLUMN codes BLOB;"
 			   "ALTER TABLE workstation ADD COLUMN enrolled_seal BLOB;";
-static const char *const steps[] = {tables, keys};
+/* How often it was asked to renew its sealing key. */
+static const char asked[] = "ALTER TABLE workstation ADD COLUMN renew INTEGER NOT NULL DEFAULT 0;";
+static const char *const steps[] = {tables, keys, asked};
 const struct db_schema workstations_schema = DB_SCHEMA_VIEWS("workstations", steps, views);
 
 static const char *const state_texts[] = {
@@ -237,6 +239,23 @@ int workstation_keys_put(struct db *db, const struct workstation *w, const struc
 	if (rc == 0 && !key_absent(codes) && !key_same(codes, &w->codes))
 		rc = db_run(db, err, "UPDATE workstation SET codes = ?2 WHERE id = ?1", "tb", w->id,
 			    key_bytes(codes));
+	return rc;
+}
+
+int workstation_renew(struct db *db, const char *name, uint64_t *ret, struct err *err)
+{
+	int64_t n = 0;
+	int rc = db_int(db, err, &n,
+			"SELECT count(*) FROM workstation WHERE state = 'enrolled'"
+			" AND (?1 IS NULL OR name = ?1)",
+			"t", name);
+
+	if (rc >= 0)
+		rc = db_run(db, err,
+			    "UPDATE workstation SET renew = renew + 1 WHERE state = 'enrolled'"
+			    " AND (?1 IS NULL OR name = ?1)",
+			    "t", name);
+	*ret = (uint64_t)n;
 	return rc;
 }
 

@@ -11,13 +11,12 @@
 
 /*
  * Views for the rooms above:
- *   workstation_member(id, name, sign, sign_number, seal, seal_number, codes, renewed, leaving,
- *           enrolled)
+ *   workstation_member(id, name, sign, sign_number, seal, seal_number, codes, renewed, renew,
+ *           leaving, enrolled)
  *           enrolled or leaving: listed in a shard, and what they say is believed; codes: NULL when
- *           it was not told; renewed: seal is not the key that it enrolled with
- *   workstation_known(id, name, state, enrolled, member, wiped)
- *           all that were ever enrolled; state: for workstation_state(); member: as above; wiped:
- *           decommissioned
+ *           it was not told; renewed: seal is not the key that it enrolled with; renew: how often
+ * it was asked to workstation_known(id, name, state, enrolled, member, wiped) all that were ever
+ * enrolled; state: for workstation_state(); member: as above; wiped: decommissioned
  *   workstation_shown(id, name, state, enrolled)
  *           of each name the member, or the newest that was decommissioned or revoked
  */
@@ -88,6 +87,9 @@ int workstation_put(struct db *db, const struct workstation *w, struct err *err)
  * those that are known, change nothing.  In the caller's transaction. */
 int workstation_keys_put(struct db *db, const struct workstation *w, const struct key_public *seal,
 			 const struct key_public *codes, struct err *err);
+/** workstation_renew(db, name, ret, err): ${name}, or everybody (NULL), is to renew its sealing
+ * key; how many are asked.  In the caller's transaction. */
+int workstation_renew(struct db *db, const char *name, uint64_t *ret, struct err *err);
 /** workstation_state_set(db, id, state, err): of the row ${id}; ${state} is not
  * WORKSTATION_ABSENT. */
 int workstation_state_set(struct db *db, const char *id, enum workstation_state state,

@@ -139,6 +139,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(workstation_set)          \
 	X(workstation_approve)      \
 	X(workstation_refuse)       \
+	X(workstation_renew_key)    \
 	X(workstation_revoke)       \
 	X(workstation_decommission) \
 	X(workstation_remove)       \

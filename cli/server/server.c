@@ -13,6 +13,7 @@
 #include "bundler/publish/publish.h"
 #include "bundler/site/site.h"
 #include "bundler/status/status.h"
+#include "bundler/workstations/workstations.h"
 #include "cli/frame/cli.h"
 #include "cli/frame/passphrase.h"
 #include "cli/frame/server_open.h"
@@ -175,6 +176,32 @@ int cmd_workstation_revoke(struct cli *cli, const struct args *args, struct err 
 	if (rc == 0)
 		printf("revoked %s\n", args->rest[0]);
 	return rc;
+}
+
+int cmd_workstation_renew_key(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	bool all = args_has(args, "all");
+	uint64_t n = 0;
+	int rc;
+
+	if (all == (args->rest_n == 1))
+		return err_set(err, RC_USAGE,
+			       "name a workstation, or say --all for every one that is enrolled");
+	rc = server_open(cli, SITE_LOCK, &s, err);
+	if (rc == 0)
+		rc = workstation_renew(s->db, all ? NULL : args->rest[0], &n, err);
+	if (rc == 0 && n == 0 && !all)
+		rc = err_set(err, RC_USAGE,
+			     "no workstation called %s is enrolled: satchel workstation list shows "
+			     "them",
+			     args->rest[0]);
+	if (rc < 0)
+		return rc;
+	printf("%" PRIu64 " %s a new sealing key at the next sync, when it has read what is "
+	       "published from now on\n",
+	       n, n == 1 ? "workstation makes" : "workstations make");
+	return 0;
 }
 
 struct publish_print {

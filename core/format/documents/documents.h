@@ -307,6 +307,7 @@ struct membership {
 	bool decommission;           /* wipe everything that this site entrusted, and say so */
 	char codes[KEY_SEAL_ID + 1]; /* the key that the server takes for confirmation codes; "":
 					the one that this workstation enrolled with */
+	uint64_t renew;              /* counts up when the sealing key is to be renewed at once */
 };
 /**
  * membership_decode(in, file, ret, err), membership_encode(m, ret, err): as X_decode and X_encode

@@ -14,12 +14,13 @@ static const struct member membership_members[] = {
 };
 
 /* Below `more`: older workstations pass over it, and answer as the server then expects of them. */
-static void membership_codes(const struct node *more, struct membership *m)
+static void membership_more(const struct node *more, struct membership *m)
 {
 	const char *text = node_text(node_get(more, "codes"), "");
 
 	if (strlen(text) == KEY_SEAL_ID && text[strspn(text, "0123456789abcdef")] == '\0')
 		memcpy(m->codes, text, sizeof(m->codes));
+	m->renew = node_u64(node_get(more, "renew"), 0);
 }
 
 int membership_decode(struct bytes in, const char *file, struct membership *ret, struct err *err)
@@ -36,7 +37,7 @@ int membership_decode(struct bytes in, const char *file, struct membership *ret,
 				node_text(node_get(yaml_root(y), "salt"), ""), err);
 	if (rc < 0)
 		return rc;
-	membership_codes(node_get(yaml_root(y), "more"), &m);
+	membership_more(node_get(yaml_root(y), "more"), &m);
 	*ret = m;
 	return 0;
 }
@@ -62,6 +63,8 @@ int membership_encode(const struct membership *m, struct buf *ret, struct err *e
 	yaml_map(w, "more");
 	if (m->codes[0] != '\0')
 		yaml_text(w, "codes", m->codes);
+	if (m->renew > 0)
+		yaml_u64(w, "renew", m->renew);
 	yaml_close(w);
 	return document_end(w, membership_again, ret, err);
 }

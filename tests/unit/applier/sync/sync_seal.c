@@ -4,6 +4,7 @@
  */
 #include "applier/doctor/doctor.h"
 #include "bundler/collect/confirm.h"
+#include "bundler/workstations/workstations.h"
 #include "core/base/own.h"
 #include "tests/support/seal.h"
 
@@ -82,6 +83,44 @@ Test(sync_seal, where_nothing_comes_back_to_the_server_the_key_stays)
 	/* A code is no receipt: nothing but codes comes back still. */
 	seal_later(&f, 31);
 	FIXTURE_SYNC(&f, 0);
+	KEY_IS(&f, "seal-next.key", "");
+	fixture_end(&f);
+}
+
+static void ask(struct fixture *f, const char *name, uint64_t want)
+{
+	struct site *s = fixture_site(f);
+	uint64_t n;
+
+	cr_assert_eq(workstation_renew(s->db, name, &n, &f->err), 0, "%s", f->err.text);
+	cr_assert_eq(n, want);
+	site_free(s);
+	fixture_publish(f);
+}
+
+Test(sync_seal, the_server_can_ask_for_a_new_one_at_once_and_each_time_once)
+{
+	struct seal_digits first;
+	struct fixture f;
+
+	fixture_synced(&f);
+	ask(&f, "alpha", 1);
+	FIXTURE_SYNC(&f, 0);
+	KEY_IS(&f, "seal-next.key", ""); /* nothing has come back yet */
+	seal_answered(&f);
+	FIXTURE_SYNC(&f, 0);
+	for (int i = 0; i < 2; i++) {
+		first = seal_digits(&f, "seal.key");
+		cr_assert_str_neq(seal_digits(&f, "seal-next.key").text, "");
+		seal_answered(&f);
+		FIXTURE_SYNC(&f, 0);
+		seal_answered(&f);
+		FIXTURE_SYNC(&f, 0);
+		cr_assert_str_neq(seal_digits(&f, "seal.key").text, first.text);
+		KEY_IS(&f, "seal-next.key", "");
+		ask(&f, i == 0 ? NULL : "nobody", i == 0 ? 1 : 0);
+		FIXTURE_SYNC(&f, 0);
+	}
 	KEY_IS(&f, "seal-next.key", "");
 	fixture_end(&f);
 }
