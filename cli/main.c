@@ -95,22 +95,26 @@ static int unknown_command(int argc, char **argv, struct err *err)
 	const char *names[ARGS_MAX * 2];
 	char two[128];
 	const char *meant;
-	size_t n = 0;
+	size_t n = 0, first = strlen(argv[0]);
+	bool group = false; /* the first word is one of commands that have two */
 
 	while (n < commands_n && n < ARRAY_LEN(names)) {
-		names[n] = commands[n].name;
-		n++;
+		const char *name = commands[n].name;
+
+		group = group || (strncmp(name, argv[0], first) == 0 && name[first] == ' ');
+		names[n++] = name;
 	}
 	snprintf(two, sizeof(two), "%s %s", argv[0], argc > 1 ? argv[1] : "");
 	meant = nearest(two, names, n);
 	if (meant == NULL)
 		meant = nearest(argv[0], names, n);
+	group = group && argc > 1;
 	if (meant != NULL)
 		return err_set(err, RC_USAGE,
-			       "there is no command \"%s\"; did you mean satchel %s?", argv[0],
-			       meant);
-	return err_set(err, RC_USAGE, "there is no command \"%s\"; satchel --help lists them",
-		       argv[0]);
+			       "there is no command \"%s\"; did you mean satchel %s?",
+			       group ? two : argv[0], meant);
+	return err_set(err, RC_USAGE, "there is no command \"%s\"; satchel%s%s --help lists them",
+		       group ? two : argv[0], group ? " " : "", group ? argv[0] : "");
 }
 
 static bool wants_help(int argc, char **argv)
