@@ -134,7 +134,7 @@ static int prefix_post(struct sealed_post *p, struct err *err)
 static int manifest_read(const struct published_file *file, struct bundle_form *form,
 			 struct manifest *ret, struct err *err)
 {
-	struct signed_doc doc;
+	struct signed_doc doc = {0};
 	size_t need;
 	int rc = bundle_form(file->prefix, &need, form, err);
 

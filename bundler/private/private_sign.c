@@ -86,7 +86,7 @@ static int file_sign(struct site *s, const struct private_row *row, struct bytes
 {
 	OWNED(buf_clear) struct buf again = BUF_INIT;
 	struct bundle_form form;
-	struct signed_doc doc;
+	struct signed_doc doc = {0};
 	struct manifest m;
 	struct digest identity, prefix;
 	char path[DEPOT_NAME];

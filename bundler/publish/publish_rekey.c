@@ -51,7 +51,7 @@ static int manifest_old(const struct rekeying *r, const struct published_bundle 
 {
 	OWNED(buf_clear) struct buf prefix = BUF_INIT;
 	struct bundle_form form;
-	struct signed_doc doc;
+	struct signed_doc doc = {0};
 	size_t need;
 	int rc = published_bundle_prefix(r->s->db, b, &prefix, err);
 

@@ -48,9 +48,8 @@ typedef int inspect_answer(void *arg, const char *name, const char *value, struc
 enum inspect_kind inspect_kind(struct bytes first);
 
 /** inspect_key(cli, trust, doc, ret, err): what opens the bundle of a sealed channel whose manifest
- * is
- * ${doc}.  ${*ret} is owned by the caller.  RC_UNTRUSTED: it is not signed by the site; RC_STATE,
- * RC_INCOMPLETE: this machine does not have the key. */
+ * is ${doc}.  ${*ret} is owned by the caller.  RC_UNTRUSTED: it is not signed by the site;
+ * RC_STATE, RC_INCOMPLETE: this machine does not have the key. */
 int inspect_key(struct cli *cli, const struct trust *trust, const struct signed_doc *doc,
 		struct content_key **ret, struct err *err);
 

@@ -18,7 +18,7 @@ static int server_key(struct cli *cli, const struct manifest *m, struct content_
 {
 	OWNED(site_freep) struct site *s = NULL;
 	OWNED(keystore_freep) struct keystore *k = NULL;
-	struct bytes secret;
+	struct bytes secret = {0};
 	int rc = server_open(cli, 0, &s, err);
 
 	if (rc == 0)
