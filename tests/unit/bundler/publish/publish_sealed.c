@@ -100,7 +100,7 @@ Test(publish_sealed, goes_out_sealed_and_stays_plain_in_the_store)
 	published_path(s, "SELECT path FROM bundle", NULL, path);
 	published_bundle(s, path, NULL, &m, &changes);
 	cr_expect_eq(m.minimum, MANIFEST_NEWEST);
-	cr_expect_neq(m.payload, server_number(s, "SELECT size FROM pack"));
+	cr_expect_neq(m.payload, (uint64_t)server_number(s, "SELECT size FROM pack"));
 	cr_expect_eq(m.payload, bundle_sealed((uint64_t)server_number(s, "SELECT size FROM pack")));
 	cr_expect_neq(scratch_run(dir, "grep -q three depot/channels/office/*.bundle"), 0);
 }
