@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/base/own.h"
+#include "core/base/sanitized.h"
 #include "core/base/secret.h"
 #include "core/os/child_internal.h"
 
@@ -27,18 +28,6 @@
 #define REAP_MS 500
 /* Exit status of a child that could not be set up. */
 #define EXIT_SETUP 126
-
-/* A sanitizer's report must reach somebody. */
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEP_STDERR 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEEP_STDERR 1
-#endif
-#endif
-#ifndef KEEP_STDERR
-#define KEEP_STDERR 0
-#endif
 
 static int by_number(const void *a, const void *b)
 {
@@ -67,11 +56,12 @@ static int close_others(const int *open, size_t n)
 	return close_range(from, UINT_MAX, 0);
 }
 
+/* A sanitizer's report must reach somebody, so its standard error stays. */
 static void silence_stdio(const int *open, size_t n)
 {
 	int null = -1;
 
-	for (int fd = 0; fd < 3 - KEEP_STDERR; fd++) {
+	for (int fd = 0; fd < 3 - SANITIZED; fd++) {
 		bool taken = false;
 
 		for (size_t i = 0; i < n; i++)

@@ -9,17 +9,7 @@
 #include <stdbool.h>
 
 #include "core/base/err.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "core/base/sanitized.h"
 
 /* What a profile may do beyond computing with the descriptors that it holds. */
 enum confine_may {

@@ -20,16 +20,14 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "core/base/sanitized.h"
+
 /*
  * How many calls further the next kill or error falls.  Under a sanitizer each run costs three
  * times as much, and what an error path does to memory, some calls show.  SATCHEL_FAULT_STRIDE says
  * another number: 1 is every call (make faults), make check takes every fourth.
  */
-#ifdef __SANITIZE_ADDRESS__
-#define FAULT_STRIDE_DEFAULT 40
-#else
-#define FAULT_STRIDE_DEFAULT 4
-#endif
+#define FAULT_STRIDE_DEFAULT (SANITIZED ? 40 : 4)
 
 static inline long fault_stride(void)
 {

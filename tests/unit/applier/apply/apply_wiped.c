@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "core/base/sanitized.h"
 #include "tests/support/make_bundle.h"
 #include "tests/support/memory.h"
 
@@ -87,9 +88,8 @@ Test(apply_wiped, nothing_of_a_bundle_stays_in_memory)
 	int status;
 	pid_t pid;
 
-#ifdef __SANITIZE_ADDRESS__
-	cr_skip("a sanitizer keeps what was freed, and stacks of its own");
-#endif
+	if (SANITIZED)
+		cr_skip("a sanitizer keeps what was freed, and stacks of its own");
 	/* What is freed stays where it was, so that it would be found. */
 	mallopt(M_MMAP_MAX, 0);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -16,22 +16,12 @@
 #include <unistd.h>
 
 #include "core/base/own.h"
+#include "core/base/sanitized.h"
 #include "core/os/child.h"
 #include "core/os/confine.h"
 #include "tests/support/scratch.h"
 
 #define LONG 20000
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 struct job {
 	enum confine_profile profile;

@@ -195,6 +195,7 @@ Test(receipt, tells_keys_and_ignores_what_is_none)
 	OWNED(key_freep) struct key_secret *seal = NULL, *codes = NULL;
 	struct receipt r = receipt_example(NULL, 0, NULL, 0);
 	struct err err = {0};
+	bool quoted;
 
 	cr_assert_eq(key_generate(KEY_SEAL, &seal, &err), 0);
 	cr_assert_eq(key_generate(KEY_SEAL, &codes, &err), 0);
@@ -211,7 +212,9 @@ Test(receipt, tells_keys_and_ignores_what_is_none)
 	cr_expect(key_absent(&odd.seal));
 	cr_expect(key_same(&odd.codes, &r.codes));
 	cr_expect_eq(receipt_exact(&odd, bytes_in(&other), &err), 0);
-	replace(&other, &text, "seal: \"", "seal: \"x");
+	/* Quoted or not, as the digits are. */
+	quoted = strstr((char *)text.p, "seal: \"") != NULL;
+	replace(&other, &text, quoted ? "seal: \"" : "seal: ", quoted ? "seal: \"x" : "seal: x");
 	receipt_clear(&odd);
 	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
 	cr_expect(key_absent(&odd.seal), "one character more is no key");
