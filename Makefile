@@ -212,7 +212,7 @@ check:
 # in the one under the sanitizers.
 check-run:
 	$(MAKE) CFLAGS="$(CFLAGS) -Werror" all format lints schemas-check analyze
-	$(MAKE) asan UNIT_LEFT="$(notdir $(UNIT_MANY))"
+	UNIT_JOBS=3 $(MAKE) asan UNIT_LEFT="$(notdir $(UNIT_MANY) $(filter %/sync_seal_kill,$(UNIT_KILL)))"
 	$(MAKE) check-alone check-beside
 
 # Tests that are about time, or watch what is mounted, mostly wait.  What only computes runs beside them.
@@ -223,7 +223,7 @@ check-alone:
 check-beside:
 	E2E_ONLY=together $(MAKE) e2e E2E="$(E2E_PLAIN)"
 	$(MAKE) unit UNIT="$(UNIT_KILL) $(UNIT_MANY)"
-	$(MAKE) fuzz
+	FUZZ_SECONDS=3 $(MAKE) fuzz
 
 # How much of the library and of the program the tests reach: unit tests and the end-to-end tests that run beside each
 # other, in build/coverage.  Prints lines and branches; build/coverage/index.html says which.
