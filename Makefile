@@ -226,11 +226,12 @@ check-beside:
 	FUZZ_SECONDS=3 $(MAKE) fuzz
 
 # How much of the library and of the program the tests reach: unit tests and the end-to-end tests that run beside each
-# other, in build/coverage.  Prints lines and branches; build/coverage/index.html says which.
+# other, in build/coverage.  Prints lines and branches; build/coverage/index.html says which.  Left out is one that looks at
+# every file that is touched, because what counts writes files of its own.
 COVERAGE := $(B)/coverage
 coverage:
 	packaging/install-deps build test coverage
-	E2E_ONLY=together $(MAKE) -j$(JOBS) B=$(COVERAGE) CFLAGS="-O0 -g --coverage -fprofile-update=atomic" LDFLAGS=--coverage E2E="$(filter-out tests/e2e/transport/% tests/e2e/kill/%,$(E2E_ALL))" unit e2e
+	E2E_ONLY=together $(MAKE) -j$(JOBS) B=$(COVERAGE) CFLAGS="-O0 -g --coverage -fprofile-update=atomic" LDFLAGS=--coverage E2E="$(filter-out tests/e2e/transport/% tests/e2e/kill/% tests/e2e/hostile/304-%,$(E2E_ALL))" unit e2e
 	gcovr --root . --object-directory $(COVERAGE) --exclude 'tests/' --exclude '$(B)/' --exclude-unreachable-branches \
 	    --gcov-ignore-parse-errors --html-details $(COVERAGE)/index.html --print-summary > $(COVERAGE)/summary.txt
 	tail -n 3 $(COVERAGE)/summary.txt
