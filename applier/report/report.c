@@ -88,11 +88,13 @@ static int receipt_times(struct station *s, struct receipt *r, int64_t now, stru
 	}
 	if (rc >= 0)
 		rc = station_next(s, COUNTER_RECEIPT, &r->sequence, err);
+	if (rc == 0)
+		rc = station_property_digest(s, PROPERTY_PREVIOUS, &r->previous, err);
 	if (fstatvfs(s->statefd, &vfs) == 0)
 		r->free_bytes = space_free(&vfs);
 	if (r->free_bytes > LIMIT_NUMBER)
 		r->free_bytes = LIMIT_NUMBER;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* What had to be left out is not acknowledged with the rest: it goes along in a later receipt. */
@@ -122,7 +124,7 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 		       const struct key_secret *sign, struct err *err)
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
-	struct digest statement;
+	struct digest statement, identity;
 	int64_t now = clock_now();
 	int rc = receipt_times(s, r, now, err);
 
@@ -133,6 +135,10 @@ static int receipt_put(struct station *s, struct receipt *r, const struct digest
 				bytes_in(&text), sign, s->id, trust_collect(&s->trust), err);
 	if (rc == 0)
 		rc = newest_put(s, content, now, err);
+	if (rc == 0) {
+		identity = digest_of(bytes_in(&text));
+		rc = station_property_put_digest(s, PROPERTY_PREVIOUS, &identity, err);
+	}
 	if (rc == 0)
 		rc = report_statement(r, &statement, err);
 	if (rc == 0)
@@ -173,8 +179,10 @@ int report_write(struct station *s, const struct digest *policy, struct err *err
 {
 	OWNED(receipt_clear) struct receipt r = {.policy = *policy};
 	struct digest content;
-	int rc = report_fill(s, &r, err);
+	int rc = station_instance_keep(s, err);
 
+	if (rc == 0)
+		rc = report_fill(s, &r, err);
 	/* Before the private channel is here the server does not know who would be speaking. */
 	if (rc < 0 || r.private_generation == 0)
 		return rc;
@@ -190,8 +198,10 @@ int report_last(struct station *s, struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {.wiped = true};
 	struct digest content;
-	int rc = report_fill(s, &r, err);
+	int rc = station_instance_keep(s, err);
 
+	if (rc == 0)
+		rc = report_fill(s, &r, err);
 	if (rc == 0)
 		rc = report_content(s, &r, &content, err);
 	if (rc == 0)

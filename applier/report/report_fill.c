@@ -153,7 +153,9 @@ int report_fill(struct station *s, struct receipt *ret, struct err *err)
 	ret->trust = s->trust.version;
 	snprintf(ret->version, sizeof(ret->version), "%s", SATCHEL_VERSION);
 	ret->formats = FORMAT_NEWEST;
-	rc = station_channels(s, channel_add, &f, err);
+	rc = station_instance_get(s, ret->instance, err);
+	if (rc >= 0)
+		rc = station_channels(s, channel_add, &f, err);
 	if (rc == 0 && s->end != STATION_STAYS)
 		rc = applied_last(s, ret, err);
 	if (rc == 0 && s->end == STATION_STAYS && !ret->wiped)
@@ -222,6 +224,7 @@ static void add_state(struct digest_stream *d, const struct receipt *r)
 	add_number(d, r->wiped);
 	add_text(d, r->version);
 	add_number(d, r->formats);
+	add_text(d, r->instance);
 	digest_more(d, r->seal.b, KEY_PUBLIC_BYTES);
 	digest_more(d, r->codes.b, KEY_PUBLIC_BYTES);
 }

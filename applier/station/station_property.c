@@ -26,6 +26,8 @@ static const char *property_name(enum station_property p)
 	    [PROPERTY_BEAT_FOLLOWED] = "beat-followed",
 	    [PROPERTY_BY_HAND] = "by-hand",
 	    [PROPERTY_DECOMMISSION] = "decommission",
+	    [PROPERTY_INSTANCE] = "instance",
+	    [PROPERTY_PREVIOUS] = "previous",
 	    [PROPERTY_PRIVATE_BY_HAND] = "private-by-hand",
 	    [PROPERTY_RECEIPT] = "receipt",
 	    [PROPERTY_REQUEST] = "request",

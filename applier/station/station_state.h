@@ -67,6 +67,9 @@ enum station_property {
 	PROPERTY_BEAT_FOLLOWED,   /* the beat that a whole run has followed: epoch, sequence */
 	PROPERTY_BY_HAND,         /* something was applied without a beat: freshness is unknown */
 	PROPERTY_DECOMMISSION,    /* begun: what was applied of the private channel (applied.h) */
+	PROPERTY_INSTANCE,        /* digest of the place that it was made for, and the number
+				     (station_instance.c) */
+	PROPERTY_PREVIOUS,        /* identity of the newest receipt */
 	PROPERTY_PRIVATE_BY_HAND, /* the private channel was applied without a beat */
 	PROPERTY_RECEIPT,         /* the newest receipt: digest of what it says, when (report.c) */
 	PROPERTY_REQUEST,         /* the newest request to enrol: invitation and collect key */
@@ -107,6 +110,18 @@ int station_property_digest(struct station *s, enum station_property p, struct d
 			    struct err *err);
 int station_property_put_digest(struct station *s, enum station_property p,
 				const struct digest *value, struct err *err);
+
+/**
+ * The instance: 32 random hexadecimal digits of this state directory, told in every receipt, so
+ * that two copies of one workstation can be told apart.
+ * station_instance_keep(s, err): make one when there is none, or when the state directory is a copy
+ * of the one that it was made for.
+ * station_instance_renew(s, err): make another one whatever there is.
+ * station_instance_get(s, ret, err): 1, or 0 with "" when none was made.
+ */
+int station_instance_keep(struct station *s, struct err *err);
+int station_instance_renew(struct station *s, struct err *err);
+int station_instance_get(struct station *s, char ret[RECEIPT_INSTANCE + 1], struct err *err);
 
 /** station_floor_write(s, err): the floor as it is now. */
 int station_floor_write(struct station *s, struct err *err);

@@ -184,6 +184,9 @@ bool manifest_sealed(const struct manifest *m);
 int manifest_decode(struct bytes in, struct manifest *ret, struct err *err);
 int manifest_encode(const struct manifest *m, struct buf *ret, struct err *err);
 
+/* Hexadecimal digits of a receipt's instance. */
+#define RECEIPT_INSTANCE 32
+
 struct receipt {
 	struct digest site;
 	char workstation[WORKSTATION_ID + 1];
@@ -232,6 +235,12 @@ struct receipt {
 	/* What the next private bundle shall be sealed to, and what confirmation codes are made
 	 * with; absent: it is not said. */
 	struct key_public seal, codes;
+	struct digest previous; /* identity of the receipt before this; zero: it is the first, or it
+				   is not said */
+	uint64_t set_back;      /* the receipt that the server knew of when the workstation had not
+				   written so many: it was set back to an older copy; 0: it was not */
+	char instance[RECEIPT_INSTANCE + 1]; /* of the state directory, see station_state.h; "": it
+						is not said */
 };
 /* What a receipt had to leave out to be no larger than one may be. */
 struct receipt_cut {

@@ -119,6 +119,22 @@ static int receipt_events(const struct node *list, struct receipt *r, struct err
 	return rc;
 }
 
+/* What stands below more: is no fault of the document, whatever it is: it is said, or it is not. */
+static void receipt_chain(const struct node *more, struct receipt *r)
+{
+	const char *instance = node_text(node_get(more, "instance"), "");
+	uint8_t raw[RECEIPT_INSTANCE / 2];
+
+	if (hex_decode(raw, sizeof(raw), instance, ERR_IGNORED) == 0)
+		memcpy(r->instance, instance, sizeof(r->instance));
+	if (hex_decode(r->previous.b, DIGEST_BYTES, node_text(node_get(more, "previous"), ""),
+		       ERR_IGNORED) < 0)
+		r->previous = (struct digest){{0}};
+	r->set_back = node_u64(node_get(more, "set-back"), 0);
+	if (r->set_back > LIMIT_NUMBER)
+		r->set_back = 0;
+}
+
 int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {0};
@@ -142,6 +158,7 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 		return rc;
 	node_addition_key(node_get(node_get(root, "more"), "seal"), &r.seal);
 	node_addition_key(node_get(node_get(root, "more"), "codes"), &r.codes);
+	receipt_chain(node_get(root, "more"), &r);
 	*ret = r;
 	r = (struct receipt){0};
 	return 0;
@@ -234,14 +251,31 @@ static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, 
 	return 0;
 }
 
-/* An older server passes over it and goes on as before. */
-static void receipt_encode_keys(struct yaml_writer *w, const struct receipt *r)
+/* Is there anything below more:? */
+static bool receipt_adds(const struct receipt *r)
 {
+	return !key_absent(&r->codes) || !key_absent(&r->seal) || r->instance[0] != '\0' ||
+	       !digest_is_zero(&r->previous) || r->set_back > 0;
+}
+
+/* An older server passes over it and goes on as before. */
+static void receipt_encode_additions(struct yaml_writer *w, const struct receipt *r)
+{
+	char previous[DIGEST_HEX + 1];
+
 	yaml_map(w, "more");
 	if (!key_absent(&r->codes))
 		yaml_public_key(w, "codes", &r->codes);
+	if (r->instance[0] != '\0')
+		yaml_text(w, "instance", r->instance);
+	if (!digest_is_zero(&r->previous)) {
+		digest_hex(previous, &r->previous);
+		yaml_text(w, "previous", previous);
+	}
 	if (!key_absent(&r->seal))
 		yaml_public_key(w, "seal", &r->seal);
+	if (r->set_back > 0)
+		yaml_u64(w, "set-back", r->set_back);
 	yaml_close(w);
 }
 
@@ -276,19 +310,18 @@ static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reas
 		yaml_close(w);
 	}
 	yaml_close(w);
-	receipt_encode_keys(w, r);
+	receipt_encode_additions(w, r);
 	return yaml_writer_end(TAKE(w), ret, err);
 }
 
 /*
  * Whoever sees a sealed receipt sees its length, and that would tell how much there is to tell: so
- * a receipt has one of few lengths.  The padding is the last thing below `more`, where keys may be
- * already, and nobody reads it.
+ * a receipt has one of few lengths.  The padding is the last thing below `more`, where additions
+ * may be already, and nobody reads it.
  */
 static int receipt_pad(const struct receipt *r, struct buf *text, struct err *err)
 {
-	const char *before =
-	    key_absent(&r->codes) && key_absent(&r->seal) ? "more:\n  padding: " : "  padding: ";
+	const char *before = receipt_adds(r) ? "  padding: " : "more:\n  padding: ";
 	static const char after[] = "\n";
 	size_t least = text->n + strlen(before) + 1 + strlen(after), step = RECEIPT_LEAST;
 	int rc;

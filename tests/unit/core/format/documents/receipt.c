@@ -219,3 +219,31 @@ Test(receipt, tells_keys_and_ignores_what_is_none)
 	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
 	cr_expect(key_absent(&odd.seal), "one character more is no key");
 }
+
+/* The server tells two copies of a workstation apart by it. */
+Test(receipt, tells_which_copy_of_a_workstation_writes_and_what_it_wrote_before)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT, other = BUF_INIT;
+	OWNED(receipt_clear) struct receipt got = {0}, odd = {0};
+	struct receipt r = receipt_example(NULL, 0, NULL, 0);
+	struct err err = {0};
+
+	snprintf(r.instance, sizeof(r.instance), "a0112233445566778899aabbccddeeff");
+	memset(r.previous.b, 0xab, DIGEST_BYTES);
+	r.set_back = 12;
+	cr_assert_eq(receipt_encode(&r, NULL, &text, &err), 0, "%s", err.text);
+	cr_expect_eq(text.n, 1024, "%zu", text.n);
+	cr_assert_eq(receipt_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_expect_str_eq(got.instance, r.instance);
+	cr_expect(digest_equal(&got.previous, &r.previous));
+	cr_expect_eq(got.set_back, 12);
+	cr_expect_eq(receipt_exact(&got, bytes_in(&text), &err), 1);
+	replace(&other, &text, "8899aabbccddeeff\n", "8899aabbccddeefx\n");
+	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
+	cr_expect_str_eq(odd.instance, "", "what is no number of an instance is passed over");
+	cr_expect_eq(odd.set_back, 12);
+	receipt_clear(&odd);
+	replace(&other, &text, "set-back: 12", "set-back: ab");
+	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
+	cr_expect_eq(odd.set_back, 0);
+}
