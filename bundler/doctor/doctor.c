@@ -300,8 +300,15 @@ static bool check_blocked(struct site *s, const struct site_channel *c, struct f
 	if (rc <= 0)
 		return rc == 0;
 	clock_format(at, b.since);
-	found_warning(f, "channel %s has not been published since %s: %s", c->name, at, b.why);
-	found_remedy(f, "correct that, and run satchel publish %s", c->name);
+	found_warning(f, "channel %s has %s since %s: %s", c->name,
+		      b.held > 0 ? "held files back" : "not been published", at, b.why);
+	if (b.held > 0)
+		found_remedy(f,
+			     "run satchel publish %s while nobody writes to it; or leave it out: "
+			     "satchel channel set %s --exclude GLOB",
+			     c->name, c->name);
+	else
+		found_remedy(f, "correct that, and run satchel publish %s", c->name);
 	return false;
 }
 

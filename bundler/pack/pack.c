@@ -260,14 +260,49 @@ static void large_own(struct pack *p, struct pack_large *l)
 	workers_unlock(&p->pool);
 }
 
+/* Whole frames of the store stay whole only when a job begins where they begin. */
+static bool frame_ends(const struct pack *p, const struct pack_item *it)
+{
+	const struct pack_job *j = p->filling;
+
+	return it->from.where.pack != 0 && j->estimate > p->job_bytes / 2 &&
+	       (j->from.pack != it->from.where.pack || j->from.frame != it->from.where.frame);
+}
+
+/* One of many of a job; ${room}: bytes that its member will take there. */
+static int add_small(struct pack *p, const struct pack_item *it, size_t room, struct err *err)
+{
+	size_t strings = item_strings(it);
+	int rc;
+
+	if (p->filling != NULL && (p->filling->items == PACK_JOB_ITEMS ||
+				   p->filling->strings_n + strings > PACK_JOB_STRINGS ||
+				   p->filling->estimate + room > p->job_bytes || frame_ends(p, it)))
+		pack_flush(p);
+	rc = job_filling(p, err);
+	if (rc < 0)
+		return rc;
+	job_put(p->filling, it);
+	p->filling->estimate += room;
+	if (it->op == PACK_CONTENT)
+		p->filling->from = it->from.where;
+	return 0;
+}
+
 static int add_large(struct pack *p, const struct pack_item *it, struct err *err)
 {
 	struct pack_large *l = NULL;
+	struct pack_item held = *it;
 	uint64_t size, at = 0;
-	int rc = pack_large_open(p, it, &l, err);
+	struct err why = {0};
+	int rc = pack_large_open(p, it, &l, &why);
 
-	if (rc < 0)
+	if (rc < 0 && pack_hold(p, &held, rc))
+		return add_small(p, &held, 0, err);
+	if (rc < 0) {
+		*err = why;
 		return rc;
+	}
 	large_own(p, l);
 	size = (uint64_t)l->st.st_size; /* ${l} may be gone when its last piece was handed over */
 	do {
@@ -324,15 +359,6 @@ static int add_stored(struct pack *p, const struct pack_item *it, struct err *er
 				it->path, p->o.channel);
 }
 
-/* Whole frames of the store stay whole only when a job begins where they begin. */
-static bool frame_ends(const struct pack *p, const struct pack_item *it)
-{
-	const struct pack_job *j = p->filling;
-
-	return it->from.where.pack != 0 && j->estimate > p->job_bytes / 2 &&
-	       (j->from.pack != it->from.where.pack || j->from.frame != it->from.where.frame);
-}
-
 /*
  * Is it cut into pieces?  From the store: exactly when it was when it was packed.  Content of the
  * store is cut where it was cut before: its frames are then copied instead of compressed again.
@@ -347,8 +373,7 @@ static bool is_large(const struct pack *p, const struct pack_item *it)
 
 int pack_add(struct pack *p, const struct pack_item *it, struct err *err)
 {
-	size_t room = 0, strings = item_strings(it);
-	int rc;
+	size_t room = 0;
 
 	if (it->op == PACK_CONTENT && is_large(p, it)) {
 		pack_flush(p);
@@ -356,18 +381,7 @@ int pack_add(struct pack *p, const struct pack_item *it, struct err *err)
 	}
 	if (it->op == PACK_CONTENT)
 		room = (size_t)it->now.size + 3 * strlen(it->path) + MEMBER_ROOM;
-	if (p->filling != NULL && (p->filling->items == PACK_JOB_ITEMS ||
-				   p->filling->strings_n + strings > PACK_JOB_STRINGS ||
-				   p->filling->estimate + room > p->job_bytes || frame_ends(p, it)))
-		pack_flush(p);
-	rc = job_filling(p, err);
-	if (rc < 0)
-		return rc;
-	job_put(p->filling, it);
-	p->filling->estimate += room;
-	if (it->op == PACK_CONTENT)
-		p->filling->from = it->from.where;
-	return 0;
+	return add_small(p, it, room, err);
 }
 
 /* Wait until the last job is written, telling how far it is. */

@@ -42,6 +42,9 @@ struct pack_options {
 	 * threads. */
 	int (*reading)(void *arg, const char *path, const struct stat *st, struct bytes head,
 		       struct err *err);
+	/* A file changed each time that it was read.  It is left as the base tree has it, and the
+	 * rest is packed.  NULL: that is an error.  As find_old, from one thread in path order. */
+	int (*held)(void *arg, const struct pack_item *it, struct err *err);
 	/* Contents from the store: ${dirfd} holds the packs; this tells the length of the frame at
 	 * an offset, packed and unpacked: 1, 0, negative.  Called within pack_add. */
 	int (*find_frame)(void *arg, uint64_t pack, uint64_t at, uint64_t *ret_length,
@@ -87,7 +90,8 @@ int pack_add(struct pack *p, const struct pack_item *it, struct err *err);
 /**
  * pack_finish(p, ret, err): wait until every item is done, end the threads.  With no lines there is
  * nothing to publish, and no file was made.
- * Errors: RC_AGAIN naming the file that kept changing while it was read; RC_IO, RC_SPACE.
+ * Errors: RC_AGAIN naming the file that kept changing while it was read, when there is no
+ * options.held, or its content was known beforehand; RC_IO, RC_SPACE.
  */
 int pack_finish(struct pack *p, struct pack_result *ret, struct err *err);
 /** pack_seal(p, ret, err): then write `changes` and the end mark, and flush the file to the disk.

@@ -220,11 +220,28 @@ static int file_decide(struct pack *p, struct pack_item *it, bool *ret_put, stru
 	return rc;
 }
 
+/*
+ * It has no line, and no row moves on: so the next scan finds it again.  A directory that was in
+ * its place is gone, whatever becomes of the file.
+ */
+static int held_decide(struct pack *p, struct pack_item *it, struct err *err)
+{
+	uint64_t offset;
+	int rc = p->o.held(p->o.arg, it, err);
+
+	if (rc < 0 || it->old.kind != ENTRY_DIRECTORY)
+		return rc;
+	it->op = CHANGE_DELETE;
+	return item_done(p, it, &offset, err);
+}
+
 static int item_decide(struct pack *p, struct pack_job *j, size_t i, struct err *err)
 {
 	struct pack_item *it = &j->item[i];
 	uint64_t offset;
 
+	if (it->held)
+		return held_decide(p, it, err);
 	if (it->op == PACK_CONTENT)
 		return file_decide(p, it, &j->member[i].put, err);
 	return item_done(p, it, &offset, err);
@@ -243,6 +260,10 @@ static int large_decide(struct pack *p, struct pack_job *j, struct err *err)
 	bool put = false;
 	int rc;
 
+	if (it->held) {
+		j->unwanted = true;
+		return held_decide(p, it, err);
+	}
 	if (!j->written) {
 		size_t header = j->offset == 0 ? j->member[0].header : 0;
 

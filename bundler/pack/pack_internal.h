@@ -191,11 +191,14 @@ int pack_large_item(struct pack *p, const struct pack_large *l, struct pack_item
 /** pack_large_piece(l, offset, n, ret, ret_incomplete, err): append ${n} bytes of it. */
 int pack_large_piece(struct pack_large *l, uint64_t offset, size_t n, struct buf *ret,
 		     bool *ret_incomplete, struct err *err);
+/** pack_hold(p, it, rc): may it be held back after this error?  Then it is marked. */
+bool pack_hold(const struct pack *p, struct pack_item *it, int rc);
 /** pack_changed_error(p, path, err): RC_AGAIN with its sentence: it changed while it was read. */
 int pack_changed_error(const struct pack *p, const char *path, struct err *err);
 /**
  * pack_job_read(w, j, err): fill the tar of the job: each file with header and padding, and its
- * digest.  A file that changes while it is read is read again.  Errors: RC_AGAIN after PACK_TRIES;
+ * digest.  A file that changes while it is read is read again, and after PACK_TRIES held back.
+ * Errors: RC_AGAIN when it may not be;
  * RC_STATE: the store is damaged; RC_IO.
  */
 int pack_job_read(struct pack_worker *w, struct pack_job *j, struct err *err);

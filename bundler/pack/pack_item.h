@@ -37,6 +37,7 @@ struct pack_from {
 struct pack_item {
 	unsigned op; /* enum change_op or enum pack_op */
 	bool known;  /* the new digest is known before the content is read, and must come out */
+	bool held;   /* its content could not be read as one state: what was published stays */
 	struct pack_side now, old;
 	uint64_t dev, ino;
 	int64_t ctime; /* nanoseconds */

@@ -29,6 +29,13 @@ int pack_changed_error(const struct pack *p, const char *path, struct err *err)
 	    p->o.channel);
 }
 
+/* Content that was known beforehand is wanted as it was: another way to it has to be found. */
+bool pack_hold(const struct pack *p, struct pack_item *it, int rc)
+{
+	it->held = rc == RC_AGAIN && p->o.held != NULL && !it->known;
+	return it->held;
+}
+
 static int open_error(const struct pack *p, const char *path, struct err *err)
 {
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
@@ -314,6 +321,24 @@ static int item_read(struct pack_worker *w, struct pack_job *j, size_t i, struct
 	return pack_changed_error(w->pack, j->item[i].path, err);
 }
 
+/* What was read of one that is held back is no part of the job. */
+static int item_read_or_hold(struct pack_worker *w, struct pack_job *j, size_t i, struct err *err)
+{
+	struct err why = {0};
+	size_t at = j->tar.n;
+	int rc = item_read(w, j, i, &why);
+
+	if (rc == 0)
+		return 0;
+	if (!pack_hold(w->pack, &j->item[i], rc)) {
+		*err = why;
+		return rc;
+	}
+	j->tar.n = at;
+	j->member[i] = (struct pack_member){0};
+	return 0;
+}
+
 int pack_large_open(struct pack *p, const struct pack_item *it, struct pack_large **ret,
 		    struct err *err)
 {
@@ -455,8 +480,8 @@ static int small_read(struct pack_worker *w, struct pack_job *j, struct err *err
 		int rc = 0;
 
 		j->member[i] = (struct pack_member){0};
-		if (j->item[i].op == PACK_CONTENT)
-			rc = item_read(w, j, i, err);
+		if (j->item[i].op == PACK_CONTENT && !j->item[i].held)
+			rc = item_read_or_hold(w, j, i, err);
 		if (rc < 0)
 			return rc;
 	}

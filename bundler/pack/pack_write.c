@@ -180,7 +180,12 @@ int pack_large_redo(struct pack_worker *w, struct pack_job *j, struct err *err)
 			return 0;
 		}
 	}
-	return pack_changed_error(w->pack, path, err);
+	if (!pack_hold(w->pack, &j->item[0], RC_AGAIN))
+		return pack_changed_error(w->pack, path, err);
+	/* Its frames are cut off when its turn to be written comes. */
+	j->written = true;
+	j->redo = false;
+	return 0;
 }
 
 static int large_write(struct pack *p, struct pack_job *j, struct err *err)

@@ -7,6 +7,7 @@
 #include "bundler/publish/publish.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bundler/documents/documents.h"
@@ -143,8 +144,8 @@ static void failed(struct publish_run *r, const struct err *e, struct err *err)
 	}
 }
 
-/* Nobody may take what workstations have for what the source says. */
-static void blocked_note(struct publish_run *r, const char *channel, const struct err *why,
+/* Nobody may take what workstations have for what the source says.  ${b->why} "": it is. */
+static void blocked_note(struct publish_run *r, const char *channel, struct published_blocked *b,
 			 struct err *err)
 {
 	struct db *db = r->s->db;
@@ -153,10 +154,11 @@ static void blocked_note(struct publish_run *r, const char *channel, const struc
 
 	if (r->flags & PUBLISH_DRY_RUN)
 		return;
-	rc = why == NULL ? published_blocked_clear(db, channel, &e)
-			 : published_blocked_set(db, channel, clock_now(), why->text, &e);
+	b->since = clock_now();
+	rc = b->why[0] == '\0' ? published_blocked_clear(db, channel, &e)
+			       : published_blocked_set(db, channel, b, &e);
 	if (rc > 0)
-		rc = registry_eventf(db, &e, "blocked", channel, "%s", why->text);
+		rc = registry_eventf(db, &e, "blocked", channel, "%s", b->why);
 	if (rc < 0)
 		failed(r, &e, err);
 }
@@ -165,6 +167,7 @@ static void channels_publish(struct publish_run *r, struct err *err)
 {
 	for (size_t i = 0; i < r->s->channels; i++) {
 		const struct site_channel *c = &r->s->channel[i];
+		struct published_blocked b = {0};
 		struct publish_counts counts = {0};
 		struct err e = {0};
 
@@ -172,10 +175,16 @@ static void channels_publish(struct publish_run *r, struct err *err)
 			continue;
 		if (publish_channel(r->s, c, r->flags, &counts, &e) < 0) {
 			failed(r, &e, err);
-			blocked_note(r, c->name, &e, err);
+			snprintf(b.why, sizeof(b.why), "%s", e.text);
+			blocked_note(r, c->name, &b, err);
 			continue;
 		}
-		blocked_note(r, c->name, NULL, err);
+		if (counts.held > 0)
+			reporter_warning(r->s->reporter, "channel %s: %s", c->name,
+					 counts.held_why);
+		snprintf(b.why, sizeof(b.why), "%s", counts.held_why);
+		b.held = counts.held;
+		blocked_note(r, c->name, &b, err);
 		r->made = r->made || counts.made;
 		if (r->each != NULL)
 			r->each(r->arg, c->name, &counts);

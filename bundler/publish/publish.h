@@ -29,7 +29,9 @@ struct publish_counts {
 	uint64_t bundle;                                     /* bytes of the bundle file(s) made */
 	uint64_t generation;                                 /* the channel's generation now */
 	bool made;                                           /* a new generation was made */
-	bool waits; /* it has no head yet: publish keys that are kept elsewhere must sign */
+	bool waits;    /* it has no head yet: publish keys that are kept elsewhere must sign */
+	uint64_t held; /* files that did not come to rest, and were held back */
+	char held_why[ERR_TEXT_MAX]; /* which; "": none */
 };
 
 /** publish_channel(s, c, flags, ret, err): one channel up to a committed generation; posts nothing.

@@ -27,6 +27,7 @@ static void publishing_free(struct publishing **at)
 	publish_pack_close(&p->delta);
 	publish_pack_close(&p->full);
 	keystore_freep(&p->keys);
+	free(p->held_first);
 	free(p);
 	*at = NULL;
 }
@@ -103,6 +104,37 @@ static int find_old(void *arg, const struct digest *digest, char dst[LIMIT_PATH 
 	return rc;
 }
 
+/* One that came and went in between is nobody's loss. */
+static int file_held(void *arg, const struct pack_item *it, struct err *err)
+{
+	struct publishing *p = arg;
+	struct publish_counts *c = p->counts;
+	struct err ignored = {0};
+	struct stat st;
+
+	if (it->old.kind == 0 && beneath_stat(p->rootfd, it->path, &st, &ignored) < 0)
+		return 0;
+	if (c->held++ == 0)
+		p->held_first = strdup(it->path);
+	return p->held_first == NULL ? err_memory(err) : 0;
+}
+
+/* Shortened in the middle of nothing: a path is longer than a sentence may be. */
+static void held_tell(struct publishing *p)
+{
+	struct publish_counts *c = p->counts;
+	char more[32] = "";
+
+	if (c->held == 0)
+		return;
+	if (c->held > 1)
+		snprintf(more, sizeof(more), " and %" PRIu64 " more", c->held - 1);
+	snprintf(c->held_why, sizeof(c->held_why),
+		 "%.512s%s changed each time that it was read: what it last was stays published, "
+		 "nothing of it when there was nothing, and all else is published",
+		 p->held_first, more);
+}
+
 static int items_pack(struct publishing *p, struct err *err)
 {
 	struct item_reader reader = {.spool = p->diff};
@@ -124,6 +156,7 @@ static int differences_pack(struct publishing *p, struct err *err)
 	    .files = p->files,
 	    .bytes = p->bytes,
 	    .find_old = p->delta.base > 0 ? find_old : NULL,
+	    .held = file_held,
 	    /* Without a base nothing asks the index, so it can be filled at once. */
 	    .decided = p->delta.base > 0 ? NULL : publish_index_update_item,
 	};
@@ -461,7 +494,9 @@ int publish_channel(struct site *s, const struct site_channel *c, enum publish_f
 	}
 	if (rc > 0)
 		rc = db_tx_commit(&tx, err);
-	if (rc == 0)
+	if (rc == 0) {
 		publish_lost_tell(p);
+		held_tell(p);
+	}
 	return rc;
 }

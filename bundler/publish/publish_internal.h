@@ -49,15 +49,16 @@ struct publishing {
 	int64_t created;                 /* seconds */
 	int64_t hashed;                  /* ns: what changed from here on may have changed unseen */
 	int64_t hashed_now;              /* that of this run */
-	struct packing delta;          /* the differences; from 0 when there is no base for them */
-	struct packing full;           /* the whole tree again, when the chain grew long */
-	struct scan_counts seen;       /* from the scan, as what follows */
-	uint64_t was_entries;          /* in the index */
-	uint64_t files, bytes;         /* whose content may be new */
-	uint64_t rows;                 /* items of any kind */
-	uint64_t skipped;              /* devices and the like */
-	uint64_t lost;                 /* bundles of which there are no bytes any more */
-	uint64_t renamed;              /* copies whose source is gone */
+	struct packing delta;    /* the differences; from 0 when there is no base for them */
+	struct packing full;     /* the whole tree again, when the chain grew long */
+	struct scan_counts seen; /* from the scan, as what follows */
+	uint64_t was_entries;    /* in the index */
+	uint64_t files, bytes;   /* whose content may be new */
+	uint64_t rows;           /* items of any kind */
+	uint64_t skipped;        /* devices and the like */
+	uint64_t lost;           /* bundles of which there are no bytes any more */
+	uint64_t renamed;        /* copies whose source is gone */
+	char *held_first;        /* owned: the first file that did not come to rest; NULL: none */
 	struct publish_counts *counts; /* borrowed */
 };
 

@@ -55,9 +55,12 @@ static const char published_sealed[] =
 static const char published_blocked_table[] =
     "CREATE TABLE blocked(channel TEXT PRIMARY KEY, since INTEGER NOT NULL, why TEXT NOT NULL)"
     " STRICT, WITHOUT ROWID;";
-static const char *const published_steps[] = {published_tables, published_indices,
+/* Files that alone were held back; 0: nothing was published. */
+static const char published_held[] =
+    "ALTER TABLE blocked ADD COLUMN held INTEGER NOT NULL DEFAULT 0;";
+static const char *const published_steps[] = {published_tables,         published_indices,
 					      published_releases_table, published_sealed,
-					      published_blocked_table};
+					      published_blocked_table,  published_held};
 const struct db_schema published_schema =
     DB_SCHEMA_VIEWS("published", published_steps, published_views);
 

@@ -178,19 +178,20 @@ int published_keys(struct db *db, const char *channel, uint64_t epoch,
 int published_channels(struct db *db, int (*each)(void *arg, const char *channel, struct err *err),
 		       void *arg, struct err *err);
 
-/* Why a channel could not be published when it was last tried. */
+/* Why a channel, or a part of it, could not be published when it was last tried. */
 struct published_blocked {
 	int64_t since; /* seconds since 1970 UTC: the first time in a row */
+	uint64_t held; /* files that alone were held back; 0: nothing was published */
 	char why[ERR_TEXT_MAX];
 };
 /**
- * published_blocked_set(db, channel, at, why, err): it could not be published at ${at}; 1 when that
+ * published_blocked_set(db, channel, b, err): it could not be published at b->since; 1 when that
  * is news, or another reason than before, else 0.
  * published_blocked_clear(db, channel, err): it could.
  * published_blocked(db, channel, ret, err): 1, or 0 when it could.
  * published_blocked_each(db, each, arg, err): their names; ${each} may clear them.
  */
-int published_blocked_set(struct db *db, const char *channel, int64_t at, const char *why,
+int published_blocked_set(struct db *db, const char *channel, const struct published_blocked *b,
 			  struct err *err);
 int published_blocked_clear(struct db *db, const char *channel, struct err *err);
 int published_blocked(struct db *db, const char *channel, struct published_blocked *ret,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Channels that cannot be published.  What workstations hold is then the newest that there is, and
- * nothing else would tell that it is not what the source says.
+ * Channels that cannot be published, or not all of them.  What workstations hold is then the newest
+ * that there is, and nothing else would tell that it is not what the source says.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,18 +10,18 @@
 #include "core/base/list.h"
 #include "core/base/own.h"
 
-int published_blocked_set(struct db *db, const char *channel, int64_t at, const char *why,
+int published_blocked_set(struct db *db, const char *channel, const struct published_blocked *b,
 			  struct err *err)
 {
 	struct published_blocked was;
 	int rc = published_blocked(db, channel, &was, err);
 
-	if (rc < 0 || (rc > 0 && strcmp(was.why, why) == 0))
+	if (rc < 0 || (rc > 0 && strcmp(was.why, b->why) == 0))
 		return rc < 0 ? rc : 0;
 	rc = db_run(db, err,
-		    "INSERT INTO blocked(channel, since, why) VALUES(?1, ?2, ?3)"
-		    " ON CONFLICT(channel) DO UPDATE SET why = excluded.why",
-		    "tit", channel, at, why);
+		    "INSERT INTO blocked(channel, since, why, held) VALUES(?1, ?2, ?3, ?4)"
+		    " ON CONFLICT(channel) DO UPDATE SET why = excluded.why, held = excluded.held",
+		    "titi", channel, b->since, b->why, (int64_t)b->held);
 	return rc < 0 ? rc : 1;
 }
 
@@ -34,7 +34,7 @@ int published_blocked(struct db *db, const char *channel, struct published_block
 		      struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	int rc = db_query(db, "SELECT since, why FROM blocked WHERE channel = ?1", &st, err);
+	int rc = db_query(db, "SELECT since, why, held FROM blocked WHERE channel = ?1", &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "t", channel);
@@ -43,6 +43,7 @@ int published_blocked(struct db *db, const char *channel, struct published_block
 	if (rc <= 0)
 		return rc;
 	ret->since = db_i64(st, 0);
+	ret->held = (uint64_t)db_i64(st, 2);
 	snprintf(ret->why, sizeof(ret->why), "%s", db_text(st, 1));
 	return 1;
 }

@@ -104,7 +104,8 @@ static void judge_blocked(const char *what, const char *about, const struct want
 	char at[CLOCK_TEXT + 1];
 
 	if (w->blocked != NULL)
-		because(l, RULE_W_BLOCKED, about, "%s: not published since %s: %s", what,
+		because(l, RULE_W_BLOCKED, about, "%s: %s since %s: %s", what,
+			w->blocked->held > 0 ? "partly held back" : "not published",
 			date(at, w->blocked->since), w->blocked->why);
 }
 

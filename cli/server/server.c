@@ -266,6 +266,7 @@ static void publish_json(void *arg, const char *channel, const struct publish_co
 	json_u64(&j, "entries", c->entries);
 	json_u64(&j, "content_bytes", c->content);
 	json_u64(&j, "bundle_bytes", c->bundle);
+	json_u64(&j, "held", c->held);
 	json_close(&j, '}');
 	putchar('\n');
 }

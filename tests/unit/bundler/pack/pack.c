@@ -619,6 +619,55 @@ Test(pack, names_the_file_that_does_not_come_to_rest)
 	fixture_close(&f);
 }
 
+static int hold(void *arg, const struct pack_item *it, struct err *err)
+{
+	(void)arg;
+	(void)err;
+	cr_expect(strcmp(it->path, "log") == 0 || strcmp(it->path, "gone") == 0, "%s", it->path);
+	return 0;
+}
+
+/*
+ * With neighbours on both sides, which are packed whole.  Cut into pieces, or one of many of a job:
+ * that has grown beyond it since it was scanned, which needs no luck.
+ */
+Test(pack, holds_back_what_does_not_come_to_rest_and_packs_the_rest)
+{
+	static const size_t scanned[] = {5, 2 * LARGE};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f;
+		struct pack_options o;
+		struct restless r = {.f = &f, .path = "log"};
+		struct pack_item it;
+		pthread_t thread;
+
+		fixture_open(&f);
+		o = options_of(&f);
+		o.held = hold;
+		file_make(&f, "a", "alpha", 5);
+		noise_make(&f, "log", 2 * LARGE, 3);
+		file_make(&f, "z", "omega", 5);
+		pthread_create(&thread, NULL, restless_main, &r);
+		pack_begin(&f, &o);
+		pack_path(&f, "a");
+		it = item_new(&f, "gone");
+		it.now.size = scanned[i];
+		cr_assert_eq(pack_add(f.pack, &it, &f.err), 0);
+		it = item_new(&f, "log");
+		it.now.size = scanned[i];
+		cr_assert_eq(pack_add(f.pack, &it, &f.err), 0);
+		pack_path(&f, "z");
+		pack_done(&f);
+		r.stop = true;
+		pthread_join(thread, NULL);
+		cr_expect_eq(f.result.lines, 2);
+		cr_expect_lt(f.result.size, 4096, "its frames were taken back");
+		check_ops(&f, "put put");
+		fixture_close(&f);
+	}
+}
+
 Test(pack, says_which_file_is_gone_or_is_no_file_any_more)
 {
 	struct fixture f;

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bundler/documents/documents.h"
 #include "bundler/documents/site_model.h"
@@ -573,6 +579,64 @@ Test(publish, a_channel_that_cannot_be_published_is_remembered_until_it_can)
 	change("rmdir source; mv away source");
 	run(s);
 	cr_assert_eq(blocked(s, &b), 0);
+}
+
+static int restless_end(pid_t pid)
+{
+	int status = 0;
+
+	kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0) == pid;
+}
+
+/* A process that writes to it without a pause, from before this returns. */
+static pid_t restless_begin(const char *name)
+{
+	char path[SCRATCH_PATH + 32];
+	struct stat st;
+	off_t was;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/source/%s", dir, name);
+	cr_assert_eq(stat(path, &st), 0);
+	was = st.st_size;
+	pid = fork();
+	if (pid == 0)
+		for (int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);;)
+			if (write(fd, "x", 1) != 1)
+				_exit(1);
+	while (stat(path, &st) == 0 && st.st_size == was)
+		sched_yield();
+	return pid;
+}
+
+/* Large, so that reading takes longer than the writer waits for its turn. */
+Test(publish, a_file_that_keeps_changing_is_held_back_and_the_rest_is_published)
+{
+	OWNED(site_freep) struct site *s = server_open(SITE_LOCK);
+	struct published_blocked b = {0};
+	struct head h = {0};
+	pid_t writer;
+
+	change("head -c 30000000 /dev/zero | tr '\\0' a > source/log");
+	run(s);
+	change("echo more >> source/log; cp source/log source/new; echo 3 > source/three");
+	writer = restless_begin("log");
+	run(s);
+	cr_assert(restless_end(writer));
+	cr_assert_eq(blocked(s, &b), 1);
+	cr_assert_eq(b.held, 1);
+	cr_assert_not_null(strstr(b.why, "log changed each time"), "%s", b.why);
+	published_head(s, CHANNEL, &h);
+	cr_assert_eq(h.generation, 2, "what is at rest is published");
+	head_clear(&h);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM content WHERE size = 30000000"), 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM content WHERE size = 30000005"), 1,
+		     "only of the copy at rest");
+	cr_assert_eq(server_events(s, "blocked"), 1);
+	run(s);
+	cr_assert_eq(blocked(s, &b), 0, "it came to rest");
+	published_check(s, CHANNEL);
 }
 
 Test(publish, nothing_stays_of_a_blocked_channel_that_is_removed)

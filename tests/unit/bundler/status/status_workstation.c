@@ -119,6 +119,10 @@ Test(status_workstation, is_orange_while_a_channel_of_it_cannot_be_published)
 	cr_assert_eq(judged(), COLOUR_ORANGE);
 	cr_assert_str_eq(w.reason, "channel office: not published since 1970-01-01T00:01:40Z: log "
 				   "changed while it was read");
+	b.held = 1;
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	reason_has("partly held back since 1970-01-01T00:01:40Z: log changed");
+	b.held = 0;
 	held.drift = 1;
 	cr_assert_eq(judged(), COLOUR_RED, "what is worse comes first");
 	also_has("not published since");
