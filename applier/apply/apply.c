@@ -69,6 +69,7 @@ void apply_clear(struct apply *a)
 		munmap(a->line, (a->list.lines + 1) * sizeof(*a->line));
 	a->line = NULL;
 	changelist_clear(&a->list);
+	join_free(TAKE(a->join));
 	secret_stack_wipe(); /* what hashing left there: of a private channel, keys */
 }
 
@@ -348,7 +349,7 @@ static int bundle_verify(struct apply *a, struct err *err)
 
 	if (db_tx_begin(&a->tx, a->s->db, err) < 0 ||
 	    index_open(a->s->db, a->t->tree, &a->index, err) < 0 || fresh_check(a, err) < 0 ||
-	    check_lines(a, err) < 0)
+	    (a->join != NULL ? join_lists(a, err) : check_lines(a, err)) < 0)
 		return err->rc;
 	if (a->b->manifest->base == 0 && !a->fresh && check_merge(a, err) < 0)
 		return err->rc;
@@ -421,6 +422,16 @@ static int stage(struct apply *a, struct reader *r, struct err *err)
 	return err->rc;
 }
 
+/** The list of changes; nothing of it is checked but its digest. */
+static int list_read(struct apply *a, struct reader *r, struct err *err)
+{
+	if (a->join != NULL)
+		return join_read(a, err);
+	return reader_start(a->b, r, err) < 0 || changelist_new(a->s->statefd, &a->list, err) < 0
+		   ? err->rc
+		   : reader_changes(r, a->b, &a->list, err);
+}
+
 static int run(struct apply *a, struct reader *r, struct err *err)
 {
 	const struct manifest *m = a->b->manifest;
@@ -430,9 +441,7 @@ static int run(struct apply *a, struct reader *r, struct err *err)
 			      .tree = m->tree,
 			      .salt = *content_key_salt(a->b->key),
 			      .local = a->t->local};
-	if (base_check(a, err) < 0 || reader_start(a->b, r, err) < 0 ||
-	    changelist_new(a->s->statefd, &a->list, err) < 0 ||
-	    reader_changes(r, a->b, &a->list, err) < 0 || bundle_verify(a, err) < 0 ||
+	if (base_check(a, err) < 0 || list_read(a, r, err) < 0 || bundle_verify(a, err) < 0 ||
 	    plan(a, err) < 0)
 		return err->rc;
 	if ((a->flags & APPLY_DRY_RUN) != 0)
@@ -443,8 +452,9 @@ static int run(struct apply *a, struct reader *r, struct err *err)
 	return commit_finish(a, err);
 }
 
-int apply_bundle(struct station *s, const struct apply_bundle *b, const struct apply_target *t,
-		 enum apply_flags flags, struct apply_preview *ret, struct err *err)
+int apply_bundles(struct station *s, const struct apply_bundle *b, size_t n,
+		  const struct apply_target *t, enum apply_flags flags, struct apply_preview *ret,
+		  struct err *err)
 {
 	OWNED(freep) struct apply *a = calloc(1, sizeof(*a));
 	struct reader reader = READER_INIT;
@@ -466,6 +476,8 @@ int apply_bundle(struct station *s, const struct apply_bundle *b, const struct a
 	rc = apply_open(a, s, t, err);
 	if (rc == 0 && (flags & APPLY_DRY_RUN) == 0)
 		rc = area_mark(a, true, err);
+	if (rc == 0 && n > 1)
+		rc = join_new(a, b, n, err);
 	if (rc == 0)
 		rc = run(a, &reader, err);
 	reader_stop(&reader);
@@ -473,4 +485,10 @@ int apply_bundle(struct station *s, const struct apply_bundle *b, const struct a
 		*ret = a->preview;
 	apply_clear(a);
 	return rc;
+}
+
+int apply_bundle(struct station *s, const struct apply_bundle *b, const struct apply_target *t,
+		 enum apply_flags flags, struct apply_preview *ret, struct err *err)
+{
+	return apply_bundles(s, b, 1, t, flags, ret, err);
 }

@@ -57,9 +57,15 @@ struct apply_bundle {
  * Errors: RC_AGAIN: a bundle in between is missing; RC_REPLAY: older than what is held; RC_FORK: it
  * starts from another tree; RC_CONFLICT: local changes with LOCAL_FAIL; RC_INCOMPLETE,
  * RC_MALFORMED, RC_PATH, RC_TYPE, RC_POLICY, RC_LIMIT, RC_SPACE, RC_STATE, RC_TIMEOUT, RC_IO.
+ * apply_bundles(s, b, n, target, flags, ret, err):
+ * ${n} bundles that follow each other as if they were one: what the generations in between brought
+ * and took back again is not looked at here, so that nothing in them can be in the way.
  */
 int apply_bundle(struct station *s, const struct apply_bundle *b, const struct apply_target *target,
 		 enum apply_flags flags, struct apply_preview *ret, struct err *err);
+int apply_bundles(struct station *s, const struct apply_bundle *b, size_t n,
+		  const struct apply_target *target, enum apply_flags flags,
+		  struct apply_preview *ret, struct err *err);
 
 /** apply_recover(s, target, err): finish or undo what a killed run left; 1 something was done, 0
  * nothing to do. Called before anything else is applied to a tree. */

@@ -15,7 +15,7 @@ struct counts_check {
 };
 
 /** What a line may ask for here. */
-static int check_allowed(const struct apply *a, const struct change *c, struct err *err)
+static int line_allowed(const struct apply *a, const struct change *c, struct err *err)
 {
 	if (path_reserved(c->path))
 		return err_set(err, RC_PATH, "%s: names that begin with %s are reserved", c->path,
@@ -55,8 +55,8 @@ static int check_totals(const struct apply *a, const struct counts_check *t, str
 	return 0;
 }
 
-static int check_line(const struct apply *a, const struct change *c, struct counts_check *t,
-		      struct err *err)
+static int line_form(const struct apply *a, const struct change *c, struct counts_check *t,
+		     struct err *err)
 {
 	bool from_base = c->op == CHANGE_META || c->op == CHANGE_DELETE || c->op == CHANGE_PATCH ||
 			 (c->op == CHANGE_COPY && !c->source_new);
@@ -69,7 +69,23 @@ static int check_line(const struct apply *a, const struct change *c, struct coun
 	if ((c->op == CHANGE_PUT || c->op == CHANGE_PATCH || c->op == CHANGE_COPY) &&
 	    __builtin_add_overflow(t->content, c->size, &t->content))
 		return err_set(err, RC_LIMIT, "the contents add up to more than 2^64 bytes");
-	return check_allowed(a, c, err);
+	return 0;
+}
+
+int check_allowed(struct apply *a, struct err *err)
+{
+	OWNED(line_reader_clear) struct line_reader line_reader = {0};
+	OWNED(freep) struct change *c = malloc(sizeof(*c));
+	int rc;
+
+	if (c == NULL)
+		return err_memory(err);
+	if (line_reader_open(&a->list, &line_reader, err) < 0)
+		return err->rc;
+	while ((rc = line_reader_next(&line_reader, c, err)) > 0)
+		if (line_allowed(a, c, err) < 0)
+			return err->rc;
+	return rc;
 }
 
 int check_lines(struct apply *a, struct err *err)
@@ -90,7 +106,8 @@ int check_lines(struct apply *a, struct err *err)
 				       "the list of changes is out of order at %s", c->path);
 		if (line_reader.line > LIMIT_ENTRIES)
 			return err_set(err, RC_LIMIT, "more than %u changes", LIMIT_ENTRIES);
-		if (check_line(a, c, &counts_check, err) < 0)
+		if (line_form(a, c, &counts_check, err) < 0 ||
+		    (a->join == NULL && line_allowed(a, c, err) < 0))
 			return err->rc;
 		memcpy(last, c->path, strlen(c->path) + 1);
 	}

@@ -56,8 +56,7 @@ static int stream_need(struct fill *f, size_t n, struct err *err)
 	return 0;
 }
 
-/** The header of the member that belongs to the present line. */
-static int member_header(struct fill *f, struct err *err)
+int fill_header(struct fill *f, struct err *err)
 {
 	OWNED(buf_clear) struct buf name = BUF_INIT;
 	const uint8_t *p;
@@ -91,8 +90,7 @@ int fill_want(struct fill *f, struct file_spec *ret, struct err *err)
 	return meta_of(f->a, c->path, c->mode, c->owner, c->mtime, &ret->meta, err);
 }
 
-/** A content that nobody asked for, or the rest of one. */
-static int content_skip(struct fill *f, struct err *err)
+int fill_skip(struct fill *f, struct err *err)
 {
 	uint64_t left = f->c->size;
 
@@ -167,17 +165,15 @@ int fill_place(struct fill *f, char staged[LIMIT_PATH + 32], const char **ret_na
 	return tree_parent(f, staged, err);
 }
 
-static int fill_put(struct fill *f, struct err *err)
+int fill_content(struct fill *f, struct err *err)
 {
 	char staged[LIMIT_PATH + 32];
 	const char *name;
 	struct file_spec w;
 
-	if (member_header(f, err) < 0)
-		return err->rc;
 	if (f->a->line[f->line].action == LINE_NONE || f->a->line[f->line].action == LINE_META ||
 	    f->a->line[f->line].op == 0)
-		return content_skip(f, err);
+		return fill_skip(f, err);
 	if (fill_want(f, &w, err) < 0 || fill_place(f, staged, &name, err) < 0)
 		return err->rc;
 	if (w.size > SMALL_FILE)
@@ -263,7 +259,9 @@ static int fill_line(struct fill *f, struct err *err)
 	if (fill_root(f, &f->a->line[f->line], err) < 0)
 		return err->rc;
 	if (f->c->op == CHANGE_PUT)
-		return fill_put(f, err);
+		return f->a->join != NULL        ? 0 /* the bundles have another order */
+		       : fill_header(f, err) < 0 ? err->rc
+						 : fill_content(f, err);
 	if (action != LINE_TREE && action != LINE_PLACE)
 		return 0;
 	if (f->c->op == CHANGE_LINK)
@@ -373,6 +371,13 @@ static int seals_fill(struct fill *f, struct err *err)
 	return rc;
 }
 
+int fill_end(struct fill *f, struct err *err)
+{
+	if (f->from != f->to)
+		return err_set(err, RC_MALFORMED, "the bundle has more than its list of changes");
+	return reader_end(f->r, err);
+}
+
 static int fill_run(struct fill *f, struct err *err)
 {
 	struct apply *a = f->a;
@@ -383,9 +388,8 @@ static int fill_run(struct fill *f, struct err *err)
 	f->arena = pool_arena(f->pool, err);
 	if (f->arena == NULL || fill_each(f, NULL, fill_line, err) < 0)
 		return err->rc;
-	if (f->from != f->to)
-		return err_set(err, RC_MALFORMED, "the bundle has more than its list of changes");
-	if (reader_end(f->r, err) < 0 || pool_wait(f->pool, err) < 0)
+	if ((a->join != NULL ? join_fill(f, err) : fill_end(f, err)) < 0 ||
+	    pool_wait(f->pool, err) < 0)
 		return err->rc;
 	if (copies_fill(f, err) < 0)
 		return err->rc;

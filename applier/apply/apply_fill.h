@@ -40,8 +40,21 @@ int fill_place(struct fill *f, char staged[LIMIT_PATH + 32], const char **ret_na
 /** base_of(f, err): size, digest and target of the present line's path as the base has them, into
  * the line; for one that only changes metadata. */
 int base_of(struct fill *f, struct err *err);
+/**
+ * The stream of a bundle: fill_header(f, err): of the member that belongs to the present line, a
+ * put; then fill_content(f, err): its content, to where the present line is staged, or nowhere when
+ * nobody asked for it; or fill_skip(f, err): past it.  fill_end(f, err): nothing comes after it,
+ * and all of it was good.
+ */
+int fill_header(struct fill *f, struct err *err);
+int fill_content(struct fill *f, struct err *err);
+int fill_skip(struct fill *f, struct err *err);
+int fill_end(struct fill *f, struct err *err);
 /** fill_done(f, bytes): one more file. */
 void fill_done(struct fill *f, uint64_t bytes);
+
+/** join_fill(f, err): the contents of all of several bundles, each by a reader of its own. */
+int join_fill(struct fill *f, struct err *err);
 
 /** copies_fill(f, err): after all contents of the bundle have come. */
 int copies_fill(struct fill *f, struct err *err);

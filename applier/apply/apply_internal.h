@@ -7,6 +7,7 @@
  *   apply_reader.c   the confined process that turns a bundle into bytes
  *   apply_list.c     the list of changes in a file, read line by line
  *   apply_check.c    lines against the manifest; deletions that a full bundle implies
+ *   apply_join.c     several bundles as one
  *   apply_plan.c     one decision for each line, from index and disk
  *   apply_disk.c     what lies at a path; is it what the index says
  *   apply_judge.c    the same, for who only looks
@@ -189,6 +190,7 @@ struct apply {
 	struct station *s;            /* borrowed */
 	const struct apply_target *t; /* borrowed */
 	const struct apply_bundle *b; /* borrowed; NULL in recovery */
+	struct join *join; /* owned; several bundles that are applied as one; else NULL */
 	enum apply_flags flags;
 	struct run run;
 	struct db_tx tx;     /* open from the check until the journal is written, and to finish */
@@ -338,9 +340,12 @@ int meta_set_new(int fd, const struct stat *st, const struct meta *m, struct err
 
 /**
  * check_lines(a, err): order, counts and bytes against the manifest, and each line against what
- * this target allows.  Errors: RC_MALFORMED, RC_PATH, RC_POLICY, RC_LIMIT.
+ * this target allows; of one of several bundles only the former.  RC_MALFORMED, RC_PATH, RC_POLICY,
+ * RC_LIMIT.
+ * check_allowed(a, err): the latter, when they have become one.
  */
 int check_lines(struct apply *a, struct err *err);
+int check_allowed(struct apply *a, struct err *err);
 /** check_merge(a, err): a bundle from 0 onto a tree that holds something: deletions of what it does
  * not name are added to the list. */
 int check_merge(struct apply *a, struct err *err);
@@ -352,6 +357,20 @@ int check_merge(struct apply *a, struct err *err);
 int plan_run(struct apply *a, struct err *err);
 /** plan_space(a, err): free space and inodes into the preview; RC_SPACE. */
 int plan_space(struct apply *a, struct err *err);
+
+/* Several bundles as one */
+
+/**
+ * join_new(a, b, n, err): ${n} bundles, borrowed, into a->join; a->b becomes the one that they are
+ * together.  RC_INTERNAL: they do not follow each other.
+ * join_free(j): release it; NULL is fine.
+ */
+int join_new(struct apply *a, const struct apply_bundle *b, size_t n, struct err *err);
+void join_free(struct join *j);
+/** join_read(a, err): the list of each, its form checked.
+ * join_lists(a, err): one list of all into a->list, with the index of the base at hand. */
+int join_read(struct apply *a, struct err *err);
+int join_lists(struct apply *a, struct err *err);
 
 /* Reader */
 

@@ -124,40 +124,81 @@ static bool worth_another(int rc)
 	       rc != RC_INTERNAL && rc != RC_USAGE;
 }
 
-static int bundle_try(struct channel_job *j, struct follow *f, size_t i, struct apply_preview *ret,
-		      struct err *err)
+/* Bundles of one route, each with its key. */
+struct route {
+	size_t n;
+	struct follow_bundle *b;  /* owned; n of them */
+	struct content_key **key; /* owned, with what they point to; NULL: not sealed */
+	struct apply_bundle *as;  /* owned; as apply wants them */
+};
+
+static void route_clear(struct route *w)
 {
-	OWNED(follow_bundle_clear) struct follow_bundle b = {0};
-	OWNED(content_key_freep) struct content_key *key = NULL;
-	int rc = follow_channel_bundle(f, &j->h, i, &b, err);
-
-	if (rc == 0 && b.manifest.recipient[0] != '\0')
-		rc = err_set(err, RC_ADDRESSEE, "the bundle is sealed to a workstation by itself");
-	if (rc == 0 && b.manifest.key > 0)
-		rc = private_channel_key(j->y->s, &b.manifest, &key, err);
-	if (rc == 0) {
-		struct apply_bundle bundle = {.depot = f->depot,
-					      .path = b.path,
-					      .manifest = &b.manifest,
-					      .blocks = b.blocks,
-					      .payload_offset = b.payload_offset,
-					      .key = key,
-					      .part_blocks = b.part_blocks};
-
-		rc = apply_bundle(j->y->s, &bundle, &j->target,
-				  j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0, ret, err);
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->b != NULL)
+			follow_bundle_clear(&w->b[i]);
+		if (w->key != NULL)
+			content_key_free(w->key[i]);
 	}
+	free(w->b);
+	free(w->key);
+	free(w->as);
+	*w = (struct route){0};
+}
+
+static int route_begin(size_t n, struct route *ret, struct err *err)
+{
+	ret->n = n;
+	ret->b = calloc(n, sizeof(*ret->b));
+	ret->key = calloc(n, sizeof(struct content_key *));
+	ret->as = calloc(n, sizeof(*ret->as));
+	return ret->b == NULL || ret->key == NULL || ret->as == NULL ? err_memory(err) : 0;
+}
+
+/* The bundle ${i} of the head, as the ${at}-th of the route. */
+static int route_add(struct channel_job *j, struct follow *f, size_t i, struct route *w, size_t at,
+		     struct err *err)
+{
+	struct follow_bundle *b = &w->b[at];
+	int rc = follow_channel_bundle(f, &j->h, i, b, err);
+
+	if (rc == 0 && b->manifest.recipient[0] != '\0')
+		rc = err_set(err, RC_ADDRESSEE, "the bundle is sealed to a workstation by itself");
+	if (rc == 0 && b->manifest.key > 0)
+		rc = private_channel_key(j->y->s, &b->manifest, &w->key[at], err);
+	w->as[at] = (struct apply_bundle){.depot = f->depot,
+					  .path = b->path,
+					  .manifest = &b->manifest,
+					  .blocks = b->blocks,
+					  .payload_offset = b->payload_offset,
+					  .key = w->key[at],
+					  .part_blocks = b->part_blocks};
 	return rc;
 }
 
-static int bundle_apply(struct channel_job *j, size_t i, struct apply_preview *ret, struct err *err)
+/* ${n} bundles of the head from one depot, as one. */
+static int route_try(struct channel_job *j, struct follow *f, const size_t *path, size_t n,
+		     struct apply_preview *ret, struct err *err)
+{
+	OWNED(route_clear) struct route w = {0};
+	int rc = route_begin(n, &w, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = route_add(j, f, path[i], &w, i, err);
+	return rc < 0 ? rc
+		      : apply_bundles(j->y->s, w.as, n, &j->target,
+				      j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0, ret, err);
+}
+
+static int route_apply(struct channel_job *j, const size_t *path, size_t n,
+		       struct apply_preview *ret, struct err *err)
 {
 	int rc = err_set(err, RC_AGAIN, "no depot is at hand");
 
 	for (size_t d = 0; d < j->y->depot.n; d++) {
 		struct err bad = {0};
 
-		rc = bundle_try(j, &j->y->depot.items[d], i, ret, &bad);
+		rc = route_try(j, &j->y->depot.items[d], path, n, ret, &bad);
 		if (rc == 0)
 			return 0;
 		/* Of several depots the one that says more than "not here" is told. */
@@ -186,17 +227,14 @@ static void preview_add(struct apply_preview *sum, const struct apply_preview *o
 	sum->adaptations = one->adaptations;
 }
 
-/* Which bundle comes next: the cheapest way from what is applied, else from nothing. */
-static int bundle_next(const struct channel_job *j, uint64_t from, size_t *ret, size_t *ret_n,
-		       struct err *err)
+/* The cheapest way from what is applied, else from nothing. */
+static int route_find(const struct channel_job *j, uint64_t from, size_t path[LIMIT_HEAD_BUNDLES],
+		      size_t *ret_n, struct err *err)
 {
-	size_t path[LIMIT_HEAD_BUNDLES];
 	int rc = head_path(&j->h.head, from, path, ret_n, err);
 
 	if (rc < 0 && from > 0)
 		rc = head_path(&j->h.head, 0, path, ret_n, err);
-	if (rc == 0)
-		*ret = path[0];
 	return rc;
 }
 
@@ -226,34 +264,112 @@ static int job_applied(struct channel_job *j, uint64_t generation, struct err *e
 	return job_place_put(j, err);
 }
 
+/* Is it something about this machine, which another generation may not meet? */
+static bool here_alone(int rc)
+{
+	return rc == RC_SPACE || rc == RC_POLICY || rc == RC_CONFLICT || rc == RC_PATH ||
+	       rc == RC_TYPE || rc == RC_LIMIT || rc == RC_AGAIN || rc == RC_IO;
+}
+
+#define ENDS_TRIED 8 /* generations, from the head's downwards */
+
+/*
+ * A generation that cannot be taken is skipped: the bundles that lead to it and past it are
+ * applied as one.  What is told is why the newest cannot be had.
+ */
+static int route_joined(struct channel_job *j, const size_t *path, size_t n,
+			struct apply_preview *ret, uint64_t *ret_generation, struct err *err)
+{
+	int rc = err->rc;
+
+	for (size_t end = n; end > 1 && n - end < ENDS_TRIED; end--) {
+		struct err bad = {0};
+
+		memset(ret, 0, sizeof(*ret));
+		rc = route_apply(j, path, end, ret, &bad);
+		*ret_generation = j->h.head.bundle[path[end - 1]].generation;
+		if (rc == 0)
+			return 0;
+		if (end == n && here_alone(rc))
+			*err = bad;
+		if (!here_alone(rc))
+			break;
+	}
+	return rc;
+}
+
+static void report_skipped(struct channel_job *j, uint64_t from, uint64_t to, const struct err *why)
+{
+	reporter_info(j->y->s->reporter,
+		      "channel %s: what lies between generations %" PRIu64 " and %" PRIu64
+		      " is skipped (%s)",
+		      j->sub->name, from, to, why->text);
+}
+
+/* From what is applied, else as if nothing were: 0, or why the first one could not be had. */
+static int route_around(struct channel_job *j, uint64_t from, const size_t *path, size_t n,
+			struct apply_preview *ret, uint64_t *ret_generation, struct err *err)
+{
+	const struct err why = *err;
+	size_t again[LIMIT_HEAD_BUNDLES], many = 0;
+	struct err bad = {0};
+
+	if (!here_alone(err->rc))
+		return err->rc;
+	if (route_joined(j, path, n, ret, ret_generation, err) == 0) {
+		report_skipped(j, from, *ret_generation, &why);
+		return 0;
+	}
+	if (j->h.head.bundle[path[0]].base == 0 || head_path(&j->h.head, 0, again, &many, &bad) < 0)
+		return err->rc;
+	memset(ret, 0, sizeof(*ret));
+	*ret_generation = j->h.head.generation;
+	if (route_apply(j, again, many, ret, &bad) < 0)
+		return err->rc;
+	report_skipped(j, from, *ret_generation, &why);
+	return 0;
+}
+
+/* The next step: 1 taken, 0 what cannot be had was taken out. */
+static int job_step(struct channel_job *j, uint64_t from, uint64_t *ret_generation, struct err *err)
+{
+	size_t path[LIMIT_HEAD_BUNDLES], n = 0;
+	struct apply_preview preview = {0};
+	struct err bad = {0};
+	int rc;
+
+	if (route_find(j, from, path, &n, &bad) < 0) {
+		*err = j->missing.rc < 0 ? j->missing : bad;
+		return err->rc;
+	}
+	*ret_generation = j->h.head.bundle[path[0]].generation;
+	rc = route_apply(j, path, 1, &preview, err);
+	if (rc < 0)
+		rc = route_around(j, from, path, n, &preview, ret_generation, err);
+	if (worth_another(rc)) {
+		bundle_drop(j, path[0], err);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	preview_add(&j->o.out.preview, &preview);
+	return 1;
+}
+
 /* Every bundle of the way, each applied or not at all; what cannot be had is gone round. */
 static int job_walk(struct channel_job *j, struct err *err)
 {
 	uint64_t from = j->now.epoch == j->row->epoch ? j->now.generation : 0;
-	bool dry = j->y->flags & SYNC_DRY_RUN;
 	int rc = job_place_put(j, err);
 
 	while (rc == 0 && from != j->h.head.generation) {
-		struct apply_preview preview = {0};
-		struct err bad = {0};
-		uint64_t generation;
-		size_t i = 0, n = 0;
+		uint64_t generation = 0;
 
-		if (bundle_next(j, from, &i, &n, &bad) < 0) {
-			*err = j->missing.rc < 0 ? j->missing : bad;
-			return err->rc;
-		}
-		generation = j->h.head.bundle[i].generation;
-		rc = bundle_apply(j, i, &preview, err);
-		if (worth_another(rc)) {
-			bundle_drop(j, i, err);
-			rc = 0;
+		rc = job_step(j, from, &generation, err);
+		if (rc <= 0)
 			continue;
-		}
-		if (rc < 0)
-			return rc;
-		preview_add(&j->o.out.preview, &preview);
-		if (dry) /* what comes after stands on what was not applied */
+		if (j->y->flags &
+		    SYNC_DRY_RUN) /* what comes after stands on what was not applied */
 			return 0;
 		from = generation;
 		rc = job_applied(j, generation, err);
