@@ -35,6 +35,10 @@ struct apply_preview {
 	uint64_t conflicts; /* local changes and unmanaged entries in the way */
 	uint64_t space_needed, space_free, inodes_needed, inodes_free;
 	uint64_t deviations, adaptations; /* after the apply */
+	uint64_t holes; /* directories that were gone, and are made again with what the bundle
+			   brings of them */
+	uint64_t stays; /* directories that are deleted, and stay for files that no channel manages
+			 */
 };
 
 struct apply_bundle {

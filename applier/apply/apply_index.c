@@ -228,6 +228,14 @@ static int settle(struct rows *r, const struct change *c, const struct line *l, 
 		reporter_warning(s->reporter, "%s was changed here, and stays as it is", c->path);
 		return deviation_put(s, tree, c->path, "a local change was kept", err);
 	}
+	if (e == NULL && l->action == LINE_NONE && c->kind == ENTRY_DIRECTORY &&
+	    still_there(r, c->path)) {
+		reporter_warning(s->reporter,
+				 "%s is published no more, and stays for the files in it that no "
+				 "channel manages",
+				 c->path);
+		r->a->preview.stays++;
+	}
 	if (e != NULL && entry_seen(r, c->path, l, e) == 0)
 		return deviation_put(s, tree, c->path,
 				     "it is not as it was published: changed or removed here", err);

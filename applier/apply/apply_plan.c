@@ -32,6 +32,7 @@ struct level {
 	bool foreign;     /* but it is somebody else's: its metadata is left alone */
 	bool touched;     /* an entry of it comes or goes, which changes its times */
 	bool kept;        /* something local stays below it */
+	bool others;      /* it holds what no channel manages, and stays for that */
 	bool leaving;     /* OUT or PLACE when it is left, unless something was kept */
 	struct op *going; /* owned; that operation */
 	bool lined;       /* it has a line of its own: */
@@ -168,6 +169,8 @@ static int leave_disk(struct plan *p, struct level *l, struct err *err)
 
 static int leave_going(struct plan *p, struct level *l, struct err *err)
 {
+	if (l->others && !l->kept)
+		return 0;
 	if (l->kept) {
 		keep_line(p, l->line);
 		if (l->going->kind == OP_OUT)
@@ -318,6 +321,7 @@ static int enter_missing(struct plan *p, struct err *err)
 		}
 		/* What lies there instead is somebody's. */
 		l->old_keep = l->old.kind != 0;
+		p->a->preview.holes++;
 		if (l->old_keep && conflict_at(p, l->len) == ANSWER_KEEP)
 			l->where = WHERE_BLOCKED;
 		else if (stage_directory(p, i, err) < 0)
@@ -378,6 +382,34 @@ static int unmanaged(struct plan *p, const char *path, struct err *err)
 	return dir_each(p->a->targetfd, path, 0, unmanaged_each, u, err);
 }
 
+/** Nothing else is to take the place of the directory that was entered last, or of one above. */
+static bool may_stay(const struct plan *p)
+{
+	for (size_t i = 1; i <= p->depth; i++)
+		if (p->level[i].going != NULL && p->level[i].going->kind == OP_PLACE)
+			return false;
+	return true;
+}
+
+/**
+ * It holds what no channel manages, and that is never touched: a directory that is deleted stays
+ * for it, and so do those above.  Only where something else is to take its place it is in the way.
+ */
+static void keep_others(struct plan *p, uint64_t line)
+{
+	struct level *l = top(p);
+
+	if (!may_stay(p)) {
+		if (conflict(p, p->path) == ANSWER_KEEP)
+			keep_line(p, line);
+		else
+			l->going->keep = true;
+		return;
+	}
+	for (size_t i = 0; i <= p->depth; i++)
+		p->level[i].others = true;
+}
+
 /** A directory on disk that should vanish: decided when it is left. */
 static int enter_going(struct plan *p, const struct change *c, uint64_t line, enum op_kind kind,
 		       const struct seen *s, struct err *err)
@@ -398,12 +430,8 @@ static int enter_going(struct plan *p, const struct change *c, uint64_t line, en
 	l->going->kind = kind;
 	l->going->old = *s;
 	memcpy(l->going->path, c->path, l->len + 1);
-	if (strange == 0)
-		return 0;
-	if (conflict(p, c->path) == ANSWER_KEEP)
-		keep_line(p, line);
-	else
-		l->going->keep = true;
+	if (strange > 0)
+		keep_others(p, line);
 	return 0;
 }
 
@@ -610,6 +638,7 @@ static int plan_directory(struct plan *p, const struct change *c, uint64_t line,
 		return 0;
 	}
 	l->old_keep = s.kind != 0 && found == FOUND_LOCAL;
+	p->a->preview.holes += above == WHERE_DISK && p->have_row && p->row.kind == ENTRY_DIRECTORY;
 	if (stage_directory(p, p->depth, err) < 0)
 		return err->rc;
 	l->ours = above == WHERE_DISK; /* those below it get theirs in the staging area */

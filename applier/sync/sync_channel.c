@@ -224,6 +224,8 @@ static void preview_add(struct apply_preview *sum, const struct apply_preview *o
 	sum->space_free = one->space_free;
 	sum->inodes_free = one->inodes_free;
 	sum->deviations = one->deviations;
+	sum->holes += one->holes;
+	sum->stays += one->stays;
 	sum->adaptations = one->adaptations;
 }
 

@@ -198,6 +198,15 @@ static int differing_known(struct station *s, const char *tree, uint64_t *ret, s
 	return rc < 0 ? rc : 0;
 }
 
+int drift_check(struct station *s, const char *tree, uint64_t *ret, struct err *err)
+{
+	struct drift d = {0};
+	int rc = drift_channel(s, tree, &d, err);
+
+	*ret = d.found;
+	return rc;
+}
+
 int drift_again(struct station *s, const char *tree, struct err *err)
 {
 	struct drift d = {0};

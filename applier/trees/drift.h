@@ -27,5 +27,7 @@ int station_drift(struct station *s,
 /** drift_again(s, tree, err): the same, untold, for one tree that is known to differ, so that what
  * was put right is known as well; nothing for one that is not. */
 int drift_again(struct station *s, const char *tree, struct err *err);
+/** drift_check(s, tree, ret, err): the same for any tree: how many entries differ. */
+int drift_check(struct station *s, const char *tree, uint64_t *ret, struct err *err);
 
 #endif
