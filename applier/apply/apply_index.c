@@ -124,6 +124,7 @@ static bool adapt(struct apply *a, const char *path, const struct entry *e, cons
 	    meta_off(a, (uint8_t)e->kind, s, &want))
 		return false;
 	differs = meta_differs((uint8_t)e->kind, s, &want);
+	a->far_times |= clock_far(e->mtime);
 	a->no_times |= s->mtime != e->mtime;
 	a->no_modes |= e->kind != ENTRY_LINK && want.mode != e->mode;
 	a->no_modes |= (differs & HOLDS_MODES) != 0;
@@ -390,11 +391,15 @@ static int touched(struct apply *a, const struct op *op, struct err *err)
 	return index_put(a->index, op->path, e, err);
 }
 
+#define FAR_TIMES \
+	"times of files that lie before 1677 or after 2262 are kept as the nearest that can be written"
+
 static int adaptation(struct apply *a, bool is, const char *what, struct err *err)
 {
 	if (!is)
 		return 0;
 	a->preview.adaptations++;
+	reporter_info(a->s->reporter, "%s: adapted: %s", a->t->tree, what);
 	return adaptation_put(a->s, a->t->tree, what, err);
 }
 
@@ -412,7 +417,8 @@ int rows_finish(struct apply *a, struct err *err)
 	    journal_each(a, 1u << OP_META, false, touched, err) < 0 ||
 	    adaptation(a, a->no_owner, "owners: only root can set them", err) < 0 ||
 	    adaptation(a, a->no_times, "times: the file system keeps them coarser", err) < 0 ||
-	    adaptation(a, a->no_modes, "modes: the file system does not keep them", err) < 0)
+	    adaptation(a, a->no_modes, "modes: the file system does not keep them", err) < 0 ||
+	    adaptation(a, a->far_times, FAR_TIMES, err) < 0)
 		return err->rc;
 	return index_seal(a->index, &(struct digest){0}, err);
 }

@@ -218,6 +218,7 @@ struct apply {
 	bool sync_each;          /* few files: each is flushed by itself */
 	bool no_owner;           /* owners could not be set: not root */
 	bool no_times, no_modes; /* the file system does not hold them */
+	bool far_times;          /* times that nobody can write */
 	char owner[OWNER_MAX];   /* resolved last */
 	uint32_t uid, gid;       /* what it is here */
 };

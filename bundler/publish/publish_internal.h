@@ -56,6 +56,7 @@ struct publishing {
 	uint64_t files, bytes;   /* whose content may be new */
 	uint64_t rows;           /* items of any kind */
 	uint64_t skipped;        /* devices and the like */
+	uint64_t far_times;      /* entries whose time cannot be written */
 	uint64_t lost;           /* bundles of which there are no bytes any more */
 	uint64_t renamed;        /* copies whose source is gone */
 	char *held_first;        /* owned: the first file that did not come to rest; NULL: none */

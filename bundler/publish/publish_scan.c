@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "bundler/publish/publish_internal.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/tree/exclude.h"
 
@@ -143,6 +144,19 @@ static void skipped(struct publishing *p, const char *path, const char *why)
 				 why);
 }
 
+/* Nanoseconds since 1970 in 64 bits end there. */
+static void far_time_tell(struct publishing *p, const struct scan_item *it)
+{
+	if (!clock_far(item_ns(it->st->st_mtim)))
+		return;
+	if (p->far_times++ < SKIPPED_SAID)
+		reporter_warning(
+		    p->s->reporter,
+		    "channel %s: the time of %s lies before 1677 or after 2262, and is "
+		    "published as the nearest that can be written",
+		    p->c->name, it->path);
+}
+
 /*
  * To take it from the workstations because something else stands in its place, a mounted file
  * system most of all, is what nobody has asked for.
@@ -188,6 +202,7 @@ static int difference(void *arg, const struct scan_item *it, struct err *err)
 		side_now(p, it, &to);
 		if (needless(p, it, &to))
 			return 0;
+		far_time_tell(p, it);
 		to.op = op_of(&to);
 	}
 	if (to.op == PACK_CONTENT) {

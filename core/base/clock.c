@@ -39,6 +39,11 @@ int64_t clock_ns(int64_t seconds, int64_t nanoseconds)
 	return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
 }
 
+bool clock_far(int64_t ns)
+{
+	return ns == INT64_MAX || ns == INT64_MIN;
+}
+
 struct timespec clock_timespec(int64_t ns)
 {
 	int64_t s = ns / 1000000000, rest = ns % 1000000000;

@@ -6,6 +6,7 @@
 #ifndef SATCHEL_CORE_BASE_CLOCK_H
 #define SATCHEL_CORE_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -25,6 +26,8 @@ int64_t clock_monotonic_ms(void);
 /** clock_ns(seconds, nanoseconds): a time of a file in nanoseconds since 1970; one that does not
  * fit (before 1677, after 2262) is the first or the last that does. */
 int64_t clock_ns(int64_t seconds, int64_t nanoseconds);
+/** clock_far(ns): is it that first or last one, which stands for all that do not fit? */
+bool clock_far(int64_t ns);
 /** clock_timespec(ns): the same time as the kernel takes it; before 1970 the nanoseconds count
  * forwards as well. */
 struct timespec clock_timespec(int64_t ns);
