@@ -40,7 +40,16 @@ static const char apply_paths[] =
     "CREATE INDEX apply_op_path ON apply_op (path) WHERE kind IN (1, 2);";
 /* What keys the digest of the tree that the run leads to; NULL: nothing. */
 static const char apply_salts[] = "ALTER TABLE apply_run ADD COLUMN salt BLOB;";
-static const char *const apply_steps[] = {apply_tables, apply_areas, apply_paths, apply_salts};
+/* An update that 0.1.0 had begun: which operation placed the directory above, for each new
+ * directory whose mode is still to be set. */
+static const char apply_new_dirs[] =
+    "UPDATE apply_op AS meta SET now_kind = 100, now_size = (SELECT max(place.n)"
+    " FROM apply_op AS place WHERE place.run = meta.run AND place.kind = 2"
+    " AND place.now_kind = 100 AND (place.path = meta.path"
+    " OR substr(meta.path, 1, length(place.path) + 1) = place.path || '/'))"
+    " WHERE kind = 3 AND now_kind IS NULL AND old_kind IS NULL;";
+static const char *const apply_steps[] = {apply_tables, apply_areas, apply_paths, apply_salts,
+					  apply_new_dirs};
 const struct db_schema apply_schema = DB_SCHEMA("apply", apply_steps);
 
 /* A line in a row: action, operation, inode; LE. */
