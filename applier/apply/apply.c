@@ -65,6 +65,7 @@ void apply_clear(struct apply *a)
 	fd_closep(&a->stage.holderfd);
 	fd_closep(&a->keptfd);
 	fd_closep(&a->targetfd);
+	past_clear(a);
 	if (a->line != NULL)
 		munmap(a->line, (a->list.lines + 1) * sizeof(*a->line));
 	a->line = NULL;
@@ -121,9 +122,13 @@ static int end_run(struct apply *a, bool undone, struct err *err)
 	OWNED(db_tx_end) struct db_tx tx = {0};
 
 	if (db_tx_begin(&tx, a->s->db, err) < 0 || (undone && run_undone(a, err) < 0) ||
+	    undo_intent_put(a->s, a->t->tree, UNDO_FORWARD, 0, "", err) < 0 ||
 	    journal_end(a, true, err) < 0 || db_tx_commit(&tx, err) < 0)
 		return err->rc;
-	stage_remove(a);
+	if (undone)
+		stage_remove(a);
+	else
+		past_settle(a);
 	changelist_drop(a->s->statefd, a->t->tree);
 	return 0;
 }
@@ -157,14 +162,17 @@ static int commit_finish(struct apply *a, struct err *err)
 {
 	const struct applied now = {a->run.epoch, a->run.generation, a->run.tree};
 	struct db *db = a->s->db;
+	struct applied before;
 
 	if (db_tx_begin(&a->tx, db, err) < 0)
 		return undo(a, err);
 	if (commit_forward(a, err) < 0 || commit_flush(a, err) < 0)
 		return undo(a, err);
 	a->index = index_free(a->index);
-	if (index_open(db, a->t->tree, &a->index, err) < 0 || rows_finish(a, err) < 0 ||
-	    applied_put(a->s, a->t->tree, &now, err) < 0 || journal_end(a, false, err) < 0)
+	if (index_open(db, a->t->tree, &a->index, err) < 0 ||
+	    applied_load(a->s, a->t->tree, &before, err) < 0 || past_record(a, err) < 0 ||
+	    rows_finish(a, err) < 0 || applied_put(a->s, a->t->tree, &now, err) < 0 ||
+	    past_commit(a, &before, &now, err) < 0 || journal_end(a, false, err) < 0)
 		return undo(a, err);
 	/* A commit that failed may still be on the disk, so nothing can be undone any more; if it
 	 * is not, the journal is there, and the next run comes here again. */
@@ -175,7 +183,7 @@ static int commit_finish(struct apply *a, struct err *err)
 	 */
 	if (a->run.state == RUN_KEEPING && (commit_kept(a, err) < 0 || end_run(a, false, err) < 0))
 		return err->rc;
-	stage_remove(a);
+	past_settle(a);
 	changelist_drop(a->s->statefd, a->t->tree);
 	return 0;
 }
@@ -272,6 +280,8 @@ int apply_recover(struct station *s, const struct apply_target *t, struct err *e
 	if (rc == 0)
 		rc = area_mark(a, false, err);
 	if (rc == 0 && found == 0)
+		rc = past_recover(a, err);
+	if (rc == 0 && found == 0)
 		stage_sweep(a);
 	if (rc == 0 && found > 0) {
 		reporter_info(s->reporter,
@@ -300,6 +310,8 @@ static int base_check(const struct apply *a, struct err *err)
 	const struct applied offered = {.epoch = m->epoch, .generation = m->generation};
 	struct applied now;
 
+	if (past_floor(a, &offered, err) < 0)
+		return err->rc;
 	if (applied_load(a->s, tree, &now, err) < 0)
 		return err->rc;
 	if (applied_later(&now, &offered))
@@ -430,6 +442,16 @@ static int list_read(struct apply *a, struct reader *r, struct err *err)
 	return reader_start(a->b, r, err) < 0 || changelist_new(a->s->statefd, &a->list, err) < 0
 		   ? err->rc
 		   : reader_changes(r, a->b, &a->list, err);
+}
+
+int apply_list(struct apply *a, struct err *err)
+{
+	if (bundle_verify(a, err) < 0 || plan(a, err) < 0 ||
+	    undo_intent_put(a->s, a->t->tree, a->local->intent, a->local->step, a->local->why,
+			    err) < 0 ||
+	    stage(a, NULL, err) < 0)
+		return err->rc;
+	return commit_finish(a, err);
 }
 
 static int run(struct apply *a, struct reader *r, struct err *err)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "applier/station/station.h"
+#include "applier/undo/undo.h"
 #include "core/depot/depot.h"
 #include "core/tree/index.h"
 
@@ -70,6 +71,31 @@ int apply_bundle(struct station *s, const struct apply_bundle *b, const struct a
 int apply_bundles(struct station *s, const struct apply_bundle *b, size_t n,
 		  const struct apply_target *target, enum apply_flags flags,
 		  struct apply_preview *ret, struct err *err);
+
+/* A list of changes that is made here, of what the database says: a step back, or a repair. */
+struct change;
+struct apply_local {
+	uint64_t epoch, generation; /* that it leads to */
+	struct digest tree, salt;   /* of that */
+	enum undo_intent intent;
+	int64_t step;    /* back to before it */
+	const char *why; /* of a step back, for receipts */
+	/* The lines, ascending by path; contents are copies of where the path is. */
+	int (*lines)(void *arg, struct index *now,
+		     int (*add)(void *to, const struct change *c, struct err *err), void *to,
+		     struct err *err);
+	void *arg;
+	int contentfd; /* a directory in which contents lie under their digests; -1: none */
+};
+/**
+ * apply_local(s, l, target, ret, err): as apply_bundle, with contents from the target itself, from
+ * what was kept of earlier generations, and from l->contentfd, each hashed on the way.  RC_ABSENT:
+ * a content is in none of them; the sentence names the first.
+ */
+int apply_local(struct station *s, const struct apply_local *l, const struct apply_target *target,
+		struct apply_preview *ret, struct err *err);
+/** apply_past_clear(s, target, err): nothing is kept of earlier generations any more. */
+int apply_past_clear(struct station *s, const struct apply_target *target, struct err *err);
 
 /** apply_recover(s, target, err): finish or undo what a killed run left; 1 something was done, 0
  * nothing to do. Called before anything else is applied to a tree. */

@@ -260,9 +260,8 @@ static int clear_dir(struct apply *a, int dirfd, const char *name, struct err *e
 	return keep_slot(a, name, NULL, err);
 }
 
-static int clear_entry(void *arg, const struct dir_entry *entry, struct err *err)
+int area_clear_entry(struct apply *a, const struct dir_entry *entry, struct err *err)
 {
-	struct apply *a = arg;
 	struct stat st;
 
 	if (strcmp(entry->name, a->mark) == 0 ||
@@ -275,6 +274,11 @@ static int clear_entry(void *arg, const struct dir_entry *entry, struct err *err
 	if (unlinkat(entry->dirfd, entry->name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, RC_IO, "cannot remove %s", entry->name);
 	return 0;
+}
+
+static int clear_entry(void *arg, const struct dir_entry *entry, struct err *err)
+{
+	return area_clear_entry(arg, entry, err);
 }
 
 int area_clear(struct apply *a, int fd, struct err *err)

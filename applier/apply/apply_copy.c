@@ -16,6 +16,10 @@
 #include "core/base/own.h"
 
 #define ROUNDS 3
+/* A list that was made here: the path itself, equal contents of the target, what was fetched, what
+ * was kept of earlier generations. */
+#define LOCAL_EQUAL  4u
+#define LOCAL_ROUNDS (1 + LOCAL_EQUAL + 1 + PAST_PLACES)
 
 /** Where the source of a copy was staged: 1 found, 0 it was not. */
 static int staged_source(struct fill *f, char dst[LIMIT_PATH + 32], struct err *err)
@@ -46,11 +50,51 @@ static int staged_source(struct fill *f, char dst[LIMIT_PATH + 32], struct err *
 	return 1;
 }
 
+/** The same for a list that was made here. */
+static int candidate_local(struct fill *f, char dst[LIMIT_PATH + 32], int *ret_fd, struct err *err)
+{
+	unsigned round = f->round;
+
+	*ret_fd = f->a->targetfd;
+	if (round == 0) {
+		memcpy(dst, f->c->source, strlen(f->c->source) + 1);
+		return 1;
+	}
+	if (round <= LOCAL_EQUAL)
+		return index_find_next(f->a->index, &f->c->digest, round - 1, dst, err);
+	if (round == LOCAL_EQUAL + 1) {
+		digest_hex(dst, &f->c->digest);
+		*ret_fd = f->a->local->contentfd;
+		return *ret_fd >= 0;
+	}
+	*ret_fd = past_content(f->a, &f->c->digest, round - LOCAL_EQUAL - 2, dst, err);
+	return *ret_fd < -1 ? *ret_fd : *ret_fd >= 0;
+}
+
+static unsigned rounds_of(const struct fill *f)
+{
+	return f->a->local != NULL ? LOCAL_ROUNDS : ROUNDS;
+}
+
+static int nowhere(struct fill *f, struct err *err)
+{
+	if (f->a->local != NULL)
+		return err_set(err, RC_ABSENT,
+			       "%s: its content is not on this machine any more, neither in the "
+			       "target nor in what was kept of earlier generations",
+			       f->c->path);
+	return err_set(err, RC_AGAIN,
+		       "%s: copies %s, which has changed since; this needs a full bundle",
+		       f->c->path, f->c->source);
+}
+
 /** What this round tries: 1 with a path below ${*ret_fd}, 0 nothing. */
 static int candidate(struct fill *f, char dst[LIMIT_PATH + 32], int *ret_fd, struct err *err)
 {
 	unsigned round = f->round + (f->c->source_new ? 0 : 1);
 
+	if (f->a->local != NULL)
+		return candidate_local(f, dst, ret_fd, err);
 	*ret_fd = round == 0 ? f->a->stage.fd : f->a->targetfd;
 	if (round == 0)
 		return staged_source(f, dst, err);
@@ -72,10 +116,8 @@ static int copy_line(struct fill *f, bool from_new, struct err *err)
 	    (l->action != LINE_TREE && l->action != LINE_PLACE))
 		return 0;
 	f->tried++;
-	if (f->round == ROUNDS)
-		return err_set(err, RC_AGAIN,
-			       "%s: copies %s, which has changed since; this needs a full bundle",
-			       f->c->path, f->c->source);
+	if (f->round == rounds_of(f))
+		return nowhere(f, err);
 	rc = candidate(f, source, &fd, err);
 	if (rc <= 0)
 		return rc;
@@ -111,7 +153,7 @@ static int copy_rounds(struct fill *f, int (*each)(struct fill *f, struct err *e
 {
 	static const char *const words[] = {"copy ", "meta file ", NULL};
 
-	for (f->round = 0; f->round <= ROUNDS; f->round++) {
+	for (f->round = 0; f->round <= rounds_of(f); f->round++) {
 		f->tried = 0;
 		if (fill_each(f, words, each, err) < 0 || pool_wait(f->pool, err) < 0)
 			return err->rc;

@@ -375,7 +375,7 @@ int fill_end(struct fill *f, struct err *err)
 {
 	if (f->from != f->to)
 		return err_set(err, RC_MALFORMED, "the bundle has more than its list of changes");
-	return reader_end(f->r, err);
+	return f->r == NULL ? 0 : reader_end(f->r, err);
 }
 
 static int fill_run(struct fill *f, struct err *err)

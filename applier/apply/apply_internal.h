@@ -17,6 +17,8 @@
  *   apply_journal.c  rows of run, operations, lines; applied.c: rows about what is applied
  *   apply_commit.c   renames in phases; apply_undo.c: the way back
  *   apply_index.c    the new rows of the index, before (is the tree the signed one) and after
+ *   apply_past.c     what a run takes out is kept, so that it can be undone later
+ *   apply_local.c    a list of changes that was made here: back, or repair
  *   apply_leave.c    the way out: what the tree brought is removed
  *   apply_meta.c     modes, owners and times
  */
@@ -25,6 +27,8 @@
 
 #include "applier/apply/applied.h"
 #include "applier/apply/apply.h"
+#include "applier/undo/undo.h"
+#include "core/base/list.h"
 #include "core/os/child.h"
 #include "core/tree/index.h"
 
@@ -219,8 +223,14 @@ struct apply {
 	bool no_owner;           /* owners could not be set: not root */
 	bool no_times, no_modes; /* the file system does not hold them */
 	bool far_times;          /* times that nobody can write */
-	char owner[OWNER_MAX];   /* resolved last */
-	uint32_t uid, gid;       /* what it is here */
+	const struct apply_local *local; /* borrowed; NULL: a bundle */
+	LIST(struct past_area {
+		int64_t step;
+		int fd; /* owned; -1: it is not there */
+	})
+	past;                  /* owned; old contents that were looked into */
+	char owner[OWNER_MAX]; /* resolved last */
+	uint32_t uid, gid;     /* what it is here */
 };
 
 /**
@@ -229,6 +239,9 @@ struct apply {
  */
 int apply_open(struct apply *a, struct station *s, const struct apply_target *t, struct err *err);
 void apply_clear(struct apply *a);
+
+/** apply_list(a, err): a->list, which was made here: verified, planned, staged, committed. */
+int apply_list(struct apply *a, struct err *err);
 
 /* Disk */
 
@@ -432,6 +445,9 @@ int area_search(struct apply *a, int holderfd,
  * directory as well.  What others put into a directory that was taken out is kept, not removed.
  */
 int area_clear(struct apply *a, int fd, struct err *err);
+/** area_clear_entry(a, entry, err): one entry of it, which is not the mark. */
+struct dir_entry;
+int area_clear_entry(struct apply *a, const struct dir_entry *entry, struct err *err);
 int area_remove(struct apply *a, int holderfd, const char *name, int fd, struct err *err);
 /**
  * kept_open(a, err): the directory where local changes are kept, into a->keptfd and a->kept.
@@ -451,6 +467,8 @@ int keep_slot(struct apply *a, const char *slot, const char *path, struct err *e
 int stage_open(struct apply *a, struct err *err);
 /** stage_find(a, err): that of an interrupted run: 1, or 0 when it is not where the run left it. */
 int stage_find(struct apply *a, struct err *err);
+/** stage_holder_open(a, inside, err): the directory that holds it: the target, or the one above. */
+int stage_holder_open(struct apply *a, bool inside, struct err *err);
 /**
  * stage_remove(a): with all that is in it, wiped for the private tree.  A failure is a warning:
  * the next run sweeps.
@@ -646,6 +664,31 @@ int commit_kept(struct apply *a, struct err *err);
  * set again at the end).
  */
 int move_entry(int fromfd, const char *from, int tofd, const char *to, unsigned flags);
+
+/* What can be undone later: apply_past.c */
+
+/** past_record(a, err): what every line's path was before, in the transaction that ends the run,
+ * while the index has its old rows still.
+ * past_commit(a, before, now, err): which generation is the floor now; in the same transaction. */
+int past_record(struct apply *a, struct err *err);
+int past_commit(struct apply *a, const struct applied *before, const struct applied *now,
+		struct err *err);
+/** past_floor(a, offered, err): RC_REPLAY: a generation that was left again here. */
+int past_floor(const struct apply *a, const struct applied *offered, struct err *err);
+/** past_settle(a): after a run that is done, instead of stage_remove: what it took out stays, as
+ * far as it is wanted.  A failure is a warning.  past_recover(a, err): the same for a run that died
+ * before that. */
+void past_settle(struct apply *a);
+int past_recover(struct apply *a, struct err *err);
+/** past_release(a): give up all that is kept, to make room; false when there is nothing. */
+bool past_release(struct apply *a);
+/** past_content(a, digest, n, dst, err): the n-th place, from 0, where an old content may lie: a
+ * descriptor, borrowed until past_clear, of the directory that ${dst} is in; -1: none there.
+ * past_clear(a): close them. */
+#define PAST_PLACES 12u
+int past_content(struct apply *a, const struct digest *digest, unsigned n,
+		 char dst[LIMIT_PATH + 32], struct err *err);
+void past_clear(struct apply *a);
 
 /* Index */
 

@@ -817,6 +817,9 @@ int plan_space(struct apply *a, struct err *err)
 		return 0;
 	size_text(needs, v->space_needed);
 	size_text(has, v->space_free);
+	if ((v->space_needed > v->space_free || v->inodes_needed > v->inodes_free) &&
+	    past_release(a))
+		return plan_space(a, err);
 	if (v->space_needed > v->space_free)
 		return err_set(err, RC_SPACE, "not enough space on %s: needs %s, has %s",
 			       target_name(a->t), needs, has);

@@ -67,15 +67,20 @@ static bool stage_reaches(const struct apply *a)
 	return good;
 }
 
-/** The directory that holds the area, and the name that it has unless that is taken. */
-static int stage_holder(struct apply *a, bool inside, char base[AREA_NAME], struct err *err)
+int stage_holder_open(struct apply *a, bool inside, struct err *err)
 {
 	const char *name;
 
+	return inside ? beneath_dir(a->targetfd, ".", err)
+		      : beneath_parent(a->t->rootfd, a->t->path, &name, err);
+}
+
+/** The directory that holds the area, and the name that it has unless that is taken. */
+static int stage_holder(struct apply *a, bool inside, char base[AREA_NAME], struct err *err)
+{
 	a->stage.inside = inside;
 	snprintf(base, AREA_NAME, inside ? STAGE_INSIDE : STAGE_INSIDE "-%s", a->t->tree);
-	a->stage.holderfd = inside ? beneath_dir(a->targetfd, ".", err)
-				   : beneath_parent(a->t->rootfd, a->t->path, &name, err);
+	a->stage.holderfd = stage_holder_open(a, inside, err);
 	return a->stage.holderfd < 0 ? err->rc : 0;
 }
 

@@ -37,6 +37,7 @@ static const struct db_schema *const rooms[] = {
     &station_schema,
     &station_applied_schema,
     &apply_schema,
+    &undo_schema,
     &station_incomplete_schema,
     &station_handout_schema,
     &station_tree_schema,

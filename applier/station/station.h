@@ -25,6 +25,10 @@
 /* The private channel's tree in the index; no channel's name begins with '@'. */
 #define TREE_PRIVATE "@private"
 
+/* What is kept of earlier generations when no policy says otherwise. */
+#define UNDO_KEEP  2u
+#define UNDO_BYTES (1ull << 30)
+
 enum local_answer {
 	LOCAL_REPLACE, /* replace and keep a copy */
 	LOCAL_KEEP,
@@ -49,6 +53,8 @@ struct station {
 	enum local_answer local_owner; /* what happens to local changes, by the owner's word */
 	enum local_answer local;       /* and in force: what a policy chose of those allowed */
 	unsigned local_allowed;        /* bit (1 << enum local_answer) */
+	unsigned undo_keep;            /* generations that can be left again; 0: none */
+	uint64_t undo_bytes;           /* and what their contents may amount to, of each tree */
 	bool sticks;                   /* are media that are plugged in looked at? */
 	bool owners, special_modes;    /* does the owner of this machine let channels set them? */
 	struct db *db;                 /* owned */

@@ -216,6 +216,8 @@ static int config_fields(struct station *s, const struct node *root, struct err 
 				       s->allow.items[i], s->root);
 	local_set(s, root);
 	s->owners = node_bool(node_get(root, "owners"), false);
+	s->undo_keep = UNDO_KEEP;
+	s->undo_bytes = UNDO_BYTES;
 	s->sticks = node_bool(node_get(root, "sticks"), true);
 	s->special_modes = node_bool(node_get(root, "special-modes"), false);
 	return 0;

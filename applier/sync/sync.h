@@ -6,6 +6,7 @@
 #define SATCHEL_APPLIER_SYNC_SYNC_H
 
 #include "applier/apply/apply.h"
+#include "applier/rollback/rollback.h"
 #include "core/trust/code.h"
 
 struct sync_channel {
@@ -57,5 +58,10 @@ int sync_poll(struct station *s, struct sync_news *ret, struct err *err);
  * applied already: 0. A directory: sync_station of that depot. */
 int sync_file(struct station *s, const char *path, enum sync_flags flags,
 	      void (*each)(void *arg, const struct sync_channel *c), void *arg, struct err *err);
+
+/** sync_rollback(s, tree, generation, ret, err): a channel goes back (rollback_tree), and the
+ * receipt that says so goes to the depots at hand. */
+int sync_rollback(struct station *s, const char *tree, uint64_t generation,
+		  struct rollback_result *ret, struct err *err);
 
 #endif

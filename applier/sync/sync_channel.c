@@ -24,6 +24,7 @@ struct channel_job {
 	struct tree_place place;        /* owned */
 	struct apply_target target;
 	struct applied now;
+	struct undo_floor floor; /* all zero: what is applied is the highest that was accepted */
 	const struct shard_channel *row; /* borrowed; NULL while nothing was published */
 	struct follow_head h;            /* owned; bundles that cannot be had are taken out */
 	struct err missing;              /* why the last one could not be had */
@@ -42,10 +43,19 @@ static struct applied row_generation(const struct channel_job *j)
 	return (struct applied){.epoch = j->row->epoch, .generation = j->row->generation};
 }
 
+/* The highest generation that was ever accepted: above what is applied after a rollback. */
+static struct applied highest(const struct channel_job *j)
+{
+	const struct undo_generation *a = &j->floor.accepted;
+	struct applied accepted = {a->epoch, a->generation, a->tree};
+
+	return applied_later(&accepted, &j->now) ? accepted : j->now;
+}
+
 static int row_find(struct channel_job *j, struct err *err)
 {
 	const struct shard *shard;
-	struct applied offered;
+	struct applied offered, floor = highest(j);
 	int rc = sync_shard_of(j->y, j->sub->name, &shard, err);
 
 	if (rc < 0)
@@ -62,10 +72,10 @@ static int row_find(struct channel_job *j, struct err *err)
 			       j->row->epoch);
 	/* What no head has confirmed yet came by hand, ahead of the beat: that is no replay. */
 	offered = row_generation(j);
-	if (applied_later(&j->now, &offered) && !digest_is_zero(&j->place.head))
-		return err_set(err, RC_REPLAY,
-			       "generation %" PRIu64 " is offered, %" PRIu64 " is applied already",
-			       j->row->generation, j->now.generation);
+	if (applied_later(&floor, &offered) && !digest_is_zero(&j->place.head))
+		return err_set(
+		    err, RC_REPLAY, "generation %" PRIu64 " is offered, %" PRIu64 " is %s already",
+		    j->row->generation, floor.generation, j->floor.at > 0 ? "known" : "applied");
 	return 0;
 }
 
@@ -335,7 +345,7 @@ static int route_around(struct channel_job *j, uint64_t from, const size_t *path
 /* The next step: 1 taken, 0 what cannot be had was taken out. */
 static int job_step(struct channel_job *j, uint64_t from, uint64_t *ret_generation, struct err *err)
 {
-	size_t path[LIMIT_HEAD_BUNDLES], n = 0;
+	size_t path[LIMIT_HEAD_BUNDLES], n = 0, past = 1;
 	struct apply_preview preview = {0};
 	struct err bad = {0};
 	int rc;
@@ -344,8 +354,11 @@ static int job_step(struct channel_job *j, uint64_t from, uint64_t *ret_generati
 		*err = j->missing.rc < 0 ? j->missing : bad;
 		return err->rc;
 	}
-	*ret_generation = j->h.head.bundle[path[0]].generation;
-	rc = route_apply(j, path, 1, &preview, err);
+	/* What was rolled back is passed on the way, and never stands there again. */
+	if (j->floor.at > 0)
+		past = n;
+	*ret_generation = j->h.head.bundle[path[past - 1]].generation;
+	rc = route_apply(j, path, past, &preview, err);
 	if (rc < 0)
 		rc = route_around(j, from, path, n, &preview, ret_generation, err);
 	if (worth_another(rc)) {
@@ -358,11 +371,35 @@ static int job_step(struct channel_job *j, uint64_t from, uint64_t *ret_generati
 	return 1;
 }
 
+static struct sync_update job_update(const struct channel_job *j)
+{
+	return (struct sync_update){j->sub->name, j->place.path, j->now.generation,
+				    j->row->generation};
+}
+
+/* The owner's hooks say how it came out; what was left again is not what is held. */
+static int job_end(struct channel_job *j, struct err *err)
+{
+	struct sync_update w = job_update(j);
+	struct applied now;
+	int rc = sync_update_end(j->y, &w, err);
+
+	if (rc == RC_ROLLED_BACK && applied_load(j->y->s, j->sub->name, &now, ERR_IGNORED) == 0) {
+		j->o.out.after = now.generation;
+		j->o.out.epoch = now.epoch;
+	}
+	return rc;
+}
+
 /* Every bundle of the way, each applied or not at all; what cannot be had is gone round. */
 static int job_walk(struct channel_job *j, struct err *err)
 {
 	uint64_t from = j->now.epoch == j->row->epoch ? j->now.generation : 0;
+	struct sync_update w = job_update(j);
 	int rc = job_place_put(j, err);
+
+	if (rc == 0)
+		rc = sync_update_begin(j->y, &w, &j->now, err);
 
 	while (rc == 0 && from != j->h.head.generation) {
 		uint64_t generation = 0;
@@ -484,19 +521,29 @@ static int job_lost(struct channel_job *j, struct err *err)
 			 j->place.path, j->sub->name);
 	if (j->y->flags & SYNC_DRY_RUN)
 		return 0;
+	tree_past_clear(j->y->s, &j->place, ERR_IGNORED);
 	rc = tree_forget(j->y->s, j->place.tree, err);
 	job_from_nothing(j);
 	memset(&j->place.head, 0, sizeof(j->place.head));
 	return rc;
 }
 
+static int floor_load(struct channel_job *j, struct err *err)
+{
+	int rc = undo_floor_load(j->y->s, j->sub->name, &j->floor, err);
+
+	return rc < 0 ? rc : 0;
+}
+
 static int job_run(struct channel_job *j, const char *path, struct err *err)
 {
-	struct applied offered;
+	struct applied offered, floor;
 	int rc = job_prepare(j, path, err);
 
 	if (rc == 0)
 		rc = job_lost(j, err);
+	if (rc == 0)
+		rc = floor_load(j, err);
 	if (rc == 0)
 		rc = row_find(j, err);
 	if (rc == 0 && j->row == NULL)
@@ -504,14 +551,21 @@ static int job_run(struct channel_job *j, const char *path, struct err *err)
 	if (rc < 0)
 		return rc;
 	offered = row_generation(j);
+	floor = highest(j);
+	if (j->floor.at > 0 && !applied_later(&offered, &floor))
+		return err_set(err, RC_ROLLED_BACK, "%s", j->floor.why);
 	if (applied_later(&j->now, &offered))
 		return 0;
-	if (!applied_later(&offered, &j->now))
-		return head_check(j, err);
+	if (!applied_later(&offered, &j->now)) {
+		rc = head_check(j, err);
+		return rc < 0 ? rc : job_end(j, err); /* a run that died before the verdict */
+	}
 	rc = sync_waits(j->y, err);
 	if (rc == 0)
 		rc = head_find(j, err);
-	return rc < 0 ? rc : job_walk(j, err);
+	if (rc == 0)
+		rc = job_walk(j, err);
+	return rc < 0 ? rc : job_end(j, err);
 }
 
 static int channel_one(struct sync *y, const struct sync_wanted *p, size_t i, struct err *err)

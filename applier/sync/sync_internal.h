@@ -94,6 +94,19 @@ int sync_record(struct sync *y, const struct err *bad, struct err *err);
  * an empty one when the beat names none.  RC_INCOMPLETE. */
 int sync_shard_of(struct sync *y, const char *name, const struct shard **ret, struct err *err);
 
+/* One channel on its way from one generation to another, as the owner's hooks are told. */
+struct sync_update {
+	const char *tree, *target; /* borrowed */
+	uint64_t from, to;
+};
+/** sync_update_begin(y, w, from, err): before the first bundle: the hook pre-apply; RC_CONFLICT and
+ * the like: it does not want it. sync_update_end(y, w, err): the hooks post-apply and health, when
+ * the way is done and nobody knows yet how it came out.  RC_ROLLED_BACK: not well, and what was
+ * before is back; RC_UNHEALTHY: not well, and it cannot be. */
+int sync_update_begin(struct sync *y, const struct sync_update *w, const struct applied *from,
+		      struct err *err);
+int sync_update_end(struct sync *y, const struct sync_update *w, struct err *err);
+
 /* How one tree came out, for the receipt. */
 struct sync_outcome {
 	const char *tree;

@@ -44,6 +44,8 @@ int tree_recover(struct station *s, const char *tree, struct err *err);
 /** tree_leave(s, p, err): the tree at ${p} is not ours any more: its files stay or, with ${p}'s
  * remove, go unless somebody changed them; the index is dropped in both cases. */
 int tree_leave(struct station *s, struct tree_place *p, struct err *err);
+/** tree_past_clear(s, p, err): nothing is kept of its earlier generations any more. */
+int tree_past_clear(struct station *s, struct tree_place *p, struct err *err);
 /** tree_forget(s, tree, err): drop the index and all that is known of a tree, in one transaction.
  * That it was left is told by receipts. */
 int tree_forget(struct station *s, const char *tree, struct err *err);

@@ -46,6 +46,8 @@ static int tree_rows_forget(struct station *s, const char *tree, struct err *err
 	if (rc == 0)
 		rc = apply_forget(s, tree, err);
 	if (rc == 0)
+		rc = undo_forget(s, tree, err);
+	if (rc == 0)
 		rc = db_run(s->db, err, "DELETE FROM target WHERE tree = ?", "t", tree);
 	return rc < 0 ? rc : outcome_left(s, tree, err);
 }
@@ -69,6 +71,8 @@ int tree_forget_all(struct station *s, struct err *err)
 	if (rc == 0)
 		rc = apply_forget(s, NULL, err);
 	if (rc == 0)
+		rc = undo_forget(s, NULL, err);
+	if (rc == 0)
 		rc = db_run(s->db, err, "DELETE FROM target", "");
 	return rc < 0 ? rc : db_run(s->db, err, "DELETE FROM outcome", "");
 }
@@ -85,10 +89,20 @@ static int interrupted_end(struct station *s, struct tree_place *p, struct err *
 	return rc < 0 ? rc : apply_recover(s, &target, err);
 }
 
+int tree_past_clear(struct station *s, struct tree_place *p, struct err *err)
+{
+	struct apply_target target;
+	int rc = tree_place_target(s, p, &target, err);
+
+	return rc < 0 ? rc : apply_past_clear(s, &target, err);
+}
+
 int tree_leave(struct station *s, struct tree_place *p, struct err *err)
 {
 	int rc = interrupted_end(s, p, err);
 
+	if (rc >= 0) /* what is not there cannot be removed, and nothing will look for it */
+		tree_past_clear(s, p, ERR_IGNORED);
 	if (rc >= 0 && p->remove)
 		rc = files_remove(s, p, err);
 	return rc < 0 ? rc : tree_forget(s, p->tree, err);

@@ -223,6 +223,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(activate)                 \
 	X(apply)                    \
 	X(drift)                    \
+	X(rollback)                 \
 	X(doctor)                   \
 	X(inspect)                  \
 	X(verify)                   \

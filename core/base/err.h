@@ -58,7 +58,11 @@ enum exit_class {
 	X(RC_BUSY, EXIT_CLASS_CONFLICT, "busy", "another run is at work")                       \
 	X(RC_STATE, EXIT_CLASS_STATE, "state",                                                  \
 	  "satchel's own database is missing, older or damaged")                                \
-	X(RC_ABSENT, EXIT_CLASS_AGAIN, "absent", "what was asked for is not there")
+	X(RC_ABSENT, EXIT_CLASS_AGAIN, "absent", "what was asked for is not there")             \
+	X(RC_ROLLED_BACK, EXIT_CLASS_CONFLICT, "rolled-back",                                   \
+	  "a generation was left again for the one before it")                                  \
+	X(RC_UNHEALTHY, EXIT_CLASS_CONFLICT, "unhealthy",                                       \
+	  "what was applied failed the check of this machine's owner")
 
 enum rc {
 	RC_OK = 0,

@@ -63,6 +63,8 @@ int index_seal(struct index *x, struct digest *ret, struct err *err);
 /** index_salt(x, salt, err): what keys the digest of the tree from now on; all zero: nothing.  A
  * tree that is made or cleared has none. */
 int index_salt(struct index *x, const struct digest *salt, struct err *err);
+/** index_salted(x, ret, err): what keys it; all zero: nothing. */
+int index_salted(struct index *x, struct digest *ret, struct err *err);
 
 /** index_children(x, dir, each, arg, err): in byte order of name; ${dir} "" is the root. The index
  * must not change meanwhile. */
@@ -78,6 +80,9 @@ int index_walk(struct index *x,
  * one asked of a tree makes the list of contents, which is kept up to date from then on. */
 int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH + 1],
 	       struct err *err);
+/** index_find_next(x, digest, n, dst, err): the ${n}-th such path, from 0. */
+int index_find_next(struct index *x, const struct digest *digest, unsigned n,
+		    char dst[LIMIT_PATH + 1], struct err *err);
 /** index_counts(x, ret_entries, ret_bytes, err): all entries; bytes of files.  At no cost after
  * index_seal, else a walk. */
 int index_counts(struct index *x, uint64_t *ret_entries, uint64_t *ret_bytes, struct err *err);

@@ -232,6 +232,12 @@ static int content_needed(struct index *x, struct err *err)
 int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH + 1],
 	       struct err *err)
 {
+	return index_find_next(x, digest, 0, dst, err);
+}
+
+int index_find_next(struct index *x, const struct digest *digest, unsigned n,
+		    char dst[LIMIT_PATH + 1], struct err *err)
+{
 	static const char find[] =
 	    "SELECT c.dir, c.name, e.entry FROM tree_content c JOIN tree_entry e ON "
 	    "e.tree = c.tree AND e.dir = c.dir AND e.name = c.name "
@@ -254,6 +260,8 @@ int index_find(struct index *x, const struct digest *digest, char dst[LIMIT_PATH
 		rc = 0;
 		if (entry.n < ENTRY_DIGEST_AT + DIGEST_BYTES ||
 		    memcmp(entry.p + ENTRY_DIGEST_AT, digest->b, DIGEST_BYTES) != 0)
+			continue;
+		if (n-- > 0)
 			continue;
 		rc = path_of(x, db_i64(st, 0), db_bytes(st, 1), dst, err);
 		return rc < 0 ? rc : 1;

@@ -201,13 +201,9 @@ int index_salt(struct index *x, const struct digest *salt, struct err *err)
 		      x->tree, (struct bytes){none ? NULL : salt->b, none ? 0 : DIGEST_BYTES});
 }
 
-/* The only place where a salt comes in: whoever compares digests of trees, on either side, compares
- * what comes out of here. */
-static int root_salted(struct index *x, const struct digest *plain, struct digest *ret,
-		       struct err *err)
+int index_salted(struct index *x, struct digest *ret, struct err *err)
 {
 	OWNED(db_done) sqlite3_stmt *st = NULL;
-	struct digest salt;
 	int rc = db_query(x->db, "SELECT salt FROM tree WHERE id = ?1", &st, err);
 
 	if (rc == 0)
@@ -216,9 +212,22 @@ static int root_salted(struct index *x, const struct digest *plain, struct diges
 		rc = db_step(x->db, st, err);
 	if (rc < 0)
 		return rc;
-	*ret = rc == 1 && db_digest(st, 0, &salt)
-		   ? digest_keyed(&salt, "satchel sealed tree 1\n", plain)
-		   : *plain;
+	if (rc == 0 || !db_digest(st, 0, ret))
+		memset(ret, 0, sizeof(*ret));
+	return 0;
+}
+
+/* The only place where a salt comes in: whoever compares digests of trees, on either side, compares
+ * what comes out of here. */
+static int root_salted(struct index *x, const struct digest *plain, struct digest *ret,
+		       struct err *err)
+{
+	struct digest salt;
+
+	if (index_salted(x, &salt, err) < 0)
+		return err->rc;
+	*ret =
+	    !digest_is_zero(&salt) ? digest_keyed(&salt, "satchel sealed tree 1\n", plain) : *plain;
 	return 0;
 }
 

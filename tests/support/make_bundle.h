@@ -156,7 +156,7 @@ static inline int maker_order(const void *a, const void *b)
 /** world_layout(): of the workstation's database in a world, also for those who open it again. */
 static inline const struct db_layout *world_layout(void)
 {
-	static const struct db_schema *const rooms[] = {&index_schema, &apply_schema,
+	static const struct db_schema *const rooms[] = {&index_schema, &undo_schema, &apply_schema,
 							&station_applied_schema};
 	static const struct db_layout layout = {
 	    .application_id = STATION_APPLICATION_ID, .room = rooms, .rooms = ARRAY_LEN(rooms)};
