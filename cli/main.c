@@ -192,8 +192,11 @@ static int finish(int rc, struct err *err, struct term *term)
 	char shown[4 * ERR_TEXT_MAX];
 
 	term_line_end(term);
+	/* Of a long answer the last piece may be written although an earlier one was not. */
 	if (fflush(stdout) != 0 && rc == 0)
 		rc = err_sys(err, RC_IO, "cannot write the answer to standard output");
+	if (ferror(stdout) && rc == 0)
+		rc = err_set(err, RC_IO, "cannot write all of the answer to standard output");
 	/* What was told while it happened needs no second telling. */
 	if (rc < 0 && err->text[0] != '\0' && !term_warned(term, err->text)) {
 		err_escape(shown, sizeof(shown), err->text);

@@ -12,7 +12,7 @@
 #include "core/base/own.h"
 
 static const char undo_tables[] =
-    "CREATE TABLE undo_step (id INTEGER PRIMARY KEY AUTOINCREMENT, tree TEXT NOT NULL,"
+    "CREATE TABLE undo_step (id INTEGER PRIMARY KEY, tree TEXT NOT NULL,"
     " from_epoch INTEGER NOT NULL, from_generation INTEGER NOT NULL, from_tree BLOB NOT NULL,"
     " to_epoch INTEGER NOT NULL, to_generation INTEGER NOT NULL, to_tree BLOB NOT NULL,"
     " salt BLOB, staged TEXT NOT NULL, area TEXT NOT NULL, mark TEXT NOT NULL,"
@@ -33,7 +33,8 @@ static const char undo_tables[] =
     " at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE undo_health (tree TEXT PRIMARY KEY, epoch INTEGER NOT NULL,"
     " generation INTEGER NOT NULL, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const undo_steps[] = {undo_tables};
+/* The first step of every room is what 0.1.0 had, and this one had nothing. */
+static const char *const undo_steps[] = {"", undo_tables};
 const struct db_schema undo_schema = DB_SCHEMA("undo", undo_steps);
 
 /* Steps */
