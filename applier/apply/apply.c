@@ -275,8 +275,10 @@ int apply_recover(struct station *s, const struct apply_target *t, struct err *e
 
 	if (a == NULL)
 		return err_memory(err);
-	found = journal_find(s, t->tree, &a->run, err);
-	rc = found < 0 ? found : apply_open(a, s, t, err);
+	rc = apply_open(a, s, t, err);
+	found = rc < 0 ? rc : journal_find(s, t->tree, &a->run, err);
+	if (found < 0)
+		rc = found;
 	if (rc == 0)
 		rc = area_mark(a, false, err);
 	if (rc == 0 && found == 0)

@@ -187,6 +187,9 @@ static int beat_accept(struct follow *f, const struct beat_search *b, struct err
 {
 	OWNED(db_tx_end) struct db_tx tx = {0};
 	struct station *s = f->s;
+	const uint64_t was_epoch = s->beat_epoch, was_sequence = s->beat;
+	const int64_t was_issued = s->beat_issued, was_expires = s->beat_expires;
+	const int64_t was_arrived = s->beat_arrived;
 	int rc;
 
 	if (b->best.trust > s->trust.version)
@@ -200,8 +203,15 @@ static int beat_accept(struct follow *f, const struct beat_search *b, struct err
 		rc = station_beat_put(s, &b->best, &b->identity, bytes_in(&b->raw), err);
 	if (rc == 0)
 		rc = db_tx_commit(&tx, err);
-	if (rc < 0)
+	if (rc < 0) {
+		/* What was not kept is not known, or a receipt would say that it is. */
+		s->beat_epoch = was_epoch;
+		s->beat = was_sequence;
+		s->beat_issued = was_issued;
+		s->beat_expires = was_expires;
+		s->beat_arrived = was_arrived;
 		return rc;
+	}
 	f->current = true;
 	return 1;
 }

@@ -43,10 +43,19 @@ const struct db_schema station_schema = DB_SCHEMA("station", station_steps);
  *
  *   STATE/floor    "<beat epoch> <beat sequence> <receipt number>\n"
  */
+/* What the database holds, not what this process took for kept: a commit may have failed, and a
+ * floor above what is kept locks the machine out. */
 static int floor_now(struct station *s, uint64_t ret[3], struct err *err)
 {
-	ret[0] = s->beat_epoch;
-	ret[1] = s->beat;
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(s->db, "SELECT epoch, sequence FROM beat", &st, err);
+
+	if (rc == 0)
+		rc = db_step(s->db, st, err);
+	if (rc < 0)
+		return rc;
+	ret[0] = rc == 1 ? (uint64_t)db_i64(st, 0) : 0;
+	ret[1] = rc == 1 ? (uint64_t)db_i64(st, 1) : 0;
 	return station_last(s, COUNTER_RECEIPT, &ret[2], err);
 }
 

@@ -278,3 +278,19 @@ Test(apply_lost, recovery_searches_nothing_that_it_has_and_shows_how_far_it_is)
 		     0);
 	world_clear(&w);
 }
+
+Test(apply_lost, a_journal_that_cannot_be_read_is_an_error_and_closes_nothing_of_others)
+{
+	struct stat was, is;
+	struct world w;
+
+	lost_make(&w, LOCAL_FAIL, "true");
+	cr_assert_eq(fstat(0, &was), 0);
+	OK(&w, db_exec(w.s.db, "ALTER TABLE apply_run RENAME TO apply_lost", &w.err));
+	cr_expect_lt(apply_recover(&w.s, &w.target, &w.err), 0);
+	cr_expect_eq(fstat(0, &is), 0, "somebody else's descriptor was closed");
+	cr_expect_eq(is.st_ino, was.st_ino);
+	OK(&w, db_exec(w.s.db, "ALTER TABLE apply_lost RENAME TO apply_run", &w.err));
+	cr_expect_eq(apply_recover(&w.s, &w.target, &w.err), 1, "%s", w.err.text);
+	world_clear(&w);
+}
