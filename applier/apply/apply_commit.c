@@ -20,57 +20,6 @@
 #include "core/os/beneath.h"
 #include "core/os/dir.h"
 
-/* Renames */
-
-/** Directories that their owner may not write are opened up; their metadata is set again at the end
- * (the parents) or when they are back (what was moved). */
-static void open_up(int dirfd, const char *name)
-{
-	OWNED(fd_closep) int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	char self[64];
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) || (st.st_mode & 0700) == 0700 ||
-	    st.st_uid != geteuid())
-		return;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	chmod(self, (st.st_mode & 07777) | 0700);
-}
-
-/** A file system without RENAME_NOREPLACE: look first.  Only we write in the staging area, so only
- * somebody who races with us for a name in the target can lose what they put there. */
-static int rename_plain(int fromfd, const char *from, int tofd, const char *to)
-{
-	struct stat st;
-
-	if (fstatat(tofd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return -1;
-	}
-	return renameat(fromfd, from, tofd, to);
-}
-
-/*
- * A directory that its owner may not write forbids renames in it even to us when we are not root;
- * it is opened once, and the metadata that it should have is set at the end anyway.
- */
-int move_entry(int fromfd, const char *from, int tofd, const char *to, unsigned flags)
-{
-	for (int attempt = 0;; attempt++) {
-		int rc = renameat2(fromfd, from, tofd, to, flags);
-
-		if (rc < 0 && (errno == EINVAL || errno == ENOSYS) && flags == RENAME_NOREPLACE)
-			rc = rename_plain(fromfd, from, tofd, to);
-		if (rc == 0 || (errno != EACCES && errno != EPERM) || attempt > 0)
-			return rc;
-		open_up(fromfd, ".");
-		open_up(tofd, ".");
-		open_up(fromfd, from);
-		if (flags == RENAME_EXCHANGE)
-			open_up(tofd, to);
-	}
-}
-
 static bool is_new(const struct op *op, const struct seen *s)
 {
 	return s->kind == op->now.kind && s->ino == op->now.ino;
@@ -204,10 +153,12 @@ static int step_out(struct apply *a, const struct op *op, struct err *err)
 		if (rc <= 0)
 			return rc; /* somebody else removed it: that is what we wanted */
 		doubt = there.ctime != op->old.ctime;
-		if (move_entry(fd, name, a->stage.fd, slot, RENAME_NOREPLACE) < 0)
+		if (move_out(op, fd, name, a->stage.fd, slot) < 0)
 			return errno == ENOENT
 				   ? 0
 				   : err_sys(err, RC_IO, "%s: cannot move it aside", op->path);
+	} else if (rc > 0 && fd >= 0 && move_out_rest(op, fd, name, a->stage.fd, slot) < 0) {
+		return err_sys(err, RC_IO, "%s: cannot move it aside", op->path);
 	}
 	if (rc <= 0)
 		return rc;
@@ -238,12 +189,12 @@ static int swap(struct apply *a, const struct op *op, int fd, const char *name, 
 		}
 		if (errno == ENOENT)
 			return 1;
-		if (errno != EINVAL && errno != ENOSYS)
+		if (errno != EINVAL && errno != ENOSYS && errno != EXDEV)
 			return err_sys(err, RC_IO, "%s: cannot exchange it", op->path);
-		a->no_exchange = true;
+		a->no_exchange = errno != EXDEV; /* else of this directory alone */
 	}
 	stage_slot(ret_slot, 'o', op->n);
-	if (move_entry(fd, name, a->stage.fd, ret_slot, RENAME_NOREPLACE) < 0)
+	if (move_out(op, fd, name, a->stage.fd, ret_slot) < 0)
 		return errno == ENOENT
 			   ? 1
 			   : err_sys(err, RC_IO, "%s: cannot move the old one aside", op->path);

@@ -15,6 +15,7 @@
  *   apply_stage.c    the staging area; apply_fill.c, apply_copy.c: what is made in it
  *   apply_pool.c     threads that hash and write contents; apply_sink.c: one file
  *   apply_journal.c  rows of run, operations, lines; applied.c: rows about what is applied
+ *   apply_move.c     renames where a file system has not all of them
  *   apply_commit.c   renames in phases; apply_undo.c: the way back
  *   apply_index.c    the new rows of the index, before (is the tree the signed one) and after
  *   apply_past.c     what a run takes out is kept, so that it can be undone later
@@ -664,6 +665,18 @@ int commit_kept(struct apply *a, struct err *err);
  * set again at the end).
  */
 int move_entry(int fromfd, const char *from, int tofd, const char *to, unsigned flags);
+/**
+ * move_rest(fromfd, from, tofd, to): what is in a directory into another one, which gets its
+ * metadata, and remove it: 0, or -1 and errno.
+ * move_out(op, fd, name, tofd, slot): what ${op} takes out, into its slot; a directory that was
+ * moved half before, the rest of it.
+ * move_out_rest(op, fd, name, tofd, slot): that rest alone, when the slot is there.
+ * move_back(op, fromfd, slot, fd, name): back again.
+ */
+int move_rest(int fromfd, const char *from, int tofd, const char *to);
+int move_out(const struct op *op, int fd, const char *name, int tofd, const char *slot);
+int move_out_rest(const struct op *op, int fd, const char *name, int tofd, const char *slot);
+int move_back(const struct op *op, int fromfd, const char *slot, int fd, const char *name);
 
 /* What can be undone later: apply_past.c */
 

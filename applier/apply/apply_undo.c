@@ -118,7 +118,7 @@ static int put_back(struct apply *a, const struct op *op, int fd, const char *na
 {
 	if (fd < 0)
 		return no_place(a, op, slot, err);
-	if (move_entry(a->stage.fd, slot, fd, name, RENAME_NOREPLACE) == 0)
+	if (move_back(op, a->stage.fd, slot, fd, name) == 0)
 		return 0;
 	if (errno == EEXIST || errno == ENOTEMPTY)
 		return keep_slot(a, slot, op->path, err);
