@@ -448,6 +448,8 @@ const struct command commands[] = {
      OPTIONS(apply_options), 0, 1, cmd_apply},
     {"drift", SIDE_STATION, "", "list what differs on disk from what was applied", NO_OPTIONS, 0, 0,
      cmd_drift},
+    {"repair", SIDE_STATION, "[CHANNEL [PATH...]]",
+     "make again what differs on disk from what was applied", NO_OPTIONS, 0, ARGS_MAX, cmd_repair},
     {"rollback", SIDE_STATION, "[CHANNEL [GENERATION]]",
      "go back to what a channel was before, or list what is kept", NO_OPTIONS, 0, 2, cmd_rollback},
     {"message answer", SIDE_STATION, "ID TEXT", "answer a message from the server", NO_OPTIONS, 2,

@@ -94,6 +94,12 @@ struct apply_local {
  */
 int apply_local(struct station *s, const struct apply_local *l, const struct apply_target *target,
 		struct apply_preview *ret, struct err *err);
+/** apply_extract(s, b, wanted, n, have, dirfd, err): of the contents of a bundle those whose
+ * digests are among ${wanted} (ascending) and which ${have} has not marked yet, into files of
+ * ${dirfd} that are called by their digest.  1 some were there, 0 none; errors of reading as
+ * apply_bundle. */
+int apply_extract(struct station *s, const struct apply_bundle *b, const struct digest *wanted,
+		  size_t n, bool *have, int dirfd, struct err *err);
 /** apply_past_clear(s, target, err): nothing is kept of earlier generations any more. */
 int apply_past_clear(struct station *s, const struct apply_target *target, struct err *err);
 

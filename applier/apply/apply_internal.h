@@ -20,6 +20,7 @@
  *   apply_index.c    the new rows of the index, before (is the tree the signed one) and after
  *   apply_past.c     what a run takes out is kept, so that it can be undone later
  *   apply_local.c    a list of changes that was made here: back, or repair
+ *   apply_extract.c  single contents out of a bundle
  *   apply_leave.c    the way out: what the tree brought is removed
  *   apply_meta.c     modes, owners and times
  */

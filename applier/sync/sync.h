@@ -64,4 +64,25 @@ int sync_file(struct station *s, const char *path, enum sync_flags flags,
 int sync_rollback(struct station *s, const char *tree, uint64_t generation,
 		  struct rollback_result *ret, struct err *err);
 
+/* How the repair of one channel came out. */
+struct repair_done {
+	const char *channel; /* borrowed */
+	uint64_t entries;    /* that differed, of those that were asked for */
+	uint64_t left;       /* that differ still, of all */
+	int rc;
+	const char *why; /* borrowed; a sentence when rc is negative */
+};
+/* What is to be repaired. */
+struct repair_asked {
+	const char *channel;     /* NULL: every channel */
+	const char *const *path; /* below its target; none: all of it */
+	size_t paths;
+	void (*each)(void *arg, const struct repair_done *done);
+	void *arg;
+};
+/** sync_repair(s, asked, err): what differs on disk becomes again what was applied; ${asked->each}
+ * is told of each channel.  Errors: the worst of repair_find, repair_apply; RC_ABSENT: a content is
+ * neither here nor in a depot at hand. */
+int sync_repair(struct station *s, const struct repair_asked *asked, struct err *err);
+
 #endif

@@ -207,6 +207,17 @@ int drift_check(struct station *s, const char *tree, uint64_t *ret, struct err *
 	return rc;
 }
 
+int drift_tree(struct station *s, const char *tree,
+	       int (*each)(void *arg, const struct drift_item *item, struct err *err), void *arg,
+	       uint64_t *ret, struct err *err)
+{
+	struct drift d = {.each = each, .arg = arg};
+	int rc = drift_channel(s, tree, &d, err);
+
+	*ret = d.found;
+	return rc;
+}
+
 int drift_again(struct station *s, const char *tree, struct err *err)
 {
 	struct drift d = {0};

@@ -24,6 +24,11 @@ int station_drift(struct station *s,
 		  int (*each)(void *arg, const struct drift_item *item, struct err *err), void *arg,
 		  uint64_t *ret, struct err *err);
 
+/** drift_tree(s, tree, each, arg, ret, err): the same for one tree. */
+int drift_tree(struct station *s, const char *tree,
+	       int (*each)(void *arg, const struct drift_item *item, struct err *err), void *arg,
+	       uint64_t *ret, struct err *err);
+
 /** drift_again(s, tree, err): the same, untold, for one tree that is known to differ, so that what
  * was put right is known as well; nothing for one that is not. */
 int drift_again(struct station *s, const char *tree, struct err *err);

@@ -224,6 +224,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(apply)                    \
 	X(drift)                    \
 	X(rollback)                 \
+	X(repair)                   \
 	X(doctor)                   \
 	X(inspect)                  \
 	X(verify)                   \
