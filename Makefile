@@ -263,8 +263,27 @@ $(B)/tests/sim/%: tests/sim/%.c $(B)/libsatchel.a
 	$(call say,SIM,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/libsatchel.a $(ALL_LDFLAGS) $(PKG_LIBS)
 
-sim: $(B)/tests/sim/watchers
+# Whole commands in this process's children, with a clock, randomness and writing calls of ours: tests/seam.  The program's
+# main has another name there, and its one call of syscall(2) that can write comes by.
+SEAM_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/seam/*.c)) $(B)/tests/seam/main.o $(B)/tests/seam/beneath.o
+$(B)/tests/seam/main.o: $(B)/cli/main.o
+	@mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym main=satchel_main $< $@
+$(B)/tests/seam/beneath.o: $(B)/core/os/beneath.o
+	@mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym syscall=seam_syscall $< $@
+
+# Months of sites, sticks, people and faults, from one seed each: tests/sim/life.c says how to call it.
+LIFE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/watchers.c,$(wildcard tests/sim/*.c)))
+$(B)/tests/sim/life: $(LIFE_OBJ) $(SEAM_OBJ) $(filter-out $(B)/cli/main.o,$(CLI_OBJ)) $(B)/libsatchel.a
+	$(call say,SIM,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+SEEDS	?= 300
+STEPS	?= 200
+sim: $(B)/tests/sim/watchers $(B)/tests/sim/life
 	$(B)/tests/sim/watchers
+	$(B)/tests/sim/life --seeds $(SEEDS) --steps $(STEPS) $(if $(SEED),--seed $(SEED))
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(SHAREDIR)/schemas
