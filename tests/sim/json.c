@@ -3,9 +3,11 @@
 #include "tests/sim/json.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/own.h"
 
@@ -26,7 +28,12 @@ static const char *blank(const char *p)
 /* Escapes stay as they are, but for the two that names and sentences have. */
 static const char *text_read(const char *p, char **ret)
 {
-	char *to = *ret = must(malloc(strlen(p) + 1));
+	size_t n = 1;
+	char *to;
+
+	while (p[n] != '\0' && p[n] != '"')
+		n += p[n] == '\\' && p[n + 1] != '\0' ? 2 : 1;
+	to = *ret = must(malloc(n));
 
 	for (p++; *p != '\0' && *p != '"'; p++) {
 		if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
@@ -102,15 +109,15 @@ void json_free(struct json_node *v)
 
 struct json_node *json_read(const char *path)
 {
-	FILE *f = fopen(path, "r");
-	OWNED(freep) char *text = must(calloc(1, 1 << 20));
+	OWNED(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t n = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	OWNED(freep) char *text = must(malloc((size_t)n + 1));
 	struct json_node *v = must(calloc(1, sizeof(*v)));
 	const char *p;
 
-	if (f != NULL) {
-		text[fread(text, 1, (1 << 20) - 1, f)] = '\0';
-		fclose(f);
-	}
+	if (n > 0 && pread(fd, text, (size_t)n, 0) != n)
+		n = 0;
+	text[n] = '\0';
 	/* Warnings may stand before it. */
 	p = strstr(text, "{\"");
 	p = p != NULL ? value_read(p, v) : NULL;

@@ -64,17 +64,7 @@ static void heal(struct world *w)
 		if (oracle_healthy(w))
 			return;
 	}
-	look_server(w, "status", NULL);
-	look_server(w, "status", "--json", NULL);
-	{
-		char line[4096];
-		FILE *f = fopen(w->out, "r");
-
-		while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-			fputs(line, w->log);
-		if (f != NULL)
-			fclose(f);
-	}
+	server(w, "status", NULL);
 	world_fail(w, "not all green after %d rounds without faults", ROUNDS);
 }
 
@@ -85,9 +75,10 @@ static _Noreturn void live(const struct run *r, uint64_t seed, const char *log)
 
 	w.seed = seed;
 	w.told = r->told;
-	snprintf(w.dir, sizeof(w.dir), "%s/satchel-life-%d-%llu",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid(),
-		 (unsigned long long)seed);
+	/* The same words in the same places, whenever it is run again. */
+	snprintf(w.dir, sizeof(w.dir), "%s/satchel-life-%llu",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (unsigned long long)seed);
+	tree_remove(w.dir);
 	w.log = r->told ? stdout : fopen(log, "w");
 	if (w.log == NULL || mkdir(w.dir, 0700) < 0)
 		exit(2);

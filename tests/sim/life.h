@@ -84,6 +84,7 @@ struct world {
 	struct station station[STATIONS];
 	long calls[8]; /* of the last run of each kind of command */
 	bool calm;     /* the faults have stopped */
+	bool asked;    /* the server did something since the oracle looked */
 	bool told;     /* every command is printed */
 	uint64_t commands, faults;
 	uint64_t words; /* contents made so far */

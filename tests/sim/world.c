@@ -133,7 +133,8 @@ static void say_command(struct world *w, const char *const *argv, const struct s
 static int run(struct world *w, int64_t now, bool harmless, const char *const *argv)
 {
 	enum command_kind kind = kind_of(argv);
-	struct seam_order o = {.now = now, .seed = draw(w), .kinds = SEAM_ALL};
+	struct seam_order o = {
+	    .now = now, .seed = w->commands * 1000003 + w->seed, .kinds = SEAM_ALL};
 	struct seam_result r;
 	bool harm = !harmless && order_harm(w, kind, &o);
 
@@ -141,6 +142,7 @@ static int run(struct world *w, int64_t now, bool harmless, const char *const *a
 		say_command(w, argv, &o);
 	seam_run(&o, w->out, argv, &r);
 	w->commands++;
+	w->asked |= !harmless && strcmp(argv[1], "-s") == 0;
 	if (!harmless && !r.hit)
 		w->calls[kind] = r.calls;
 	if (!harmless || r.status != 0)
