@@ -279,6 +279,16 @@ $(B)/tests/sim/life: $(LIFE_OBJ) $(SEAM_OBJ) $(filter-out $(B)/cli/main.o,$(CLI_
 	$(call say,SIM,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# What a power cut can leave of a run: tests/crash/crash.c says how to call it.
+CRASH_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/crash/*.c)) $(filter-out %/life.o %/moves.o %/harm.o,$(LIFE_OBJ))
+$(B)/tests/crash/crash: $(CRASH_OBJ) $(SEAM_OBJ) $(filter-out $(B)/cli/main.o,$(CLI_OBJ)) $(B)/libsatchel.a
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+.PHONY: crash
+crash: $(B)/tests/crash/crash
+	$(B)/tests/crash/crash $(if $(STATES),--states $(STATES)) $(if $(SEED),--seed $(SEED))
+
 SEEDS	?= 300
 STEPS	?= 200
 sim: $(B)/tests/sim/watchers $(B)/tests/sim/life
@@ -316,7 +326,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5)))
 	rm -rf $(DESTDIR)$(SHAREDIR)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT:=.d)
+-include $(LIB_OBJ:.o=.d) $(SEAM_OBJ:.o=.d) $(LIFE_OBJ:.o=.d) $(CRASH_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT:=.d)
 
 clean:
 	rm -rf $(B)

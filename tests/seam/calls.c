@@ -21,15 +21,22 @@
 
 #include "tests/seam/seam_internal.h"
 
-/* fstat, stat of the kernel: what is defined here must not come back to itself. */
 static int stat_fd(int fd, struct stat *st)
 {
-	return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+	return seam_stat(fd, "", AT_EMPTY_PATH, st);
 }
 
 static int stat_at(int fd, const char *path, struct stat *st)
 {
-	return (int)syscall(SYS_newfstatat, fd, path, st, AT_SYMLINK_NOFOLLOW);
+	return seam_stat(fd, path, AT_SYMLINK_NOFOLLOW, st);
+}
+
+/* What an inode looks like after a call. */
+static void stamp(struct record *r, const struct stat *st)
+{
+	r->mode = st->st_mode;
+	r->mtime = time_ns(st->st_mtim);
+	r->ctime = time_ns(st->st_ctim);
 }
 
 static bool recording(void)
@@ -57,7 +64,7 @@ static struct place place_of(int fd, const char *path)
 		return (struct place){st.st_ino, path};
 	}
 	snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	syscall(SYS_newfstatat, fd, dir, &st, 0);
+	seam_stat(fd, dir, 0, &st);
 	return (struct place){st.st_ino, slash + 1};
 }
 
@@ -74,22 +81,19 @@ static uint64_t inode_at(int fd, const char *path)
 /* The state of an inode's metadata after a call. */
 static void record_meta(const struct stat *st)
 {
-	struct record r = {.op = RECORD_META,
-			   .ino = st->st_ino,
-			   .mode = st->st_mode,
-			   .mtime_s = st->st_mtim.tv_sec,
-			   .mtime_ns = st->st_mtim.tv_nsec};
+	struct record r = {.op = RECORD_META, .ino = st->st_ino};
 
+	stamp(&r, st);
 	record_add(&r, NULL, NULL, NULL);
 }
 
-static void meta_after(int fd, const char *path, int rc)
+static void meta_after(int fd, const char *path, int flags, int rc)
 {
 	struct stat st;
 	int saved = errno;
 
 	if (recording() && rc == 0 &&
-	    (path == NULL ? stat_fd(fd, &st) : stat_at(fd, path, &st)) == 0)
+	    (path == NULL ? stat_fd(fd, &st) : seam_stat(fd, path, flags, &st)) == 0)
 		record_meta(&st);
 	errno = saved;
 }
@@ -117,6 +121,8 @@ static ssize_t bytes_written(int fd, const void *p, size_t n, off_t at, bool see
 	if (rc > 0) {
 		struct record r = {.op = RECORD_WRITE, .ino = st.st_ino, .data = (uint64_t)rc};
 
+		stat_fd(fd, &st);
+		stamp(&r, &st);
 		r.at = (uint64_t)(seeks ? lseek(fd, 0, SEEK_CUR) - rc : at);
 		record_add(&r, NULL, NULL, p);
 	}
@@ -149,6 +155,7 @@ int ftruncate64(int fd, off_t n)
 	if (rc == 0 && recording() && stat_fd(fd, &st) == 0) {
 		struct record r = {.op = RECORD_CUT, .ino = st.st_ino, .at = (uint64_t)n};
 
+		stamp(&r, &st);
 		record_add(&r, NULL, NULL, NULL);
 	}
 	seam_unlock();
@@ -182,11 +189,9 @@ static void made(enum record_op op, int fd, const char *path, const char *target
 		struct record r = {.op = op,
 				   .dir = at.dir,
 				   .ino = st.st_ino,
-				   .mode = st.st_mode,
-				   .mtime_s = st.st_mtim.tv_sec,
-				   .mtime_ns = st.st_mtim.tv_nsec,
 				   .data = target != NULL ? strlen(target) : 0};
 
+		stamp(&r, &st);
 		record_add(&r, at.name, NULL, target);
 	}
 }
@@ -213,6 +218,7 @@ static int open_seen(int fd, const char *path, int flags, int (*call)(const void
 	if (rc >= 0 && was && (flags & O_TRUNC) != 0 && stat_fd(rc, &st) == 0) {
 		struct record r = {.op = RECORD_CUT, .ino = st.st_ino};
 
+		stamp(&r, &st);
 		record_add(&r, NULL, NULL, NULL);
 	}
 	seam_unlock();
@@ -389,7 +395,15 @@ int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 				   .dir2 = y.dir,
 				   .ino = ino,
 				   .ino2 = ino2};
+		struct stat st;
 
+		if (flags == 2 && stat_at(a, from, &st) == 0) {
+			stamp(&r, &st);
+			r.mtime2 = r.mtime;
+			r.ctime2 = r.ctime;
+		}
+		if (stat_at(b, to, &st) == 0)
+			stamp(&r, &st);
 		record_add(&r, x.name, y.name, NULL);
 	}
 	seam_unlock();
@@ -403,7 +417,7 @@ int renameat(int a, const char *from, int b, const char *to)
 
 /* Metadata */
 
-#define META(name, parameters, fd, path, ...)              \
+#define META(name, parameters, fd, path, flags, ...)       \
 	int name parameters                                \
 	{                                                  \
 		int rc = seam_meets(SEAM_CHANGE) ? -1 : 0; \
@@ -411,22 +425,22 @@ int renameat(int a, const char *from, int b, const char *to)
 		if (rc == 0) {                             \
 			seam_lock();                       \
 			rc = (int)syscall(__VA_ARGS__);    \
-			meta_after(fd, path, rc);          \
+			meta_after(fd, path, flags, rc);   \
 			seam_unlock();                     \
 		}                                          \
 		return rc;                                 \
 	}
 
-META(fchmod, (int fd, mode_t mode), fd, NULL, SYS_fchmod, fd, mode)
-META(chmod, (const char *path, mode_t mode), AT_FDCWD, path, SYS_chmod, path, mode)
-META(fchmodat, (int fd, const char *path, mode_t mode, int flags), fd, path, SYS_fchmodat, fd, path,
-     mode)
-META(fchown, (int fd, uid_t u, gid_t g), fd, NULL, SYS_fchown, fd, u, g)
-META(fchownat, (int fd, const char *path, uid_t u, gid_t g, int flags), fd, path, SYS_fchownat, fd,
-     path, u, g, flags)
-META(utimensat, (int fd, const char *path, const struct timespec t[2], int flags), fd, path,
+META(fchmod, (int fd, mode_t mode), fd, NULL, 0, SYS_fchmod, fd, mode)
+META(chmod, (const char *path, mode_t mode), AT_FDCWD, path, 0, SYS_chmod, path, mode)
+META(fchmodat, (int fd, const char *path, mode_t mode, int flags), fd, path, flags, SYS_fchmodat,
+     fd, path, mode)
+META(fchown, (int fd, uid_t u, gid_t g), fd, NULL, 0, SYS_fchown, fd, u, g)
+META(fchownat, (int fd, const char *path, uid_t u, gid_t g, int flags), fd, path, flags,
+     SYS_fchownat, fd, path, u, g, flags)
+META(utimensat, (int fd, const char *path, const struct timespec t[2], int flags), fd, path, flags,
      SYS_utimensat, fd, path, t, flags)
-META(futimens, (int fd, const struct timespec t[2]), fd, NULL, SYS_utimensat, fd, NULL, t, 0)
+META(futimens, (int fd, const struct timespec t[2]), fd, NULL, 0, SYS_utimensat, fd, NULL, t, 0)
 
 /* Flushes */
 

@@ -34,10 +34,23 @@ struct record {
 	uint64_t ino, ino2;
 	uint64_t at;
 	uint32_t mode;
-	uint16_t name, to; /* lengths, with their NUL; 0: none */
-	int64_t mtime_s, mtime_ns;
-	uint64_t data; /* length */
+	uint16_t name, to;      /* lengths, with their NUL; 0: none */
+	int64_t mtime, ctime;   /* of ${ino} afterwards; nanoseconds since 1970 */
+	int64_t mtime2, ctime2; /* RECORD_SWAP: of ${ino2} */
+	uint64_t data;          /* length */
 };
+
+/**
+ * An inode that was written again, as a program that remembers inodes must see it: under the number
+ * that it had, and with the ctime that it had while nobody has touched it since.
+ */
+struct inode_shown {
+	uint64_t real, shown;
+	int64_t real_ctime, shown_ctime;
+};
+/** inodes_clear(), inodes_add(i): what stat(2) and its like show to commands from now on. */
+void inodes_clear(void);
+void inodes_add(const struct inode_shown *i);
 
 /** record_first(), record_next(r): the log of the last command; NULL at its end. */
 const struct record *record_first(void);

@@ -46,8 +46,7 @@ void seam_open(void)
 	seam.shared = mmap(NULL, sizeof(*seam.shared) + RECORD_MAX, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (seam.shared == MAP_FAILED || sodium_init() < 0 ||
-	    pthread_atfork(before_fork, NULL, in_child) != 0 ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+	    pthread_atfork(before_fork, NULL, in_child) != 0) {
 		perror("the seam cannot be made");
 		exit(1);
 	}
@@ -165,6 +164,7 @@ void seam_run(const struct seam_order *o, const char *out, const char *const *ar
 	atomic_store(&seam.shared->lock, 0);
 	atomic_store(&seam.shared->log, 0);
 	fflush(NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	pid = fork();
 	if (pid < 0) {
 		perror("fork");

@@ -36,6 +36,8 @@ struct tree LIST_MEMBERS(struct entry);
 /** tree_read(dir, ret): everything below ${dir} but what is satchel's own, in order of path; a
  * ${dir} that is absent is an empty tree. */
 void tree_read(const char *dir, struct tree *ret);
+/** tree_read_all(dir, ret): likewise, with what is satchel's own. */
+void tree_read_all(const char *dir, struct tree *ret);
 void tree_clear(struct tree *t);
 const struct entry *tree_find(const struct tree *t, const char *path);
 /** entry_same(a, b): either may be NULL, for nothing. */
@@ -83,6 +85,7 @@ struct world {
 	struct channel channel[CHANNELS];
 	struct station station[STATIONS];
 	long calls[8]; /* of the last run of each kind of command */
+	bool record;   /* the next commands go into the log of the seam */
 	bool calm;     /* the faults have stopped */
 	bool asked;    /* the server did something since the oracle looked */
 	bool told;     /* every command is printed */
@@ -140,6 +143,8 @@ void oracle_forget(struct world *w, struct station *s);
 /** oracle_step(w): what must be true after every step. */
 void oracle_step(struct world *w);
 /** oracle_healthy(w): is everything green, and right?  ${w->out} has the status. */
+/** oracle_green(w, s): is this one green, and rightly so? */
+bool oracle_green(struct world *w, struct station *s);
 bool oracle_healthy(struct world *w);
 void oracle_clear(struct world *w);
 

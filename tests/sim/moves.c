@@ -72,7 +72,7 @@ static void edit_write(const struct editor *e, const char *name, const char *pat
 	parents_make(e->root, name);
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		tree_remove(path);
-	if (access(path, F_OK) != 0 && errno == ENOTDIR)
+	if (access(path, F_OK) != 0 && lstat(path, &st) < 0 && errno != ENOENT)
 		return;
 	/* An editor writes another file and renames it; a shell writes in place. */
 	if (chance(e->w, 50))

@@ -202,6 +202,19 @@ static const struct json_node *by_name(const struct json_node *list, const char 
 	return NULL;
 }
 
+static void say_entry(struct world *w, const char *where, const struct entry *e)
+{
+	char hex[DIGEST_HEX + 1];
+
+	if (e == NULL) {
+		world_say(w, "%s: nothing", where);
+		return;
+	}
+	digest_hex(hex, &e->digest);
+	world_say(w, "%s: %c %04o %lld %s", where, e->kind, (unsigned)e->mode, (long long)e->mtime,
+		  hex);
+}
+
 static void target_ran(struct world *w, struct station *s, int c, const struct json_node *shown,
 		       bool done)
 {
@@ -217,9 +230,12 @@ static void target_ran(struct world *w, struct station *s, int c, const struct j
 			   w->channel[c].name, held);
 	tree_read(t->dir, &disk);
 	wrong = differs(t, want, &disk);
-	if (wrong != NULL && done)
+	if (wrong != NULL && done) {
+		say_entry(w, "published", tree_find(want, wrong));
+		say_entry(w, "on disk", tree_find(&disk, wrong));
 		world_fail(w, "%s says that it holds %s %lu, but %s differs", s->name,
 			   w->channel[c].name, held, wrong);
+	}
 	if (wrong == NULL) {
 		dirty_forget(t, want, &disk);
 		if (list_push(&t->right, held, &err) < 0)
@@ -257,6 +273,20 @@ static bool was_right(const struct target *t, uint64_t generation)
 	return false;
 }
 
+/* A run that was cut off may have done everything before that. */
+static bool is_right(const struct target *t, const struct tree *want)
+{
+	struct tree disk;
+	bool right;
+
+	if (want == NULL)
+		return false;
+	tree_read(t->dir, &disk);
+	right = differs(t, want, &disk) == NULL;
+	tree_clear(&disk);
+	return right;
+}
+
 static void green_check(struct world *w, struct station *s, const struct json_node *shown)
 {
 	for (int c = 0; c < CHANNELS; c++) {
@@ -269,14 +299,15 @@ static void green_check(struct world *w, struct station *s, const struct json_no
 		if (wanted != channel->newest)
 			world_fail(w, "%s is green with %s %lu, and %lu was published", s->name,
 				   channel->name, wanted, channel->newest);
-		if (!was_right(&s->target[c], wanted))
+		if (!was_right(&s->target[c], wanted) &&
+		    !is_right(&s->target[c], tree_of(channel, wanted)))
 			world_fail(w, "%s is green with %s %lu, which was never on its disk",
 				   s->name, channel->name, wanted);
 	}
 }
 
-/* Returns how many are green. */
-static int colours(struct world *w)
+/* Returns how many of all, or of the one ${only}, are green. */
+static int colours(struct world *w, const struct station *only)
 {
 	OWNED(json_freep) struct json_node *v = NULL;
 	int green = 0;
@@ -287,7 +318,8 @@ static int colours(struct world *w)
 		struct station *s = &w->station[i];
 		const struct json_node *shown = by_name(json_get(v, "workstations"), s->name);
 
-		if (strcmp(json_text_of(shown, "colour"), "green") != 0)
+		if ((only != NULL && only != s) ||
+		    strcmp(json_text_of(shown, "colour"), "green") != 0)
 			continue;
 		green_check(w, s, shown);
 		green++;
@@ -302,12 +334,17 @@ void oracle_step(struct world *w)
 		return;
 	w->asked = false;
 	oracle_published(w);
-	colours(w);
+	colours(w, NULL);
+}
+
+bool oracle_green(struct world *w, struct station *s)
+{
+	return colours(w, s) == 1;
 }
 
 bool oracle_healthy(struct world *w)
 {
-	return colours(w) == STATIONS;
+	return colours(w, NULL) == STATIONS;
 }
 
 void oracle_clear(struct world *w)

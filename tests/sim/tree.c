@@ -52,7 +52,7 @@ static void entry_add(struct tree *t, const char *path, const char *relative, co
 	}
 }
 
-static void below(const char *dir, const char *prefix, struct tree *t)
+static void below(const char *dir, const char *prefix, bool all, struct tree *t)
 {
 	OWNED(dir_closep) DIR *d = opendir(dir);
 	char path[PATH_MAX], relative[PATH_MAX];
@@ -61,7 +61,7 @@ static void below(const char *dir, const char *prefix, struct tree *t)
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    strncmp(e->d_name, ".satchel-", 9) == 0)
+		    (!all && strncmp(e->d_name, ".satchel-", 9) == 0))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		snprintf(relative, sizeof(relative), "%s%s", prefix, e->d_name);
@@ -70,7 +70,7 @@ static void below(const char *dir, const char *prefix, struct tree *t)
 		entry_add(t, path, relative, &st);
 		if (S_ISDIR(st.st_mode)) {
 			strcat(relative, "/");
-			below(path, relative, t);
+			below(path, relative, all, t);
 		}
 	}
 }
@@ -80,11 +80,21 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-void tree_read(const char *dir, struct tree *ret)
+static void read_sorted(const char *dir, bool all, struct tree *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	below(dir, "", ret);
+	below(dir, "", all, ret);
 	list_sort(ret, by_path);
+}
+
+void tree_read(const char *dir, struct tree *ret)
+{
+	read_sorted(dir, false, ret);
+}
+
+void tree_read_all(const char *dir, struct tree *ret)
+{
+	read_sorted(dir, true, ret);
 }
 
 void tree_clear(struct tree *t)

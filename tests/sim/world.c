@@ -133,8 +133,10 @@ static void say_command(struct world *w, const char *const *argv, const struct s
 static int run(struct world *w, int64_t now, bool harmless, const char *const *argv)
 {
 	enum command_kind kind = kind_of(argv);
-	struct seam_order o = {
-	    .now = now, .seed = w->commands * 1000003 + w->seed, .kinds = SEAM_ALL};
+	struct seam_order o = {.now = now,
+			       .seed = w->commands * 1000003 + w->seed,
+			       .kinds = SEAM_ALL,
+			       .record = w->record};
 	struct seam_result r;
 	bool harm = !harmless && order_harm(w, kind, &o);
 
