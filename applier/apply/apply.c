@@ -392,7 +392,7 @@ static int target_make(struct apply *a, struct err *err)
 
 	if (a->targetfd >= 0)
 		return 0;
-	if (beneath_mkdirs(a->t->rootfd, a->t->path, 0755, err) < 0)
+	if (beneath_mkdirs_durable(a->t->rootfd, a->t->path, 0755, err) < 0)
 		return err_prefix(err, "cannot make the target %s", target_name(a->t));
 	a->made_target = true;
 	rc = target_open(a, err);

@@ -21,6 +21,7 @@
 #include "core/base/own.h"
 #include "core/os/beneath.h"
 #include "core/os/dir.h"
+#include "core/os/durable.h"
 #include "core/os/random.h"
 #include "core/os/wipe.h"
 
@@ -143,7 +144,8 @@ static int mark_put(const struct apply *a, int fd, struct err *err)
 {
 	if (mkdirat(fd, a->mark, 0700) < 0 && errno != EEXIST)
 		return err_sys(err, RC_IO, "cannot mark it");
-	return 0;
+	/* What is staged without its mark would be nobody's after a power cut. */
+	return dir_sync(fd, err);
 }
 
 int area_make(struct apply *a, int holderfd, const char *base, char ret_name[AREA_NAME],

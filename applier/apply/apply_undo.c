@@ -42,7 +42,7 @@ int keep_slot(struct apply *a, const char *slot, const char *shown, struct err *
 	snprintf(parent, sizeof(parent), "%s/%llu%s%.*s", a->t->tree,
 		 (unsigned long long)a->run.generation, slash == NULL ? "" : "/",
 		 slash == NULL ? 0 : (int)(slash - path), path);
-	if (kept_open(a, err) < 0 || beneath_mkdirs(a->keptfd, parent, 0700, err) < 0)
+	if (kept_open(a, err) < 0 || beneath_mkdirs_durable(a->keptfd, parent, 0700, err) < 0)
 		return err_prefix(err, "cannot keep a copy of %s", path);
 	dirfd = beneath_dir(a->keptfd, parent, err);
 	if (dirfd < 0)
@@ -56,7 +56,8 @@ int keep_slot(struct apply *a, const char *slot, const char *shown, struct err *
 			return err_sys(err, RC_IO, "cannot keep a copy of %s", path);
 		snprintf(name, sizeof(name), "%.*s~%u", LIMIT_NAME - 12, last, i);
 	}
-	if (fsync(dirfd) < 0)
+	/* What a person wrote must not be lost with the name of a directory above it. */
+	if (fsync(dirfd) < 0 || fsync(a->stage.holderfd) < 0)
 		return err_sys(err, RC_IO, "cannot keep a copy of %s", path);
 	kept_report(a, shown, parent, name);
 	return 0;

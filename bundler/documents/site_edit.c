@@ -280,7 +280,7 @@ static int edit_judge(struct edit *e, struct err *err)
 
 static int edit_directory(const struct edit *e, struct err *err)
 {
-	int rc = beneath_mkdirs(e->s->dirfd, e->kind->directory, 0755, err);
+	int rc = beneath_mkdirs_durable(e->s->dirfd, e->kind->directory, 0755, err);
 
 	return rc < 0 ? rc : beneath_dir(e->s->dirfd, e->kind->directory, err);
 }

@@ -44,7 +44,7 @@ void store_name(char dst[STORE_NAME], uint64_t pack)
 
 int store_dir(struct site *s, struct err *err)
 {
-	int rc = beneath_mkdirs(s->statefd, "store", 0700, err);
+	int rc = beneath_mkdirs_durable(s->statefd, "store", 0700, err);
 
 	return rc < 0 ? rc : beneath_dir(s->statefd, "store", err);
 }

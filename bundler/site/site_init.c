@@ -343,9 +343,9 @@ static int documents_make(const struct init_plan *p, int dirfd, struct err *err)
 	struct yaml_writer *w;
 	int rc;
 
-	rc = beneath_mkdirs(dirfd, SITE_CHANNELS, 0755, err);
+	rc = beneath_mkdirs_durable(dirfd, SITE_CHANNELS, 0755, err);
 	if (rc == 0)
-		rc = beneath_mkdirs(dirfd, SITE_WORKSTATIONS, 0755, err);
+		rc = beneath_mkdirs_durable(dirfd, SITE_WORKSTATIONS, 0755, err);
 	if (rc == 0)
 		rc = yaml_writer_new(&w, err);
 	if (rc < 0)

@@ -18,6 +18,7 @@
 #include "core/base/limits.h"
 #include "core/base/own.h"
 #include "core/os/dir.h"
+#include "core/os/durable.h"
 
 /*
  * openat2 answers EAGAIN when a rename raced with the walk and it cannot prove that nothing was
@@ -180,7 +181,7 @@ int beneath_parent(int dirfd, const char *path, const char **ret_name, struct er
  * the way meanwhile is refused by the next step.  EEXIST is as good: another process made it at
  * the same moment.
  */
-int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
+static int make_all(int dirfd, const char *path, mode_t mode, bool flush, struct err *err)
 {
 	OWNED(fd_closep) int at = beneath_dir(dirfd, path, err);
 	char rest[LIMIT_PATH + 1];
@@ -196,15 +197,30 @@ int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
 	at = beneath_dir(dirfd, ".", err);
 	while (at >= 0 && next != NULL) {
 		const char *name = strsep(&next, "/");
+		bool made = mkdirat(at, name, mode) == 0;
 		int below;
 
-		if (mkdirat(at, name, mode) < 0 && errno != EEXIST)
-			return fail_sys(err, "make the directory", path);
+		if ((!made && errno != EEXIST) || (made && flush && dir_sync(at, err) < 0)) {
+			int rc = fail_sys(err, "make the directory", path);
+
+			close(at);
+			return rc;
+		}
 		below = beneath_dir(at, name, err);
 		close(at);
 		at = below;
 	}
 	return at < 0 ? at : 0;
+}
+
+int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
+{
+	return make_all(dirfd, path, mode, false, err);
+}
+
+int beneath_mkdirs_durable(int dirfd, const char *path, mode_t mode, struct err *err)
+{
+	return make_all(dirfd, path, mode, true, err);
 }
 
 int beneath_stat(int dirfd, const char *path, struct stat *ret, struct err *err)

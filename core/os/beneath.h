@@ -42,8 +42,11 @@ int beneath_file(int dirfd, const char *path, struct stat *ret, struct err *err)
 int beneath_parent(int dirfd, const char *path, const char **ret_name, struct err *err);
 
 /** beneath_mkdirs(dirfd, path, mode, err): make ${path} and its missing parents; existing is fine.
- * Not durable by itself: whoever needs that calls dir_sync on the parents. */
+ * The names are not flushed.
+ * beneath_mkdirs_durable(dirfd, path, mode, err): the names of those that it makes are flushed,
+ * because what lies in a directory is lost with its name. */
 int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err);
+int beneath_mkdirs_durable(int dirfd, const char *path, mode_t mode, struct err *err);
 
 /** beneath_stat(dirfd, path, ret, err): of the entry itself (a link is not followed). */
 int beneath_stat(int dirfd, const char *path, struct stat *ret, struct err *err);

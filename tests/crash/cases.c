@@ -118,6 +118,17 @@ static void person_wrote(struct world *w)
 	oracle_changed(w, s, 0, "mine");
 }
 
+/* A channel whose target has yet to be made, as have the directories above it. */
+static void channel_new(struct world *w)
+{
+	const char *source = w->channel[1].source;
+
+	must(w,
+	     server(w, "channel", "add", "new", "--source", source, "--target", "/srv/a/new", NULL),
+	     "channel add");
+	must(w, server(w, "publish", NULL), "publish");
+}
+
 static void published_and_person(struct world *w)
 {
 	published(w);
@@ -129,7 +140,8 @@ static void applied(struct world *w)
 	published(w);
 	apply_one(w, 0);
 	apply_one(w, 1);
-	server(w, "message", "send", "w1", "--subject", "hello", NULL);
+	must(w, station(w, &w->station[1], "message", "report", "hello", NULL), "message report");
+	apply_one(w, 1);
 }
 
 static int run_apply(struct world *w)
@@ -165,6 +177,20 @@ static void after_apply(struct world *w)
 	green(w, 0);
 }
 
+static void after_first(struct world *w)
+{
+	char path[PATH_MAX];
+	struct tree t;
+
+	after_apply(w);
+	path_of(path, w->station[0].dir, "root/srv/a/new");
+	tree_read(path, &t);
+	if (t.n == 0)
+		world_fail(w, "the new target is not there");
+	tree_clear(&t);
+	must(w, look_station(w, &w->station[0], "drift", NULL), "drift");
+}
+
 static void after_publish(struct world *w)
 {
 	oracle_published(w);
@@ -190,6 +216,7 @@ static void after_carry(struct world *w)
 const struct crash_case crash_cases[] = {
     {"apply", published, run_apply, after_apply},
     {"apply-kept", published_and_person, run_apply, after_apply},
+    {"apply-first", channel_new, run_apply, after_first},
     {"publish", two_generations, run_publish, after_publish},
     {"collect", applied, run_collect, after_collect},
     {"carry", published, run_carry, after_carry},
@@ -255,6 +282,9 @@ static void names_below(const char *dir, const char *prefix, bool dots, struct s
 
 		last = last != NULL ? last + 1 : t.items[i].path;
 		if (dots && last[0] != '.')
+			continue;
+		/* What a run that was cut off no longer knows is kept, as a person's would be. */
+		if (strcmp(last, ".satchel-kept") == 0)
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", prefix, t.items[i].path);
 		if (strings_insert(ret, name, &err) < 0)
