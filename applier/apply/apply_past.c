@@ -243,15 +243,16 @@ static int settle(struct apply *a, const struct undo_step *step, struct err *err
 	return db_tx_commit(&tx, err);
 }
 
-/** With the mark of a step for that of the run: so its area can be told. */
-static int area_of(struct apply *a, int holderfd, const char *name, const char *mark)
+/** With the mark of a step for that of the run: so its area can be told.  One that is to go may
+ * have lost its mark in a run that was cut off, and is empty then. */
+static int area_of(struct apply *a, int holderfd, const char *name, const char *mark, bool goes)
 {
 	char own[sizeof(a->mark)];
 	int fd;
 
 	memcpy(own, a->mark, sizeof(own));
 	snprintf(a->mark, sizeof(a->mark), "%.*s", (int)sizeof(a->mark) - 1, mark);
-	fd = area_open(a, holderfd, name, true);
+	fd = area_open(a, holderfd, name, !goes);
 	memcpy(a->mark, own, sizeof(own));
 	return fd;
 }
@@ -259,13 +260,14 @@ static int area_of(struct apply *a, int holderfd, const char *name, const char *
 /* The budget */
 
 /** The area of a step: 1 with its holder open, 0 it is not there (or its holder is not). */
-static int step_open(struct apply *a, const struct undo_step *step, int *ret_holderfd, int *ret_fd)
+static int step_open(struct apply *a, const struct undo_step *step, bool goes, int *ret_holderfd,
+		     int *ret_fd)
 {
 	*ret_fd = -1;
 	*ret_holderfd = stage_holder_open(a, step->inside, ERR_IGNORED);
 	if (*ret_holderfd < 0)
 		return 0;
-	*ret_fd = area_of(a, *ret_holderfd, step->area, step->mark);
+	*ret_fd = area_of(a, *ret_holderfd, step->area, step->mark, goes);
 	return *ret_fd >= 0;
 }
 
@@ -276,13 +278,23 @@ static int step_remove(struct apply *a, const struct undo_step *step, struct err
 	char own[sizeof(a->mark)];
 	int rc = 0;
 
-	if (step_open(a, step, &holderfd, &fd) > 0) {
+	if (step_open(a, step, true, &holderfd, &fd) > 0) {
 		memcpy(own, a->mark, sizeof(own));
 		snprintf(a->mark, sizeof(a->mark), "%.*s", (int)sizeof(a->mark) - 1, step->mark);
 		rc = area_remove(a, holderfd, step->area, fd, err);
 		memcpy(a->mark, own, sizeof(own));
 	}
 	return rc < 0 ? rc : undo_drop(a->s, step->id, err);
+}
+
+static int prune_over(struct apply *a, struct err *err)
+{
+	struct undo_step step;
+	int rc = 0;
+
+	while (rc == 0 && (rc = undo_over_next(a->s, a->t->tree, &step, err)) > 0)
+		rc = step_remove(a, &step, err);
+	return rc;
 }
 
 /** The steps that are more than the owner wants to keep, and those that lead nowhere. */
@@ -303,9 +315,7 @@ static int prune(struct apply *a, uint64_t keep, uint64_t limit, struct err *err
 		if (step.staged[0] == '\0' && step_remove(a, &step, err) < 0)
 			return err->rc;
 	}
-	while (rc == 0 && (rc = undo_over_next(a->s, a->t->tree, &step, err)) > 0)
-		rc = step_remove(a, &step, err);
-	return rc;
+	return rc < 0 ? rc : prune_over(a, err);
 }
 
 static void prune_told(struct apply *a, uint64_t keep, uint64_t limit)
@@ -356,7 +366,7 @@ static int waiting_find(struct apply *a, const struct undo_step *step)
 	snprintf(st->name, sizeof(st->name), "%.*s", (int)sizeof(st->name) - 1, step->staged);
 	st->fd = area_open(a, st->holderfd, step->staged, true);
 	if (st->fd < 0)
-		st->fd = area_of(a, st->holderfd, step->staged, step->mark);
+		st->fd = area_of(a, st->holderfd, step->staged, step->mark, false);
 	if (st->fd >= 0)
 		return 1;
 	st->fd = -1;
@@ -373,7 +383,7 @@ int past_recover(struct apply *a, struct err *err)
 		past_settle(a);
 	else if (rc > 0) /* it has its name, or is lost */
 		rc = undo_settled(a->s, step.id, err);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : prune_over(a, err);
 }
 
 bool past_release(struct apply *a)
@@ -427,7 +437,7 @@ int past_content(struct apply *a, const struct digest *digest, unsigned n,
 	if (at == NULL)
 		return err->rc;
 	at->step = step.id;
-	step_open(a, &step, &holderfd, &at->fd);
+	step_open(a, &step, false, &holderfd, &at->fd);
 	fd_closep(&holderfd);
 	return at->fd >= 0 ? at->fd : -1;
 }

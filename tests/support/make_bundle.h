@@ -17,6 +17,8 @@
 
 #include "applier/apply/applied.h"
 #include "applier/apply/apply.h"
+#include "applier/trees/outcome.h"
+#include "applier/trees/tree.h"
 #include "core/base/own.h"
 #include "core/format/bundle/bundle.h"
 #include "core/os/durable.h"
@@ -156,8 +158,9 @@ static inline int maker_order(const void *a, const void *b)
 /** world_layout(): of the workstation's database in a world, also for those who open it again. */
 static inline const struct db_layout *world_layout(void)
 {
-	static const struct db_schema *const rooms[] = {&index_schema, &undo_schema, &apply_schema,
-							&station_applied_schema};
+	static const struct db_schema *const rooms[] = {
+	    &index_schema,           &undo_schema,         &apply_schema,
+	    &station_applied_schema, &station_tree_schema, &station_outcome_schema};
 	static const struct db_layout layout = {
 	    .application_id = STATION_APPLICATION_ID, .room = rooms, .rooms = ARRAY_LEN(rooms)};
 
