@@ -19,7 +19,7 @@
 
 #define FETCHED "fetched" /* directory in the state directory; gone when a repair ends */
 
-/* Contents that are looked for in bundles. */
+/* Contents that are opened for in bundles. */
 struct fetch {
 	struct sync *y;
 	const struct repair *r; /* borrowed */
@@ -152,17 +152,17 @@ static int fetch_begin(struct fetch *f, struct err *err)
 struct repairing {
 	struct sync *y;
 	const struct repair_asked *asked; /* borrowed */
-	bool looked;                      /* the depots at hand were opened */
+	bool opened;                      /* the depots at hand were opened */
 };
 
 /* Only when something is wanted of them: without one, what is here is repaired all the same. */
-static int depots_look(struct repairing *w, struct err *err)
+static int depots_open(struct repairing *w, struct err *err)
 {
-	int rc = w->looked ? 0 : sync_open(w->y, NULL, err);
+	int rc = w->opened ? 0 : sync_open(w->y, NULL, err);
 
-	if (rc == 0 && !w->looked)
+	if (rc == 0 && !w->opened)
 		rc = sync_follow(w->y, err);
-	w->looked = true;
+	w->opened = true;
 	return rc < 0 ? rc : 0;
 }
 
@@ -171,7 +171,7 @@ static int repair_fetched(struct repairing *w, const struct repair *r, struct er
 {
 	OWNED(fetch_clear) struct fetch f = {.y = w->y, .r = r, .dirfd = -1};
 	const struct err why = *err;
-	int rc = depots_look(w, err);
+	int rc = depots_open(w, err);
 
 	if (rc == 0)
 		rc = fetch_begin(&f, err);
@@ -232,7 +232,7 @@ static int repair_run(struct repairing *w, struct err *err)
 		rc = sync_policy_load(w->y, err);
 	if (rc == 0)
 		rc = repair_trees(w, err);
-	if (rc == 0 && !w->looked)
+	if (rc == 0 && !w->opened)
 		rc = sync_depots(w->y, err);
 	return rc < 0 ? rc : sync_report(w->y, err);
 }
