@@ -227,6 +227,11 @@ static const struct option_row carry_options[] = {
     {"dry-run", 'n', NULL, "show what would be carried, and write nothing", false},
 };
 
+static const struct option_row recover_options[] = {
+    {"depot", 0, "DIR", "look into this depot as well as into the home depot", true},
+    {"dry-run", 'n', NULL, "show what was found, and change nothing", false},
+};
+
 #define OPTIONS(rows) rows, ARRAY_LEN(rows)
 #define NO_OPTIONS    NULL, 0
 
@@ -270,6 +275,9 @@ const struct command commands[] = {
     {"workstation revoke", SIDE_SERVER, "NAME",
      "stop trusting a workstation, and send it nothing more", NO_OPTIONS, 1, 1,
      cmd_workstation_revoke},
+    {"workstation accept", SIDE_SERVER, "NAME",
+     "say that there is only one machine of this name, where a clone was suspected", NO_OPTIONS, 1,
+     1, cmd_workstation_accept},
     {"workstation renew-key", SIDE_SERVER, "NAME | --all",
      "have a workstation make a new sealing key now", OPTIONS(renew_key_options), 0, 1,
      cmd_workstation_renew_key},
@@ -456,6 +464,9 @@ const struct command commands[] = {
      2, cmd_message_answer},
     {"message report", SIDE_STATION, "TEXT", "send a message to the server", NO_OPTIONS, 1, 1,
      cmd_message_report},
+    {"recover", SIDE_SERVER, "[--depot DIR]... [--dry-run]",
+     "go on above what was published, when this is a backup of the server",
+     OPTIONS(recover_options), 0, 0, cmd_recover},
     {"sync", SIDE_EITHER, "[--knock WORKSTATION...]",
      "server: collect, then publish; workstation: apply and report", OPTIONS(sync_options), 0,
      ARGS_MAX, cmd_sync},

@@ -141,6 +141,20 @@ int event_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 		      "i", (int64_t)sequence);
 }
 
+int event_renumber(struct station *s, uint64_t by, struct err *err)
+{
+	uint64_t last = 0;
+	int rc = station_last(s, COUNTER_EVENT, &last, err);
+
+	if (rc == 0)
+		rc = station_raise(s, COUNTER_EVENT, last + by, err);
+	return rc < 0 ? rc
+		      : db_run(s->db, err,
+			       "UPDATE event SET number = number + ?, receipt = 0"
+			       " WHERE acknowledged = 0",
+			       "i", (int64_t)by);
+}
+
 int event_forget(struct station *s, struct err *err)
 {
 	return db_run(s->db, err, "DELETE FROM event", "");

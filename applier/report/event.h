@@ -39,6 +39,9 @@ int station_events(struct station *s, bool all,
 int event_sent(struct station *s, const struct receipt *r, struct err *err);
 /** event_acknowledge(s, sequence, err): the server has recorded receipts up to this number. */
 int event_acknowledge(struct station *s, uint64_t sequence, struct err *err);
+/** event_renumber(s, by, err): this state is that of a backup, and the numbers of its events may
+ * have been used: of those that the server has not got they go up by ${by}, as the counter does. */
+int event_renumber(struct station *s, uint64_t by, struct err *err);
 /** event_forget(s, err): every event, in the caller's transaction; their numbers are not used
  * again. */
 int event_forget(struct station *s, struct err *err);

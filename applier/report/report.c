@@ -25,8 +25,10 @@
 #define RECEIPTS_KEPT 8
 
 /* A shard that is signed with a stolen key must not run the numbers up to their end: more than this
- * is not believed.  One receipt a minute for two years. */
-#define RECEIPTS_JUMP 1000000u
+ * is not believed.  One receipt a minute for two thousand years. */
+#define RECEIPTS_JUMP 1000000000u
+/* The server may have more receipts than it has acknowledged: so many numbers are left out. */
+#define RECEIPTS_APART 1000u
 
 /* PROPERTY_RECEIPT: digest of what it says, when it was written. */
 #define NEWEST_BYTES (DIGEST_BYTES + 8)
@@ -211,31 +213,58 @@ int report_last(struct station *s, struct err *err)
 	return rc;
 }
 
+/* Numbers of events go up by so many when it is not known how many were given out. */
+#define EVENTS_JUMP (1u << 20)
+
 /*
  * The server has a receipt of ours that was never written, as far as this state knows: it was
- * restored from a backup.  Numbers go on above it, or every receipt to come would be an old one.
+ * restored from a backup.  Numbers go on above it, or every receipt to come would be an old one;
+ * and this line of receipts says what it is, so that nobody takes it for a second machine.
  */
 static int sequence_catch_up(struct station *s, uint64_t last, uint64_t sequence, struct err *err)
 {
-	if (sequence <= last || sequence - last > RECEIPTS_JUMP)
-		return 0;
-	reporter_warning(s->reporter,
-			 "the server knows receipt %" PRIu64 " of this machine, which has written "
-			 "%" PRIu64 ": its state is that of a backup; the next one is number "
-			 "%" PRIu64,
-			 sequence, last, sequence + 1);
-	return station_raise(s, COUNTER_RECEIPT, sequence, err);
+	char text[160];
+	int rc;
+
+	snprintf(text, sizeof(text),
+		 "the server knows receipt %" PRIu64 " of this machine, which has written %" PRIu64
+		 ": its state is that of a backup; the next one is number %" PRIu64,
+		 sequence, last, sequence + RECEIPTS_APART + 1);
+	sequence += RECEIPTS_APART;
+	reporter_warning(s->reporter, "%s", text);
+	rc = station_raise(s, COUNTER_RECEIPT, sequence, err);
+	if (rc == 0)
+		rc = event_renumber(s, EVENTS_JUMP, err);
+	if (rc == 0)
+		rc = station_instance_renew(s, err);
+	if (rc == 0)
+		rc = station_property_put_number(s, PROPERTY_SET_BACK, sequence, err);
+	return rc < 0 ? rc : station_event(s, "set-back", text, err);
+}
+
+/* Said until a receipt that says it is acknowledged. */
+static int set_back_end(struct station *s, uint64_t sequence, struct err *err)
+{
+	uint64_t was = 0;
+	int rc = station_property_number(s, PROPERTY_SET_BACK, &was, err);
+
+	return rc == 1 && sequence > was ? station_property_drop(s, PROPERTY_SET_BACK, err)
+	       : rc < 0                  ? rc
+					 : 0;
 }
 
 int report_acknowledge(struct station *s, uint64_t sequence, struct err *err)
 {
 	uint64_t last = 0;
-	int rc = event_acknowledge(s, sequence, err);
+	int rc = station_last(s, COUNTER_RECEIPT, &last, err);
 
-	if (rc == 0)
-		rc = station_last(s, COUNTER_RECEIPT, &last, err);
-	if (rc == 0)
+	/* What this line of receipts said was not among those that are acknowledged. */
+	if (rc == 0 && sequence > last && sequence - last <= RECEIPTS_JUMP)
 		rc = sequence_catch_up(s, last, sequence, err);
+	else if (rc == 0)
+		rc = event_acknowledge(s, sequence, err);
+	if (rc == 0)
+		rc = set_back_end(s, sequence, err);
 	if (rc == 0)
 		rc = station_property_put_number(s, PROPERTY_ACKNOWLEDGED, sequence, err);
 	if (rc == 0)

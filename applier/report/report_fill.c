@@ -155,6 +155,8 @@ int report_fill(struct station *s, struct receipt *ret, struct err *err)
 	ret->formats = FORMAT_NEWEST;
 	rc = station_instance_get(s, ret->instance, err);
 	if (rc >= 0)
+		rc = station_property_number(s, PROPERTY_SET_BACK, &ret->set_back, err);
+	if (rc >= 0)
 		rc = station_channels(s, channel_add, &f, err);
 	if (rc == 0 && s->end != STATION_STAYS)
 		rc = applied_last(s, ret, err);
@@ -225,6 +227,7 @@ static void add_state(struct digest_stream *d, const struct receipt *r)
 	add_text(d, r->version);
 	add_number(d, r->formats);
 	add_text(d, r->instance);
+	add_number(d, r->set_back);
 	digest_more(d, r->seal.b, KEY_PUBLIC_BYTES);
 	digest_more(d, r->codes.b, KEY_PUBLIC_BYTES);
 }

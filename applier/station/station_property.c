@@ -35,6 +35,7 @@ static const char *property_name(enum station_property p)
 	    [PROPERTY_SEAL_MADE] = "seal-made",
 	    [PROPERTY_SEAL_NEXT] = "seal-next",
 	    [PROPERTY_SEAL_UNKNOWN] = "seal-unknown",
+	    [PROPERTY_SET_BACK] = "set-back",
 	    [PROPERTY_STATEMENT] = "statement",
 	    [PROPERTY_TOLD_KEYS] = "told-keys",
 	    [PROPERTY_TOLD_POLICY] = "told-policy",

@@ -80,6 +80,7 @@ enum station_property {
 	 * it is applied, the present key goes (sync_seal.c). */
 	PROPERTY_SEAL_NEXT,
 	PROPERTY_SEAL_UNKNOWN, /* the newest private bundle is sealed to a key that is not here */
+	PROPERTY_SET_BACK, /* this state is that of a backup, and goes on above this receipt: number */
 	PROPERTY_STATEMENT,    /* digest of what a confirmation code of the newest receipt means */
 	PROPERTY_TOLD_KEYS,    /* digest of what the hook keys-changed was told last */
 	PROPERTY_TOLD_POLICY,  /* the same of policy-changed */

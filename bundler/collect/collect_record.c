@@ -145,13 +145,39 @@ static int wiped_put(struct collect *c, const struct sender *from, const struct 
 				    from->w.name);
 }
 
+/* line_told(...): are there two machines?  Then it is said; what it holds is recorded all the same.
+ */
+static int line_told(struct collect *c, const struct sender *from, const struct receipt *r,
+		     const struct digest *identity, enum receipts_line *ret, struct err *err)
+{
+	int rc = receipts_line(c->s->db, r, identity, c->now, ret, err);
+
+	if (rc < 0 || *ret == RECEIPTS_GOES_ON)
+		return rc;
+	if (*ret == RECEIPTS_SET_BACK)
+		return registry_eventf_many(
+		    c->s->db, err, "set-back", from->w.name,
+		    "%s was set back to an older copy of itself: its receipts go on above number "
+		    "%" PRIu64,
+		    from->w.name, r->set_back);
+	return registry_eventf_many(
+	    c->s->db, err, "clone", from->w.name,
+	    "clone suspected: %s sent receipt %" PRIu64
+	    ", which does not follow what it sent before; if its disk was copied, revoke it and "
+	    "invite each machine anew",
+	    from->w.name, r->sequence);
+}
+
 static int receipt_record(struct collect *c, const struct sender *from, const struct receipt *r,
 			  const struct name *name, const struct digest *identity, struct err *err)
 {
 	struct db *db = c->s->db;
 	uint64_t event = from->known.event;
-	int rc = events_put(c, from, r, &event, err);
+	enum receipts_line line;
+	int rc = line_told(c, from, r, identity, &line, err);
 
+	if (rc == 0)
+		rc = events_put(c, from, r, &event, err);
 	/* When a code of later has said what is held, the rest of the receipt is news still. */
 	if (rc == 0 && r->sequence < from->known.confirmed)
 		rc = receipts_put_late(db, r, event, err);
@@ -164,7 +190,9 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 		rc = workstation_keys_put(db, &from->w, &r->seal, &r->codes, err);
 	if (rc == 0 && r->wiped)
 		rc = wiped_put(c, from, r, err);
-	return rc < 0 ? rc : receipts_seen_put(db, r, name->digest, identity, err);
+	if (rc == 0)
+		rc = receipts_seen_put(db, r, name->digest, identity, err);
+	return rc < 0 ? rc : receipts_seen_prune(db, r, err);
 }
 
 /*
@@ -176,26 +204,21 @@ static int receipt_old(struct collect *c, const struct sender *from, const struc
 		       enum disposition *ret, struct err *err)
 {
 	enum receipts_compared compared;
+	enum receipts_line line = RECEIPTS_GOES_ON;
 	int rc = receipts_compare(c->s->db, r, identity, &compared, err);
 
 	if (rc < 0)
 		return rc;
-	switch (compared) {
-	case RECEIPTS_SAME:
+	if (compared == RECEIPTS_SAME) {
 		*ret = DISPOSITION_KNOWN;
 		return receipts_seen_put(c->s->db, r, name->digest, identity, err);
-	case RECEIPTS_OTHER:
-		rc = receipts_twice_put(c->s->db, from->w.id, r->sequence, c->now, err);
-		if (rc < 0)
-			return rc;
-		return record_refuse(
-		    c, from, "clone", ret, err,
-		    "clone suspected: %s sent two different receipts number %" PRIu64
-		    "; if its disk was copied, revoke it and invite each machine anew",
-		    from->w.name, r->sequence);
-	case RECEIPTS_UNKNOWN:
-		break;
 	}
+	rc = line_told(c, from, r, identity, &line, err);
+	if (rc == 0)
+		rc = receipts_seen_put(c->s->db, r, name->digest, identity, err);
+	*ret = DISPOSITION_REFUSED;
+	if (rc < 0 || line != RECEIPTS_GOES_ON)
+		return rc;
 	return record_refuse(c, from, "replay", ret, err,
 			     "receipt %" PRIu64 " of %s came after number %" PRIu64
 			     ": an old copy, which changes nothing",

@@ -16,8 +16,10 @@
 #include "bundler/keystore/keystore.h"
 #include "bundler/outbox/site_missing.h"
 #include "bundler/pack/store.h"
+#include "bundler/private/private.h"
 #include "bundler/publish/publish.h"
 #include "bundler/published/published.h"
+#include "bundler/recover/recover.h"
 #include "bundler/sealed/sealed.h"
 #include "bundler/site/site.h"
 #include "bundler/site/site_internal.h"
@@ -410,6 +412,31 @@ static void check_backup(void *arg, struct findings *f)
 	found_remedy(f, "back %s up, and touch %s/" BACKUP_MARK, p->site->state, p->site->state);
 }
 
+/* A registry that is older than what it published gives numbers out twice. */
+static void check_registry(void *arg, struct findings *f)
+{
+	struct site_patient *p = arg;
+	OWNED(depot_freep) struct depot *d = NULL;
+	struct err err = {0};
+	int64_t since = 0;
+
+	/* A depot that does not answer is told where it is examined. */
+	if (depot_open(p->site->depot, 0, DOCTOR_SILENCE, &d, ERR_IGNORED) < 0)
+		d = NULL;
+	if (recover_notice(p->site, d, &err) < 0) {
+		found_wrong(f, err.rc, "%s", err.text);
+		found_remedy(f, "satchel recover");
+		return;
+	}
+	if (private_apart_any(p->site->db, &since, &err) == 1) {
+		found_warning(
+		    f, "this server was restored, and workstations hold more than it knows of");
+		found_remedy(f, "satchel status says which, and what to do");
+		return;
+	}
+	found_ok(f, "no depot and no receipt knows of anything newer than this registry");
+}
+
 /* What is sealed under a key that nobody can find any more is lost. */
 static void check_key_store(void *subject, struct findings *f)
 {
@@ -478,6 +505,7 @@ static const struct check checks[] = {
     {"beat", check_beat},           {"clock", check_clock},   {"depot", check_depot},
     {"state", check_state},         {"store", check_store},   {"sources", check_sources},
     {"documents", check_documents}, {"backup", check_backup}, {"sealed", check_sealed},
+    {"registry", check_registry},
 };
 
 void site_examine(const char *dir, struct reporter *reporter, struct findings *f)

@@ -245,8 +245,9 @@ static int tell_changed(void *arg, struct compile *c, const struct compile_membe
 {
 	struct telling *t = arg;
 
-	(void)c;
-	return m->changed ? t->each(t->arg, m->id, err) : 0;
+	int rc = m->changed ? private_is_apart(c->s->db, m->id, err) : 1;
+
+	return rc == 0 ? t->each(t->arg, m->id, err) : rc < 0 ? rc : 0;
 }
 
 int compile_changed(struct site *s, int (*each)(void *arg, const char *id, struct err *err),

@@ -14,6 +14,8 @@
  *   private_user(id, email, gone, epoch, generation)
  *           gone 0: the newest generation has the user; 1: epoch and generation are of the first
  *           that has not
+ *   private_held_apart(id, epoch, generation, since)
+ *           the private channel is newer than what this registry knows: it makes no other
  */
 extern const struct db_schema private_schema;
 
@@ -67,6 +69,29 @@ int private_confirmed(struct db *db, const char *id, uint64_t epoch, uint64_t ge
  * The number of its newest generation stays: should the same keys be enrolled again, the next one
  * has a higher number. */
 extern const struct forget_sql private_forget;
+/* A private channel that this registry did not make, or does not know of any more. */
+struct private_adopted {
+	const char *id;
+	uint64_t epoch, generation;
+	struct digest tree, manifest; /* manifest: its identity */
+	const char *path;             /* in the depot */
+	int64_t since;                /* seconds since 1970 UTC */
+};
+/**
+ * private_adopt(db, a, err): it is the newest of its workstation, which is held apart: no other is
+ * made, because nobody knows what it would take away.  In the caller's transaction.
+ * private_raised(db, id, epoch, generation, since, err): likewise, when nobody has the file: the
+ * workstation says that it holds this generation.
+ * private_is_apart(db, id, err): 1 when the workstation is held apart, or 0.
+ * private_apart_any(db, ret_since, err): 1 when any is, and since when the last one; or 0.
+ * private_rejoin(db, id, err): it is not held apart any more.
+ */
+int private_adopt(struct db *db, const struct private_adopted *a, struct err *err);
+int private_raised(struct db *db, const char *id, uint64_t epoch, uint64_t generation,
+		   int64_t since, struct err *err);
+int private_is_apart(struct db *db, const char *id, struct err *err);
+int private_apart_any(struct db *db, int64_t *ret_since, struct err *err);
+int private_rejoin(struct db *db, const char *id, struct err *err);
 /** private_stale(db, id, err): the next run compiles this channel again, whatever goes into it. */
 int private_stale(struct db *db, const char *id, struct err *err);
 

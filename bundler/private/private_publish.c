@@ -381,7 +381,8 @@ static int generation_next(struct private_bundle *b, struct err *err)
 		return rc;
 	if ((uint64_t)db_i64(st, 0) == epoch)
 		b->m.generation = (uint64_t)db_i64(st, 1) + 1;
-	return site_post_retire(b->s, db_text(st, 2), err);
+	/* What was only claimed (private_raised) has no file. */
+	return db_text(st, 2)[0] == '\0' ? 0 : site_post_retire(b->s, db_text(st, 2), err);
 }
 
 static int generation_commit(struct private_bundle *b, struct bytes file, struct err *err)

@@ -26,15 +26,21 @@ static const char tables[] =
 static const char views[] =
     "CREATE VIEW private_newest AS SELECT id, epoch, generation, tree, manifest, path, policy"
     " FROM private;"
-    "CREATE VIEW private_user AS SELECT id, email, gone, epoch, generation FROM private_users;";
+    "CREATE VIEW private_user AS SELECT id, email, gone, epoch, generation FROM private_users;"
+    "CREATE VIEW private_held_apart AS SELECT id, epoch, generation, since FROM private_apart;";
 /* signer: the key that signed the newest generation; NULL: not known. */
 static const char signer[] = "ALTER TABLE private ADD COLUMN signer BLOB;";
-static const char *const steps[] = {tables, signer};
+/* Workstations whose private channel is newer than the registry.  since: seconds since 1970 UTC. */
+static const char apart[] =
+    "CREATE TABLE private_apart(id TEXT PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+static const char *const steps[] = {tables, signer, apart};
 const struct db_schema private_schema = DB_SCHEMA_VIEWS("private", steps, views);
 
 static const char *const forget_workstation[] = {
     "DELETE FROM private_users WHERE id = ?1",
     "DELETE FROM private_history WHERE id = ?1",
+    "DELETE FROM private_apart WHERE id = ?1",
     "UPDATE private SET inputs = NULL, policy = NULL WHERE id = ?1",
     NULL,
 };

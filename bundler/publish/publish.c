@@ -21,6 +21,7 @@
 #include "bundler/private/compile.h"
 #include "bundler/private/private.h"
 #include "bundler/publish/publish_internal.h"
+#include "bundler/recover/recover.h"
 #include "bundler/registry/registry.h"
 #include "bundler/trust/site_keys.h"
 #include "core/base/clock.h"
@@ -305,6 +306,17 @@ static int depot_compare(struct publish_run *r, struct err *err)
 	return rc < 0 ? rc : open > 0 ? err->rc : 0;
 }
 
+/* Before any number is given out that somebody may hold already.  A depot that is not there says
+ * nothing, and is told where it is compared and posted to. */
+static int notice(struct site *s, struct err *err)
+{
+	OWNED(depot_freep) struct depot *d = NULL;
+
+	if (depot_open(s->depot, 0, LIMIT_DEPOT_SILENCE, &d, ERR_IGNORED) < 0)
+		d = NULL;
+	return recover_notice(s, d, err);
+}
+
 /* Only what came back is said: a bundle that was lost for good has got another one in its place. */
 static int post(struct publish_run *r, struct err *err)
 {
@@ -343,6 +355,9 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 	struct err e = {0};
 	int rc = names_check(&r, err);
 
+	if (rc < 0)
+		return rc;
+	rc = flags & PUBLISH_DRY_RUN ? 0 : notice(s, err);
 	if (rc < 0)
 		return rc;
 	if (!(flags & PUBLISH_DRY_RUN))

@@ -80,7 +80,8 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err);
 int publish_knock(struct site *s, const char *const *names, size_t n, struct err *err);
 
 /** publish_site(s, only, n, flags, each, arg, err): the command: all channels (or those named),
- * private channels, beat, post; before them what the depot has lost counts as not posted. */
+ * private channels, beat, post; before them what the depot has lost counts as not posted.  RC_STATE:
+ * the registry is older than what it published (recover_notice), and nothing is changed. */
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,
 		 void (*each)(void *arg, const char *channel, const struct publish_counts *counts),
 		 void *arg, struct err *err);

@@ -111,6 +111,8 @@ static int workstation_add(struct beating *b, sqlite3_stmt *st, struct err *err)
 	if (w->generation > 0 && !db_digest(st, 3, &w->manifest))
 		return err_set(err, RC_STATE, "the registry is damaged: the private channel of %s",
 			       w->id);
+	if (digest_is_zero(&w->manifest)) /* it is only known that there was one */
+		w->epoch = w->generation = 0;
 	w->receipt = (uint64_t)db_i64(st, 4);
 	return 0;
 }

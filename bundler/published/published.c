@@ -148,6 +148,18 @@ int published_generation_add(struct db *db, const char *channel,
 		      (struct bytes){salted ? g->salt.b : NULL, salted ? DIGEST_BYTES : 0});
 }
 
+int published_generation_adopt(struct db *db, const char *channel,
+			       const struct published_generation *g, struct err *err)
+{
+	int rc = db_run(
+	    db, err, "DELETE FROM generation WHERE channel = ?1 AND epoch = ?2 AND generation = ?3",
+	    "tii", channel, (int64_t)g->epoch, (int64_t)g->generation);
+
+	if (rc == 0)
+		rc = published_generation_add(db, channel, g, err);
+	return rc < 0 ? rc : published_head_set(db, channel, g, err);
+}
+
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
 		       struct err *err)
 {

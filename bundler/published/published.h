@@ -63,6 +63,11 @@ int published_at_beat(struct db *db, const char *channel, uint64_t beat,
 int published_generation_add(struct db *db, const char *channel,
 			     const struct published_generation *g, struct err *err);
 
+/** published_generation_adopt(db, channel, g, err): the same for one that another registry made,
+ * and signed, in the place of one of that number. */
+int published_generation_adopt(struct db *db, const char *channel,
+			       const struct published_generation *g, struct err *err);
+
 /** published_head_set(db, channel, g, err): g->head and g->path, for the row of its epoch and
  * number. */
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
@@ -156,6 +161,10 @@ int published_bundle_prefix(struct db *db, const struct published_bundle *b, str
 			    struct err *err);
 int published_bundle_resign(struct db *db, const struct published_bundle *b, struct bytes prefix,
 			    struct err *err);
+
+/** published_bundle_known(db, path, err): 1 when a bundle at that path of the depot was made here,
+ * or 0. */
+int published_bundle_known(struct db *db, const char *path, struct err *err);
 
 /** published_bundle_drop(db, b, err): only the row with its channel, epoch, base and generation;
  * its file is the caller's to retire. */

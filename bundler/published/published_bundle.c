@@ -326,3 +326,10 @@ int published_unposted_count(struct db *db, uint64_t *ret, struct err *err)
 	*ret = (uint64_t)n;
 	return 0;
 }
+
+int published_bundle_known(struct db *db, const char *path, struct err *err)
+{
+	int64_t one;
+
+	return db_int(db, err, &one, "SELECT 1 FROM bundle WHERE path = ?1", "t", path);
+}

@@ -7,9 +7,6 @@
 #include "bundler/registry/registry.h"
 #include "core/base/own.h"
 
-/* Numbers of recorded receipts that are kept below the newest, to tell a late copy from a clone; a
- * workstation leaves its last 8 on a depot. */
-#define SEEN_KEPT 256
 /* Events of one workstation that are kept. */
 #define EVENTS_KEPT 200
 
@@ -50,7 +47,8 @@ static const char views[] =
     "CREATE VIEW receipt_newest_channel AS SELECT id, channel, epoch, generation, tree, result,"
     " reason, deviations, drift FROM receipt_channel;"
     "CREATE VIEW receipt_newest_user AS SELECT id, email, account, result, reason FROM receipt_user;"
-    "CREATE VIEW receipt_doubled AS SELECT id, sequence, at FROM receipt_twice;"
+    "CREATE VIEW receipt_forked AS SELECT id, sequence, at, state FROM receipt_fork"
+    " WHERE state <> 'settled';"
     "CREATE VIEW receipt_code AS SELECT id, sequence FROM confirmation;"
     "CREATE VIEW receipt_events AS SELECT id, number, recorded, kind, text FROM receipt_event;";
 /* The last time that two different receipts had one number: two machines, or one that was set back.
@@ -58,12 +56,27 @@ static const char views[] =
 static const char twice_table[] =
     "CREATE TABLE receipt_twice(id TEXT PRIMARY KEY REFERENCES workstation(id),"
     " sequence INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const steps[] = {tables, twice_table};
+/* receipt_seen, previous and instance: as the receipt says them; line: 1: of a machine that has
+ * said that it was set back.  receipt_fork: receipts_line.c; at: when it got into this state;
+ * declared: number of the receipt that says so, instance: of the machine that says it. */
+static const char line_tables[] =
+    "ALTER TABLE receipt_seen ADD COLUMN previous BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE receipt_seen ADD COLUMN instance TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE receipt_seen ADD COLUMN line INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE receipt_fork(id TEXT PRIMARY KEY REFERENCES workstation(id),"
+    " sequence INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,"
+    " declared INTEGER NOT NULL, instance TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    /* The mark went a week after the last such receipt. */
+    "INSERT INTO receipt_fork(id, sequence, at, state, declared, instance)"
+    " SELECT id, sequence, at, 'open', 0, '' FROM receipt_twice"
+    " WHERE at > CAST(strftime('%s', 'now') AS INTEGER) - 604800;"
+    "DROP TABLE receipt_twice;";
+static const char *const steps[] = {tables, twice_table, line_tables};
 const struct db_schema receipts_schema = DB_SCHEMA_VIEWS("receipts", steps, views);
 
 static const char *const forget_workstation[] = {
     "DELETE FROM receipt_channel WHERE id = ?1",
-    "DELETE FROM receipt_twice WHERE id = ?1",
+    "DELETE FROM receipt_fork WHERE id = ?1",
     "DELETE FROM receipt_user WHERE id = ?1",
     "DELETE FROM receipt_event WHERE id = ?1",
     NULL,
@@ -265,20 +278,6 @@ int receipts_seen(struct db *db, const char *id, uint64_t sequence, const char *
 		      "tit", id, (int64_t)sequence, file);
 }
 
-int receipts_seen_put(struct db *db, const struct receipt *r, const char *file,
-		      const struct digest *identity, struct err *err)
-{
-	int rc = db_run(db, err,
-			"INSERT OR IGNORE INTO receipt_seen(id, sequence, file, identity)"
-			" VALUES(?1, ?2, ?3, ?4)",
-			"titd", r->workstation, (int64_t)r->sequence, file, identity);
-
-	if (rc < 0)
-		return rc;
-	return db_run(db, err, "DELETE FROM receipt_seen WHERE id = ?1 AND sequence <= ?2", "ti",
-		      r->workstation, (int64_t)r->sequence - SEEN_KEPT);
-}
-
 int receipts_compare(struct db *db, const struct receipt *r, const struct digest *identity,
 		     enum receipts_compared *ret, struct err *err)
 {
@@ -293,12 +292,4 @@ int receipts_compare(struct db *db, const struct receipt *r, const struct digest
 		return rc;
 	*ret = rc == 0 ? RECEIPTS_UNKNOWN : same == 1 ? RECEIPTS_SAME : RECEIPTS_OTHER;
 	return 0;
-}
-
-int receipts_twice_put(struct db *db, const char *id, uint64_t sequence, int64_t now,
-		       struct err *err)
-{
-	return db_run(db, err,
-		      "INSERT OR REPLACE INTO receipt_twice(id, sequence, at) VALUES(?1, ?2, ?3)",
-		      "tii", id, (int64_t)sequence, now);
 }

@@ -18,8 +18,9 @@
  *   receipt_newest_user(id, email, account, result, reason)
  *   receipt_code(id, sequence)
  *           the newest confirmation code; sequence: of the receipt that it stands for
- *   receipt_doubled(id, sequence, at)
- *           two different receipts had this number, as was last seen then
+ *   receipt_forked(id, sequence, at, state)
+ *           there may be two machines; state "open": nobody has explained it, "declared": one says
+ *           that it was set back; sequence: of the receipt that showed it, at: when
  *   receipt_events(id, number, recorded, kind, text)
  */
 extern const struct db_schema receipts_schema;
@@ -67,10 +68,14 @@ int receipts_behind(struct db *db, uint64_t formats, bool silent,
  * with these digits in its name, or 0. */
 int receipts_seen(struct db *db, const char *id, uint64_t sequence, const char *file,
 		  struct err *err);
-/** receipts_seen_put(db, r, file, identity, err): that ${r}, a signed document of this identity,
- * was recorded from that file.  The newest 256 numbers of a workstation are kept. */
+/** receipts_seen_put(db, r, file, identity, err): ${r}, a signed document of this identity, came in
+ * that file, whether it was recorded or not.  receipts_seen_prune(db, r, err): of the numbers below
+ * ${r} the newest RECEIPTS_SEEN_KEPT stay, to tell a late copy from a clone; a workstation leaves
+ * its last 8 on a depot. */
+#define RECEIPTS_SEEN_KEPT 256
 int receipts_seen_put(struct db *db, const struct receipt *r, const char *file,
 		      const struct digest *identity, struct err *err);
+int receipts_seen_prune(struct db *db, const struct receipt *r, struct err *err);
 enum receipts_compared {
 	RECEIPTS_UNKNOWN, /* no receipt of this number, or none that is still known */
 	RECEIPTS_SAME,
@@ -91,9 +96,19 @@ int receipts_event_count(struct db *db, uint64_t *ret, struct err *err);
  */
 extern const struct forget_sql receipts_forget;
 
-/** receipts_twice_put(db, id, sequence, now, err): two different receipts of ${id} have this
- * number, as was seen at ${now}, seconds since 1970 UTC.  In the caller's transaction. */
-int receipts_twice_put(struct db *db, const char *id, uint64_t sequence, int64_t now,
-		       struct err *err);
+enum receipts_line {
+	RECEIPTS_GOES_ON,
+	RECEIPTS_SET_BACK, /* it says that it was set back to an older copy of itself */
+	RECEIPTS_FORKED    /* there are two machines, or it was set back and does not say so */
+};
+/**
+ * receipts_line(db, r, identity, now, ret, err): how ${r}, which was not seen before, fits what
+ * was; to be asked before it is recorded.  What is wrong stays marked until the machine explains it
+ * (receipts_line.c) or somebody accepts it.  In the caller's transaction.
+ * receipts_accept(db, id, err): there is one machine: 1 when something was marked, or 0.
+ */
+int receipts_line(struct db *db, const struct receipt *r, const struct digest *identity,
+		  int64_t now, enum receipts_line *ret, struct err *err);
+int receipts_accept(struct db *db, const char *id, struct err *err);
 
 #endif

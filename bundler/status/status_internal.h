@@ -52,8 +52,10 @@ struct snapshot {
 	struct private_snapshot private;
 	uint64_t receipt; /* sequence */
 	bool by_code;     /* it was a confirmation code that said what follows */
-	uint64_t twice;   /* two different receipts had this number; 0: none */
-	int64_t twice_at; /* when that was seen */
+	uint64_t fork;    /* the receipt that does not follow what it sent before; 0: none */
+	int64_t fork_at;  /* when that was seen */
+	bool set_back;    /* it says that it was set back, and has not gone on from there yet */
+	int64_t apart;    /* held apart since then; 0: it is not */
 	int64_t heard;    /* 0: neither receipt nor code yet, and nothing below either */
 	char version[32];
 	struct digest policy_wanted, policy; /* in force; wanted zero: not known */

@@ -19,10 +19,11 @@
 /* The newest machine of a name; one that has ended is shown as long as nobody took its place. */
 static const char enrolled_sql[] =
     "SELECT w.name, w.id, w.state, w.enrolled, r.sequence, r.version, r.policy, p.policy,"
-    " k.sequence, d.sequence, d.at, " PRIVATE_COLUMNS
+    " k.sequence, d.sequence, d.at, a.since, d.state, " PRIVATE_COLUMNS
     " FROM workstation_shown w LEFT JOIN private_newest p ON p.id = w.id"
     " LEFT JOIN outbox_posted o ON o.path = p.path LEFT JOIN receipt_newest r ON r.id = w.id"
-    " LEFT JOIN receipt_code k ON k.id = w.id LEFT JOIN receipt_doubled d ON d.id = w.id"
+    " LEFT JOIN receipt_code k ON k.id = w.id LEFT JOIN receipt_forked d ON d.id = w.id"
+    " LEFT JOIN private_held_apart a ON a.id = w.id"
     " ORDER BY w.name";
 static const char held_sql[] =
     "SELECT w.name, c.channel, c.epoch, c.generation, c.tree, c.result, c.reason, c.deviations,"
@@ -224,15 +225,17 @@ static int enrolled_read(struct reading *r, struct snapshot *in, struct err *err
 	in->receipt = (uint64_t)db_i64(st, 4);
 	snprintf(in->version, sizeof(in->version), "%s", db_text(st, 5));
 	in->private.compiled = !changed_has(&r->changed, in->id);
-	in->twice = (uint64_t)db_i64(st, 9);
-	in->twice_at = db_i64(st, 10);
+	in->fork = (uint64_t)db_i64(st, 9);
+	in->fork_at = db_i64(st, 10);
+	in->apart = db_i64(st, 11);
+	in->set_back = strcmp(db_text(st, 12), "declared") == 0;
 	if ((uint64_t)db_i64(st, 8) > in->receipt) {
 		in->receipt = (uint64_t)db_i64(st, 8);
 		in->by_code = true;
 	}
 	if ((db_bytes(st, 6).n > 0 && !db_digest(st, 6, &in->policy)) ||
 	    (db_bytes(st, 7).n > 0 && !db_digest(st, 7, &in->policy_wanted)) ||
-	    !private_snapshot_read(st, 11, r->beat_posted, &in->private, &in->heard))
+	    !private_snapshot_read(st, 13, r->beat_posted, &in->private, &in->heard))
 		return err_set(err, RC_STATE, "the registry is damaged: workstation %s", in->name);
 	return 0;
 }

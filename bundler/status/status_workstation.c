@@ -153,6 +153,8 @@ static void judge_private(const struct snapshot *in, struct reasons *l)
 {
 	const struct private_snapshot *p = &in->private;
 
+	if (in->apart > 0)
+		return; /* it is what it is, see judge_apart */
 	if (!p->compiled)
 		because(l, RULE_W_UNPOSTED, in->name,
 			"private channel: changed here and not published yet");
@@ -191,18 +193,36 @@ static void judge_policy(const struct snapshot *in, struct reasons *l)
 			    : "has its policy, and follows another one");
 }
 
-/* A copy of a machine goes on sending: the mark is renewed as long as both are in use. */
-#define TWICE_DAYS 7
-
-static void judge_twice(const struct snapshot *in, int64_t now, struct reasons *l)
+/* Marked until the machine has explained it, or somebody accepts it: no time makes two machines
+ * one.
+ */
+static void judge_fork(const struct snapshot *in, struct reasons *l)
 {
 	char at[CLOCK_TEXT + 1];
 
-	if (in->twice > 0 && now - in->twice_at < TWICE_DAYS * 86400)
+	if (in->fork > 0 && in->set_back)
+		because(l, RULE_W_SET_BACK, in->name,
+			"was set back to an older copy of itself, as it says in receipt %" PRIu64
+			" (%s); its next receipt shows whether it goes on from there",
+			in->fork, date(at, in->fork_at));
+	else if (in->fork > 0)
 		because(l, RULE_W_CLONE, in->name,
-			"sent two different receipts number %" PRIu64
-			", seen %s: two machines use its keys, or it was set back to an older copy",
-			in->twice, date(at, in->twice_at));
+			"its receipt %" PRIu64
+			", seen %s, does not follow what it sent before: two "
+			"machines use its keys, or it was set back to an older copy",
+			in->fork, date(at, in->fork_at));
+}
+
+/* Nobody knows what another private channel would take away. */
+static void judge_apart(const struct snapshot *in, struct reasons *l)
+{
+	char at[CLOCK_TEXT + 1];
+
+	if (in->apart > 0)
+		because(l, RULE_W_AHEAD, in->name,
+			"its private channel (%" PRIu64 ") is newer than this registry, which was "
+			"restored on %.10s: it is held apart, and keeps what it has",
+			in->private.wanted.generation, date(at, in->apart));
 }
 
 static void judge_first(const struct snapshot *in, struct reasons *l)
@@ -278,7 +298,8 @@ static void judge_state(const struct snapshot *in, int64_t now, int64_t silent, 
 		judge_left(in, l);
 		judge_users(in, l);
 		judge_policy(in, l);
-		judge_twice(in, now, l);
+		judge_fork(in, l);
+		judge_apart(in, l);
 		judge_first(in, l);
 		judge_silent(in, now, silent, l);
 		break;

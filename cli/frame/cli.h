@@ -137,6 +137,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(workstation_list)         \
 	X(workstation_show)         \
 	X(workstation_set)          \
+	X(workstation_accept)       \
 	X(workstation_approve)      \
 	X(workstation_refuse)       \
 	X(workstation_renew_key)    \
@@ -195,6 +196,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(confirm)                  \
 	X(publish)                  \
 	X(collect)                  \
+	X(recover)                  \
 	X(sync)                     \
 	X(watch)                    \
 	X(status)                   \

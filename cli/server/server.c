@@ -11,6 +11,7 @@
 #include "bundler/documents/site_model.h"
 #include "bundler/enrolment/enrolment.h"
 #include "bundler/publish/publish.h"
+#include "bundler/receipts/receipts.h"
 #include "bundler/site/site.h"
 #include "bundler/status/status.h"
 #include "bundler/workstations/workstations.h"
@@ -176,6 +177,30 @@ int cmd_workstation_revoke(struct cli *cli, const struct args *args, struct err 
 	if (rc == 0)
 		printf("revoked %s\n", args->rest[0]);
 	return rc;
+}
+
+int cmd_workstation_accept(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct workstation w;
+	int rc = server_open(cli, SITE_LOCK, &s, err);
+
+	if (rc == 0)
+		rc = workstation_member_by_name(s->db, args->rest[0], &w, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return err_set(err, RC_USAGE,
+			       "no workstation called %s is enrolled: satchel workstation list "
+			       "shows them",
+			       args->rest[0]);
+	rc = receipts_accept(s->db, w.id, err);
+	if (rc < 0)
+		return rc;
+	printf(rc == 1 ? "%s is taken for one machine again\n"
+		       : "%s is taken for one machine already\n",
+	       w.name);
+	return 0;
 }
 
 int cmd_workstation_renew_key(struct cli *cli, const struct args *args, struct err *err)

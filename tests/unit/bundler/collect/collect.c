@@ -236,7 +236,7 @@ Test(collect, suspects_a_clone_when_one_number_has_two_contents)
 	receipt_post(s, &m, &r, path);
 	cr_assert_eq(collected(s).refused, 1);
 	cr_assert_eq(server_events(s, "clone"), 1);
-	cr_assert_eq(server_number(s, "SELECT at FROM receipt_twice"), SERVER_NOW);
+	cr_assert_eq(server_number(s, "SELECT at FROM receipt_fork"), SERVER_NOW);
 	cr_assert_eq(server_number(s, "SELECT free_bytes FROM receipt"), 0);
 }
 

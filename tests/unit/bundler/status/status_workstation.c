@@ -101,14 +101,28 @@ Test(status_workstation, is_orange_until_the_posted_generation_is_confirmed)
 	reason_has("private channel: holds 2, wanted 3");
 }
 
-Test(status_workstation, is_red_for_a_week_after_two_receipts_had_one_number)
+Test(status_workstation, is_red_while_two_machines_may_use_its_keys_and_orange_while_it_explains)
 {
-	in.twice = 7;
-	in.twice_at = 10000 - 3600;
-	cr_assert_eq(judged(), COLOUR_RED);
-	reason_has("sent two different receipts number 7");
-	in.twice_at = 10000 - 7 * 86400;
+	in.fork = 7;
+	in.fork_at = 10000 - 900 * 86400;
+	cr_assert_eq(judged(), COLOUR_RED, "no time ends it");
+	reason_has("its receipt 7");
+	in.set_back = true;
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	reason_has("was set back");
+	in.fork = 0;
 	cr_assert_eq(judged(), COLOUR_GREEN);
+}
+
+Test(status_workstation, is_orange_while_it_is_held_apart_whatever_its_private_channel_holds)
+{
+	in.apart = 5000;
+	in.private.generation = 1;
+	in.private.compiled = false;
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	reason_has("newer than this registry");
+	held.drift = 1;
+	cr_assert_eq(judged(), COLOUR_RED, "what is worse comes first");
 }
 
 Test(status_workstation, is_orange_while_a_channel_of_it_cannot_be_published)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * recover: this server is an old copy of itself, and goes on above what it published.
+ */
+#include <inttypes.h>
+
+#include "bundler/recover/recover.h"
+#include "cli/frame/show.h"
+#include "cli/server/server.h"
+#include "core/base/own.h"
+
+static void names_line(const char *label, const struct strings *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		show_line(i == 0 ? label : "", "%s", names->items[i]);
+}
+
+static void report_text(struct cli *cli, const struct recover_report *r, bool dry)
+{
+	show_line("trust", "version %" PRIu64 " here, %" PRIu64 " found", r->trust_was, r->trust);
+	show_line("beat", "%" PRIu64 " here, %" PRIu64 " found%s", r->beat_was, r->beat,
+		  r->forked ? "; two of them have one number" : "");
+	names_line("channels", &r->channel);
+	names_line("apart", &r->apart);
+	names_line("revoked", &r->revoked);
+	if (r->unknown > 0)
+		show_line("unknown", "%" PRIu64, r->unknown);
+	if (r->shards_lost > 0)
+		show_line("lost", "shards: %" PRIu64, r->shards_lost);
+	for (size_t i = 0; i < r->missing.n; i++)
+		reporter_warning(cli->reporter,
+				 "the key of %s that is in force is not in this state: run satchel "
+				 "trust rotate %s",
+				 r->missing.items[i], r->missing.items[i]);
+	if (dry)
+		return;
+	reporter_info(cli->reporter,
+		      "this server goes on above what was found: run satchel publish, and look at "
+		      "satchel status");
+}
+
+static void report_json(const struct recover_report *r)
+{
+	const struct {
+		const char *name;
+		const struct strings *list;
+	} lists[] = {{"channels", &r->channel},
+		     {"apart", &r->apart},
+		     {"revoked", &r->revoked},
+		     {"keys-missing", &r->missing}};
+	struct json j = {stdout, false};
+
+	json_open(&j, NULL, '{');
+	json_u64(&j, "trust-was", r->trust_was);
+	json_u64(&j, "trust", r->trust);
+	json_u64(&j, "beat-was", r->beat_was);
+	json_u64(&j, "beat", r->beat);
+	json_bool(&j, "forked", r->forked);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		json_open(&j, lists[i].name, '[');
+		for (size_t k = 0; k < lists[i].list->n; k++)
+			json_text(&j, NULL, lists[i].list->items[k]);
+		json_close(&j, ']');
+	}
+	json_u64(&j, "unknown", r->unknown);
+	json_u64(&j, "shards-lost", r->shards_lost);
+	json_close(&j, '}');
+	putchar('\n');
+}
+
+int cmd_recover(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(recover_report_clear) struct recover_report r = {.trust = 0};
+	OWNED(site_freep) struct site *s = NULL;
+	bool dry = args_has(args, "dry-run");
+	char *depots[ARGS_MAX];
+	size_t n = args_list(args, "depot", depots);
+	int rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err);
+
+	if (rc == 0)
+		rc = recover_site(s, (const char *const *)depots, n, dry ? RECOVER_DRY_RUN : 0, &r,
+				  err);
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		report_json(&r);
+	else if (rc == 1)
+		report_text(cli, &r, dry);
+	else
+		reporter_info(cli->reporter,
+			      "nothing to recover: no depot has anything that is newer than this "
+			      "registry (beat %" PRIu64 ", trust version %" PRIu64 ")",
+			      r.beat_was, r.trust_was);
+	return 0;
+}
