@@ -162,7 +162,11 @@ int report_fill(struct station *s, struct receipt *ret, struct err *err)
 		rc = applied_last(s, ret, err);
 	if (rc == 0 && s->end == STATION_STAYS && !ret->wiped)
 		rc = keys_tell(s, ret, err);
+	if (rc == 0 && s->end == STATION_STAYS && !ret->wiped)
+		rc = report_returned(s, ret, err);
 	if (rc == 0)
+		rc = station_property_number(s, PROPERTY_RECOVERED, &ret->recovered, err);
+	if (rc >= 0)
 		rc = handout_users(s, user_add, &f, err);
 	if (rc == 0)
 		rc = station_events(s, false, event_add, &f, err);
@@ -228,6 +232,7 @@ static void add_state(struct digest_stream *d, const struct receipt *r)
 	add_number(d, r->formats);
 	add_text(d, r->instance);
 	add_number(d, r->set_back);
+	add_number(d, r->recovered);
 	digest_more(d, r->seal.b, KEY_PUBLIC_BYTES);
 	digest_more(d, r->codes.b, KEY_PUBLIC_BYTES);
 }

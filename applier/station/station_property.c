@@ -30,6 +30,7 @@ static const char *property_name(enum station_property p)
 	    [PROPERTY_PREVIOUS] = "previous",
 	    [PROPERTY_PRIVATE_BY_HAND] = "private-by-hand",
 	    [PROPERTY_RECEIPT] = "receipt",
+	    [PROPERTY_RECOVERED] = "recovered",
 	    [PROPERTY_REQUEST] = "request",
 	    [PROPERTY_SEAL_ASKED] = "seal-asked",
 	    [PROPERTY_SEAL_MADE] = "seal-made",

@@ -133,6 +133,10 @@ int station_beat_put(struct station *s, const struct beat *b, const struct diges
 	if (rc == 0)
 		rc = station_property_put_number(s, PROPERTY_BEAT_ARRIVED,
 						 (uint64_t)s->beat_arrived, err);
+	if (rc == 0)
+		rc = b->recovered > 0
+			 ? station_property_put_number(s, PROPERTY_RECOVERED, b->recovered, err)
+			 : station_property_drop(s, PROPERTY_RECOVERED, err);
 	if (rc < 0)
 		return rc;
 	s->beat_epoch = b->epoch;

@@ -72,6 +72,7 @@ enum station_property {
 	PROPERTY_PREVIOUS,        /* identity of the newest receipt */
 	PROPERTY_PRIVATE_BY_HAND, /* the private channel was applied without a beat */
 	PROPERTY_RECEIPT,         /* the newest receipt: digest of what it says, when (report.c) */
+	PROPERTY_RECOVERED,       /* the newest beat says that its server was restored: when */
 	PROPERTY_REQUEST,         /* the newest request to enrol: invitation and collect key */
 	PROPERTY_SEAL_ASKED, /* of what the site asked for (membership.renew), what was done: number
 			      */
@@ -80,12 +81,13 @@ enum station_property {
 	 * it is applied, the present key goes (sync_seal.c). */
 	PROPERTY_SEAL_NEXT,
 	PROPERTY_SEAL_UNKNOWN, /* the newest private bundle is sealed to a key that is not here */
-	PROPERTY_SET_BACK, /* this state is that of a backup, and goes on above this receipt: number */
-	PROPERTY_STATEMENT,    /* digest of what a confirmation code of the newest receipt means */
-	PROPERTY_TOLD_KEYS,    /* digest of what the hook keys-changed was told last */
-	PROPERTY_TOLD_POLICY,  /* the same of policy-changed */
-	PROPERTY_UNLISTED,     /* the site does not list this workstation any more */
-	PROPERTY_WIPED         /* the decommission is done */
+	PROPERTY_SET_BACK, /* this state is that of a backup, and goes on above this receipt: number
+			    */
+	PROPERTY_STATEMENT,   /* digest of what a confirmation code of the newest receipt means */
+	PROPERTY_TOLD_KEYS,   /* digest of what the hook keys-changed was told last */
+	PROPERTY_TOLD_POLICY, /* the same of policy-changed */
+	PROPERTY_UNLISTED,    /* the site does not list this workstation any more */
+	PROPERTY_WIPED        /* the decommission is done */
 };
 /** station_property_get(s, p, ret, err): its bytes, appended to ${ret}; 1, or 0 when it is not
  * set. */

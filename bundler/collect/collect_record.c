@@ -188,6 +188,8 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 				       err);
 	if (rc == 0)
 		rc = workstation_keys_put(db, &from->w, &r->seal, &r->codes, err);
+	if (rc == 0 && r->returned != NULL)
+		rc = receipts_returned_put(db, r, err);
 	if (rc == 0 && r->wiped)
 		rc = wiped_put(c, from, r, err);
 	if (rc == 0)

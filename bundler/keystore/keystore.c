@@ -12,10 +12,12 @@
 #include "bundler/keystore/keystore.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bundler/keystore/keystore_internal.h"
+#include "bundler/registry/registry.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
@@ -226,6 +228,22 @@ static int version_last(struct site *s, const char *name, uint64_t *ret, struct 
 	return rc < 0 ? rc : 0;
 }
 
+/* Versions that may have been made, and were lost with a registry: "key-floor NAME". */
+#define VERSIONS_LOST 1000u
+
+static int version_floor(struct site *s, const char *name, uint64_t *ret, struct err *err)
+{
+	char counter[KEY_NAME + 16];
+	uint64_t lowest = 0;
+	int rc;
+
+	snprintf(counter, sizeof(counter), "key-floor %s", name);
+	rc = registry_last(s->db, counter, &lowest, err);
+	if (rc == 0 && lowest > *ret)
+		*ret = lowest;
+	return rc;
+}
+
 /*
  * Name and version are sealed with the secret: a row that somebody with access to the database
  * moves to another name does not open.
@@ -247,6 +265,99 @@ static int version_make(struct keystore *k, const char *name, uint64_t version, 
 		      " VALUES(?1, ?2, 'current', ?3, ?4)",
 		      "tiib", name, (int64_t)version, clock_now(),
 		      (struct bytes){sealed, sizeof(sealed)});
+}
+
+/* A holder gets every version that is handed out, and its document has room for so many. */
+static int retiring_check(struct site *s, const char *name, struct err *err)
+{
+	int64_t n = 0;
+	int rc = db_int(s->db, err, &n,
+			"SELECT count(*) FROM secret WHERE name = ?1 AND state <> 'withdrawn'", "t",
+			name);
+
+	if (rc < 0)
+		return rc;
+	if (n >= KEYSTORE_VERSIONS)
+		return err_set(err, RC_LIMIT,
+			       "%" PRId64 " versions of key %s are handed out: withdraw old ones, "
+			       "satchel key withdraw %s",
+			       n, name, name);
+	return 0;
+}
+
+static int floor_set(void *arg, const struct key_version *v, enum key_version_state state,
+		     struct err *err)
+{
+	struct site *s = arg;
+	char counter[KEY_NAME + 16];
+
+	(void)state;
+	snprintf(counter, sizeof(counter), "key-floor %s", v->name);
+	return registry_counter_set(s->db, counter, (int64_t)(v->version + VERSIONS_LOST), err);
+}
+
+int keystore_lose(struct site *s, struct err *err)
+{
+	return keystore_handed_out(s, floor_set, s, err);
+}
+
+static int version_same(struct keystore *k, const char *name, uint64_t version, struct bytes secret,
+			struct err *err)
+{
+	struct bytes known;
+	int rc = keystore_secret(k, name, version, &known, err);
+
+	if (rc < 0)
+		return rc;
+	if (known.n == secret.n && sodium_memcmp(known.p, secret.p, secret.n) == 0)
+		return 0;
+	return err_set(err, RC_CONFLICT,
+		       "version %" PRIu64 " of key %s is another one there than here", version,
+		       name);
+}
+
+static int version_put(struct keystore *k, const char *name, uint64_t version, struct bytes from,
+		       bool newest, struct err *err)
+{
+	OWNED(vault_secret_freep) struct vault_secret *secret = NULL;
+	uint8_t sealed[VAULT_SEALED_BYTES];
+	int rc = keystore_master_or_new(k, err);
+
+	if (rc == 0)
+		rc = vault_secret_of(from, &secret, err);
+	if (rc == 0)
+		rc = vault_seal(k->vault, name, version, secret, sealed, err);
+	if (rc == 0 && newest)
+		rc = db_run(k->s->db, err,
+			    "UPDATE secret SET state = 'retiring' WHERE name = ?1"
+			    " AND state = 'current'",
+			    "t", name);
+	return rc < 0 ? rc
+		      : db_run(k->s->db, err,
+			       "INSERT INTO secret(name, version, state, made, sealed)"
+			       " VALUES(?1, ?2, ?3, ?4, ?5)",
+			       "titib", name, (int64_t)version, newest ? "current" : "retiring",
+			       clock_now(), (struct bytes){sealed, sizeof(sealed)});
+}
+
+/* What was withdrawn here was withdrawn before the backup, and stays so. */
+int keystore_take(struct keystore *k, const char *name, uint64_t version, struct bytes secret,
+		  struct err *err)
+{
+	int64_t known = 0;
+	uint64_t last = 0;
+	int rc =
+	    db_int(k->s->db, err, &known, "SELECT 1 FROM secret WHERE name = ?1 AND version = ?2",
+		   "ti", name, (int64_t)version);
+
+	if (rc != 0)
+		return rc < 0 ? rc : version_same(k, name, version, secret, err);
+	rc = version_last(k->s, name, &last, err);
+	if (rc == 0)
+		rc = retiring_check(k->s, name, err);
+	if (rc == 0)
+		rc = version_put(k, name, version, secret, version > last, err);
+	return rc < 0 ? rc : 1;
 }
 
 /* Only where there was never a version: a key that has one is changed by rotating it. */
@@ -280,24 +391,6 @@ int keystore_make(struct keystore *k, const char *name, struct err *err)
 	return rc < 0 ? rc : settle(k, &tx, make(k, name, err), err);
 }
 
-/* A holder gets every version that is handed out, and its document has room for so many. */
-static int retiring_check(struct site *s, const char *name, struct err *err)
-{
-	int64_t n = 0;
-	int rc = db_int(s->db, err, &n,
-			"SELECT count(*) FROM secret WHERE name = ?1 AND state <> 'withdrawn'", "t",
-			name);
-
-	if (rc < 0)
-		return rc;
-	if (n >= KEYSTORE_VERSIONS)
-		return err_set(err, RC_LIMIT,
-			       "%" PRId64 " versions of key %s are handed out: withdraw old ones, "
-			       "satchel key withdraw %s",
-			       n, name, name);
-	return 0;
-}
-
 /*
  * The current one retires before the new one is made, because the index allows one current.  Marks
  * are what a rotation answers: the lost machine does not get the new version.
@@ -307,6 +400,8 @@ static int rotate(struct keystore *k, const char *name, uint64_t *ret_version, s
 	uint64_t last;
 	int rc = version_last(k->s, name, &last, err);
 
+	if (rc == 0)
+		rc = version_floor(k->s, name, &last, err);
 	if (rc == 0)
 		rc = retiring_check(k->s, name, err);
 	if (rc == 0 && last >= LIMIT_NUMBER)

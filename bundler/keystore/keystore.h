@@ -53,6 +53,17 @@ int keystore_make(struct keystore *k, const char *name, struct err *err);
 int keystore_rotate(struct keystore *k, const char *name, uint64_t *ret_version, struct err *err);
 
 /**
+ * keystore_take(k, name, version, secret, err): a version that the store has lost, and a
+ * workstation has kept: 1, or 0 when it is here.  It is the current one when no other is newer.
+ * RC_CONFLICT: another secret is here under that number.
+ * keystore_lose(s, err): versions may have been made that the store knows nothing of: the next ones
+ * get numbers that are far above.
+ */
+int keystore_take(struct keystore *k, const char *name, uint64_t version, struct bytes secret,
+		  struct err *err);
+int keystore_lose(struct site *s, struct err *err);
+
+/**
  * keystore_withdraw(s, name, version, flags, err): hand out a retiring version no more; ${version}
  * 0: all of them.  RC_CONFLICT: not every holder has confirmed the current one, or nobody has said
  * that data may need it; the sentence says who, and what it means.

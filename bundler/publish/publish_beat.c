@@ -11,6 +11,7 @@
 #include "bundler/enrolment/decommission.h"
 #include "bundler/outbox/bundle_sign.h"
 #include "bundler/outbox/site_post.h"
+#include "bundler/private/private.h"
 #include "bundler/publish/publish_internal.h"
 #include "bundler/registry/registry.h"
 #include "bundler/sealed/sealed.h"
@@ -270,11 +271,14 @@ static int shard_update(struct beating *b, uint8_t xx, struct err *err)
 
 static struct digest beat_input(const struct beating *b)
 {
-	const uint64_t number[] = {b->beat.epoch, b->beat.trust, b->s->beat_hours, b->beat.shards};
+	const uint64_t number[] = {b->beat.epoch, b->beat.trust, b->s->beat_hours, b->beat.shards,
+				   b->beat.recovered};
+	/* As before there were servers that recovered, so that nothing is signed anew. */
+	const size_t numbers = b->beat.recovered > 0 ? 5 : 4;
 	struct digest_stream hash;
 
 	digest_start(&hash);
-	digest_more(&hash, number, sizeof(number));
+	digest_more(&hash, number, numbers * sizeof(number[0]));
 	for (size_t i = 0; i < b->beat.shards; i++) {
 		digest_more(&hash, &b->beat.shard[i].xx, 1);
 		digest_more(&hash, &b->beat.shard[i].digest, sizeof(struct digest));
@@ -394,6 +398,7 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err)
 {
 	OWNED(beating_free) struct beating *b = calloc(1, sizeof(*b));
 	struct digest input;
+	int64_t apart = 0;
 	int again, rc;
 
 	if (b == NULL)
@@ -404,7 +409,10 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err)
 	b->beat.trust = s->trust.version;
 	b->beat.issued = clock_now();
 	b->beat.expires = b->beat.issued + (int64_t)s->beat_hours * 3600;
-	rc = channels_load(b, err);
+	rc = private_apart_any(s->db, &apart, err);
+	b->beat.recovered = rc == 1 ? (uint64_t)apart : 0;
+	if (rc >= 0)
+		rc = channels_load(b, err);
 	if (rc == 0)
 		rc = workstations_load(b, err);
 	for (unsigned xx = 0; xx < 256 && rc == 0; xx++)

@@ -4,6 +4,9 @@
  */
 #include "bundler/receipts/receipts.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "bundler/registry/registry.h"
 #include "core/base/own.h"
 
@@ -71,15 +74,17 @@ static const char line_tables[] =
     " SELECT id, sequence, at, 'open', 0, '' FROM receipt_twice"
     " WHERE at > CAST(strftime('%s', 'now') AS INTEGER) - 604800;"
     "DROP TABLE receipt_twice;";
-static const char *const steps[] = {tables, twice_table, line_tables};
+/* Keys that a workstation gave back; content: sealed to the collect key. */
+static const char returned_table[] =
+    "CREATE TABLE receipt_returned(id TEXT PRIMARY KEY REFERENCES workstation(id),"
+    " content BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+static const char *const steps[] = {tables, twice_table, line_tables, returned_table};
 const struct db_schema receipts_schema = DB_SCHEMA_VIEWS("receipts", steps, views);
 
 static const char *const forget_workstation[] = {
-    "DELETE FROM receipt_channel WHERE id = ?1",
-    "DELETE FROM receipt_fork WHERE id = ?1",
-    "DELETE FROM receipt_user WHERE id = ?1",
-    "DELETE FROM receipt_event WHERE id = ?1",
-    NULL,
+    "DELETE FROM receipt_channel WHERE id = ?1",  "DELETE FROM receipt_fork WHERE id = ?1",
+    "DELETE FROM receipt_returned WHERE id = ?1", "DELETE FROM receipt_user WHERE id = ?1",
+    "DELETE FROM receipt_event WHERE id = ?1",    NULL,
 };
 static const char *const forget_user[] = {
     ("DELETE FROM receipt_user WHERE email = ?1"
@@ -292,4 +297,43 @@ int receipts_compare(struct db *db, const struct receipt *r, const struct digest
 		return rc;
 	*ret = rc == 0 ? RECEIPTS_UNKNOWN : same == 1 ? RECEIPTS_SAME : RECEIPTS_OTHER;
 	return 0;
+}
+
+/* Keys that were given back */
+
+int receipts_returned(struct db *db, const char *id, struct buf *ret, struct err *err)
+{
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	struct bytes content;
+	int rc = db_query(db, "SELECT content FROM receipt_returned WHERE id = ?1", &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "t", id);
+	if (rc == 0)
+		rc = db_step(db, st, err);
+	if (rc <= 0)
+		return rc;
+	content = db_bytes(st, 0);
+	rc = buf_add(ret, content.p, content.n, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* What is no base64 was not sealed by satchel. */
+int receipts_returned_put(struct db *db, const struct receipt *r, struct err *err)
+{
+	size_t most = strlen(r->returned), n = 0;
+	OWNED(freep) uint8_t *raw = malloc(most + 1);
+
+	if (raw == NULL)
+		return err_memory(err);
+	if (base64_decode(raw, most, &n, r->returned, most, ERR_IGNORED) < 0 || n == 0)
+		return 0;
+	return db_run(db, err,
+		      "INSERT OR REPLACE INTO receipt_returned(id, content) VALUES(?1, ?2)", "tb",
+		      r->workstation, (struct bytes){raw, n});
+}
+
+int receipts_returned_drop(struct db *db, const char *id, struct err *err)
+{
+	return db_run(db, err, "DELETE FROM receipt_returned WHERE id = ?1", "t", id);
 }

@@ -96,6 +96,13 @@ int receipts_event_count(struct db *db, uint64_t *ret, struct err *err);
  */
 extern const struct forget_sql receipts_forget;
 
+/** receipts_returned(db, id, ret, err): the keys that the workstation ${id} gave back, sealed to
+ * the collect key: 1, or 0 when it gave none.  receipts_returned_put(db, r, err): as its receipt
+ * says. receipts_returned_drop(db, id, err): they are not needed any more. */
+int receipts_returned(struct db *db, const char *id, struct buf *ret, struct err *err);
+int receipts_returned_put(struct db *db, const struct receipt *r, struct err *err);
+int receipts_returned_drop(struct db *db, const char *id, struct err *err);
+
 enum receipts_line {
 	RECEIPTS_GOES_ON,
 	RECEIPTS_SET_BACK, /* it says that it was set back to an older copy of itself */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bundler/keystore/keystore.h"
 #include "bundler/outbox/site_depot.h"
 #include "bundler/outbox/site_post.h"
 #include "bundler/private/private.h"
@@ -388,7 +389,9 @@ static int recover_run(struct recovering *r, struct err *err)
 		return rc;
 	if (p->trust == p->trust_was && p->beat == p->beat_was && !p->forked)
 		return 0;
-	rc = tell(r, err);
+	rc = keystore_lose(r->s, err);
+	if (rc == 0)
+		rc = tell(r, err);
 	return rc < 0 ? rc : 1;
 }
 

@@ -41,6 +41,21 @@ struct recover_report {
 /** recover_report_clear(r): for OWNED. */
 void recover_report_clear(struct recover_report *r);
 
+/* What was taken over from a workstation. */
+struct recover_accepted {
+	struct strings user; /* owned: who is active there, by e-mail address */
+	struct strings key;  /* owned: versions of keys, "NAME.VERSION" */
+};
+/** recover_accepted_clear(a): for OWNED. */
+void recover_accepted_clear(struct recover_accepted *a);
+/**
+ * recover_accept(s, name, ret, err): the workstation ${name} is held apart no more: users who are
+ * active there and have a document, and versions of keys that have one, are taken over from what it
+ * says.  1, or 0 when it was not held apart.  Errors: RC_USAGE: there is none of that name;
+ * RC_CONFLICT: it has said nothing since, or has another secret under a number that is here.
+ */
+int recover_accept(struct site *s, const char *name, struct recover_accepted *ret, struct err *err);
+
 enum recover_flags { RECOVER_DRY_RUN = 1 << 0 };
 /**
  * recover_site(s, depots, n, flags, ret, err):

@@ -197,6 +197,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(publish)                  \
 	X(collect)                  \
 	X(recover)                  \
+	X(recover_accept)           \
 	X(sync)                     \
 	X(watch)                    \
 	X(status)                   \

@@ -39,15 +39,16 @@ static void report_text(struct cli *cli, const struct recover_report *r, bool dr
 		      "satchel status");
 }
 
+static void json_names(struct json *j, const char *key, const struct strings *names)
+{
+	json_open(j, key, '[');
+	for (size_t i = 0; i < names->n; i++)
+		json_text(j, NULL, names->items[i]);
+	json_close(j, ']');
+}
+
 static void report_json(const struct recover_report *r)
 {
-	const struct {
-		const char *name;
-		const struct strings *list;
-	} lists[] = {{"channels", &r->channel},
-		     {"apart", &r->apart},
-		     {"revoked", &r->revoked},
-		     {"keys-missing", &r->missing}};
 	struct json j = {stdout, false};
 
 	json_open(&j, NULL, '{');
@@ -56,12 +57,10 @@ static void report_json(const struct recover_report *r)
 	json_u64(&j, "beat-was", r->beat_was);
 	json_u64(&j, "beat", r->beat);
 	json_bool(&j, "forked", r->forked);
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		json_open(&j, lists[i].name, '[');
-		for (size_t k = 0; k < lists[i].list->n; k++)
-			json_text(&j, NULL, lists[i].list->items[k]);
-		json_close(&j, ']');
-	}
+	json_names(&j, "channels", &r->channel);
+	json_names(&j, "apart", &r->apart);
+	json_names(&j, "revoked", &r->revoked);
+	json_names(&j, "keys-missing", &r->missing);
 	json_u64(&j, "unknown", r->unknown);
 	json_u64(&j, "shards-lost", r->shards_lost);
 	json_close(&j, '}');
@@ -91,5 +90,53 @@ int cmd_recover(struct cli *cli, const struct args *args, struct err *err)
 			      "nothing to recover: no depot has anything that is newer than this "
 			      "registry (beat %" PRIu64 ", trust version %" PRIu64 ")",
 			      r.beat_was, r.trust_was);
+	return 0;
+}
+
+static void accepted_show(struct cli *cli, struct json *j, const char *name, int was,
+			  const struct recover_accepted *a)
+{
+	if (!cli->json) {
+		if (was == 1)
+			printf("%s is not held apart any more: users taken over: %zu, versions of "
+			       "keys: %zu\n",
+			       name, a->user.n, a->key.n);
+		else
+			printf("%s is not held apart\n", name);
+		names_line("users", &a->user);
+		names_line("keys", &a->key);
+		return;
+	}
+	json_open(j, NULL, '{');
+	json_text(j, "workstation", name);
+	json_bool(j, "apart", was == 1);
+	json_names(j, "users", &a->user);
+	json_names(j, "keys", &a->key);
+	json_close(j, '}');
+}
+
+int cmd_recover_accept(struct cli *cli, const struct args *args, struct err *err)
+{
+	OWNED(site_freep) struct site *s = NULL;
+	struct json j = {stdout, false};
+	int rc = server_open(cli, SITE_LOCK, &s, err);
+
+	if (rc == 0 && cli->json)
+		json_open(&j, NULL, '[');
+	for (size_t i = 0; rc >= 0 && i < args->rest_n; i++) {
+		OWNED(recover_accepted_clear) struct recover_accepted a = {.user = {NULL, 0, 0}};
+
+		rc = recover_accept(s, args->rest[i], &a, err);
+		if (rc >= 0)
+			accepted_show(cli, &j, args->rest[i], rc, &a);
+	}
+	if (rc < 0)
+		return rc;
+	if (cli->json) {
+		json_close(&j, ']');
+		putchar('\n');
+	} else {
+		reporter_info(cli->reporter, "run satchel publish");
+	}
 	return 0;
 }

@@ -61,6 +61,21 @@ int vault_secret_new(struct vault_secret **ret, struct err *err)
 	return 0;
 }
 
+int vault_secret_of(struct bytes from, struct vault_secret **ret, struct err *err)
+{
+	struct vault_secret *s = NULL;
+	int rc = from.n == sizeof(s->b)
+		     ? secret_make(sizeof(*s), &s, err)
+		     : err_set(err, RC_MALFORMED, "a secret of %zu bytes", from.n);
+
+	if (rc < 0)
+		return rc;
+	memcpy(s->b, from.p, sizeof(s->b));
+	secret_readonly(s);
+	*ret = s;
+	return 0;
+}
+
 struct bytes vault_secret_bytes(const struct vault_secret *s)
 {
 	return (struct bytes){s->b, sizeof(s->b)};

@@ -77,6 +77,9 @@ void vault_freep(struct vault **v);
  * the caller.
  */
 int vault_secret_new(struct vault_secret **ret, struct err *err); /* random */
+/** vault_secret_of(from, ret, err): those 32 bytes, likewise; the caller wipes its own.
+ * RC_MALFORMED: it is not as many. */
+int vault_secret_of(struct bytes from, struct vault_secret **ret, struct err *err);
 /** vault_secret_freep(s): wipe and release.  NULL is fine. */
 void vault_secret_freep(struct vault_secret **s);
 /** vault_secret_bytes(s): lives as long as ${s}.  Whoever copies it wipes the copy. */

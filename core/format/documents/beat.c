@@ -65,6 +65,7 @@ int beat_decode(struct bytes in, struct beat *ret, struct err *err)
 		return node_error(node_get(yaml_root(y), "expires"), err,
 				  "it expires before it was issued");
 	beat_knock(node_get(node_get(yaml_root(y), "more"), "knock"), &b);
+	b.recovered = node_u64(node_get(node_get(yaml_root(y), "more"), "recovered"), 0);
 	*ret = b;
 	return 0;
 }
@@ -85,6 +86,8 @@ static void beat_knock_encode(const struct beat *b, struct yaml_writer *w)
 	for (size_t i = 0; i < b->knocks; i++)
 		yaml_text(w, NULL, b->knock[i]);
 	yaml_close(w);
+	if (b->recovered > 0)
+		yaml_u64(w, "recovered", b->recovered);
 	yaml_close(w);
 }
 

@@ -54,6 +54,8 @@ struct beat {
 	bool knock_all;
 	char knock[BEAT_KNOCKS][WORKSTATION_ID + 1];
 	size_t knocks;
+	uint64_t recovered; /* when the server was restored from a backup, and not all workstations
+			       have said since what they have; 0: it was not.  An addition too. */
 };
 /**
  * beat_decode(in, ret, err), beat_encode(b, ret, err): as X_decode and X_encode above, at most
@@ -237,8 +239,12 @@ struct receipt {
 	struct key_public seal, codes;
 	struct digest previous; /* identity of the receipt before this; zero: it is the first, or it
 				   is not said */
-	uint64_t set_back;      /* the receipt that the server knew of when the workstation had not
-				   written so many: it was set back to an older copy; 0: it was not */
+	uint64_t set_back;      /* it was set back to an older copy of itself, and goes on above
+				   this number; 0: it was not */
+	/* Keys of users that a server which was restored has lost, sealed to the collect key by
+	 * themselves, in base64; NULL: none. */
+	char *returned;                      /* owned */
+	uint64_t recovered;                  /* not in the document: the beat that asks for them */
 	char instance[RECEIPT_INSTANCE + 1]; /* of the state directory, see station_state.h; "": it
 						is not said */
 };

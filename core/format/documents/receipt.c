@@ -120,8 +120,9 @@ static int receipt_events(const struct node *list, struct receipt *r, struct err
 }
 
 /* What stands below more: is no fault of the document, whatever it is: it is said, or it is not. */
-static void receipt_chain(const struct node *more, struct receipt *r)
+static int receipt_chain(const struct node *more, struct receipt *r, struct err *err)
 {
+	const char *returned;
 	const char *instance = node_text(node_get(more, "instance"), "");
 	uint8_t raw[RECEIPT_INSTANCE / 2];
 
@@ -130,9 +131,13 @@ static void receipt_chain(const struct node *more, struct receipt *r)
 	if (hex_decode(r->previous.b, DIGEST_BYTES, node_text(node_get(more, "previous"), ""),
 		       ERR_IGNORED) < 0)
 		r->previous = (struct digest){{0}};
+	returned = node_text(node_get(more, "returned"), "");
+	if (returned[0] != '\0' && (r->returned = strdup(returned)) == NULL)
+		return err_memory(err);
 	r->set_back = node_u64(node_get(more, "set-back"), 0);
 	if (r->set_back > LIMIT_NUMBER)
 		r->set_back = 0;
+	return 0;
 }
 
 int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
@@ -158,7 +163,9 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 		return rc;
 	node_addition_key(node_get(node_get(root, "more"), "seal"), &r.seal);
 	node_addition_key(node_get(node_get(root, "more"), "codes"), &r.codes);
-	receipt_chain(node_get(root, "more"), &r);
+	rc = receipt_chain(node_get(root, "more"), &r, err);
+	if (rc < 0)
+		return rc;
 	*ret = r;
 	r = (struct receipt){0};
 	return 0;
@@ -255,7 +262,7 @@ static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, 
 static bool receipt_adds(const struct receipt *r)
 {
 	return !key_absent(&r->codes) || !key_absent(&r->seal) || r->instance[0] != '\0' ||
-	       !digest_is_zero(&r->previous) || r->set_back > 0;
+	       !digest_is_zero(&r->previous) || r->set_back > 0 || r->returned != NULL;
 }
 
 /* An older server passes over it and goes on as before. */
@@ -272,6 +279,8 @@ static void receipt_encode_additions(struct yaml_writer *w, const struct receipt
 		digest_hex(previous, &r->previous);
 		yaml_text(w, "previous", previous);
 	}
+	if (r->returned != NULL)
+		yaml_text(w, "returned", r->returned);
 	if (!key_absent(&r->seal))
 		yaml_public_key(w, "seal", &r->seal);
 	if (r->set_back > 0)
@@ -376,5 +385,6 @@ void receipt_clear(struct receipt *r)
 	free(r->channel);
 	free(r->user);
 	free(r->event);
+	free(r->returned);
 	*r = (struct receipt){0};
 }
