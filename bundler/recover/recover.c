@@ -387,6 +387,9 @@ static int recover_run(struct recovering *r, struct err *err)
 		rc = keys_look(r, err);
 	if (rc < 0)
 		return rc;
+	strings_sort(&p->channel);
+	strings_sort(&p->apart);
+	strings_sort(&p->revoked);
 	if (p->trust == p->trust_was && p->beat == p->beat_was && !p->forked)
 		return 0;
 	rc = keystore_lose(r->s, err);
