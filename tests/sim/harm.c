@@ -116,6 +116,27 @@ static void reimage(struct world *w, struct station *s)
 	world_enrol(w, s);
 }
 
+/* A machine with a share is copied whole, or is its copy again.  The other one could not tell the
+ * server for as long as nobody carries. */
+void harm_old(struct world *w)
+{
+	struct station *s = &w->station[pick(w, 2)];
+	char copy[PATH + 8];
+
+	snprintf(copy, sizeof(copy), "%.500s.copy", s->dir);
+	if (s->copy == NULL || chance(w, 50)) {
+		world_say(w, "%s is copied", s->name);
+		tree_remove(copy);
+		tree_copy(s->dir, copy);
+		oracle_copy(w, s);
+		return;
+	}
+	world_say(w, "%s is set back to its copy", s->name);
+	tree_remove(s->dir);
+	tree_copy(copy, s->dir);
+	oracle_set_back(w, s);
+}
+
 void harm_state(struct world *w)
 {
 	reimage(w, &w->station[pick(w, STATIONS)]);

@@ -38,6 +38,8 @@ struct tree LIST_MEMBERS(struct entry);
 void tree_read(const char *dir, struct tree *ret);
 /** tree_read_all(dir, ret): likewise, with what is satchel's own. */
 void tree_read_all(const char *dir, struct tree *ret);
+/** tree_names(dir, ret): the paths of its files, unread. */
+void tree_names(const char *dir, struct strings *ret);
 void tree_clear(struct tree *t);
 const struct entry *tree_find(const struct tree *t, const char *path);
 /** entry_same(a, b): either may be NULL, for nothing. */
@@ -66,6 +68,10 @@ struct target {
 	LIST(uint64_t) right; /* generations that were seen on disk in full, after a run */
 };
 
+/* Who reads receipts cannot know that a machine was set back before it has run, and its receipt was
+ * read. */
+enum blind { SEEING, BLIND_UNTIL_RUN, BLIND_UNTIL_READ };
+
 struct station {
 	char name[16];
 	char dir[PATH];
@@ -74,6 +80,18 @@ struct station {
 	int64_t skew; /* its clock, seconds off */
 	struct target target[CHANNELS];
 	LIST(struct digest) written; /* what people wrote and did not remove themselves */
+	enum blind blind;
+	struct station *copy; /* owned: what the oracle knew when it was copied; or NULL */
+};
+
+/* What must never be in a depot. */
+#define SECRET 24
+struct secret {
+	uint8_t b[SECRET];
+};
+struct secrets {
+	LIST(struct secret) secret;
+	struct strings seen; /* names of files that were searched */
 };
 
 struct world {
@@ -91,6 +109,7 @@ struct world {
 	bool told;     /* every command is printed */
 	uint64_t commands, faults;
 	uint64_t words; /* contents made so far */
+	struct secrets secrets;
 	FILE *log;
 };
 
@@ -119,14 +138,23 @@ int bring(struct world *w, const char *from, const char *to);
 
 /** content_write(w, path, n): a new file of ${n} bytes that are nowhere else. */
 struct digest content_write(struct world *w, const char *path, size_t n);
+/** secret_add(w, p): SECRET bytes that must never be in a depot.  secret_file(w, path): likewise,
+ * out of the middle of a file that content_write made, when it is long enough.  secrets_check(w):
+ * are they there?  secrets_clear(w) forgets them. */
+void secret_add(struct world *w, const uint8_t *p);
+void secret_file(struct world *w, const char *path);
+void secrets_check(struct world *w);
+void secrets_clear(struct world *w);
 
 /** move_any(w): something happens. */
 void move_any(struct world *w);
-/** harm_depot(w), harm_state(w), harm_clock(w), harm_stick(w): something goes wrong. */
+/** harm_depot(w), harm_state(w), harm_clock(w), harm_stick(w), harm_old(w): something goes wrong.
+ */
 void harm_depot(struct world *w);
 void harm_state(struct world *w);
 void harm_clock(struct world *w);
 void harm_stick(struct world *w);
+void harm_old(struct world *w);
 
 /** oracle_published(w): after everything that may have published. */
 void oracle_published(struct world *w);
@@ -138,6 +166,11 @@ void oracle_changed(struct world *w, struct station *s, int c, const char *path)
  * to remove or replace. */
 void oracle_wrote(struct world *w, struct station *s, const struct digest *d);
 void oracle_removed(struct world *w, struct station *s, const char *path);
+/** oracle_collected(w): the server has read what the home depot holds.  oracle_copy(w, s),
+ * oracle_set_back(w, s): the machine was copied, and is that copy again. */
+void oracle_collected(struct world *w);
+void oracle_copy(struct world *w, struct station *s);
+void oracle_set_back(struct world *w, struct station *s);
 /** oracle_forget(w, s): the machine is another one, or an older one. */
 void oracle_forget(struct world *w, struct station *s);
 /** oracle_step(w): what must be true after every step. */

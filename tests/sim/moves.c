@@ -66,18 +66,23 @@ static void changing(const struct editor *e, const char *name)
 
 static void edit_write(const struct editor *e, const char *name, const char *path)
 {
+	OWNED(fd_closep) int fd = -1;
 	struct stat st;
 	struct digest d;
 
 	parents_make(e->root, name);
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		tree_remove(path);
-	if (access(path, F_OK) != 0 && lstat(path, &st) < 0 && errno != ENOENT)
-		return;
 	/* An editor writes another file and renames it; a shell writes in place. */
 	if (chance(e->w, 50))
 		unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return; /* a file or a link is on the way */
 	d = content_write(e->w, path, any_size(e->w));
+	/* What a person writes stays on the machine; the last channel is sealed. */
+	if (e->s != NULL || e->c == CHANNELS - 1)
+		secret_file(e->w, path);
 	if (e->s != NULL)
 		oracle_wrote(e->w, e->s, &d);
 }
@@ -199,12 +204,36 @@ static void move_publish(struct world *w)
 
 static void move_collect(struct world *w)
 {
-	server(w, "collect", NULL);
+	if (server(w, "collect", NULL) == 0)
+		oracle_collected(w);
 }
 
 static void move_sync(struct world *w)
 {
-	server(w, "sync", NULL);
+	if (server(w, "sync", NULL) == 0)
+		oracle_collected(w);
+}
+
+static void move_repair(struct world *w)
+{
+	struct station *s = any_station(w);
+
+	oracle_ran(w, s, station(w, s, "repair", NULL));
+}
+
+static void move_rollback(struct world *w)
+{
+	struct station *s = any_station(w);
+	const char *name = w->channel[pick(w, CHANNELS)].name;
+
+	oracle_ran(w, s, station(w, s, "rollback", name, NULL));
+}
+
+static void move_rotate(struct world *w)
+{
+	static const char *const roles[] = {"publish", "beat", "collect", "private"};
+
+	server(w, "trust", "rotate", roles[pick(w, ARRAY_LEN(roles))], NULL);
 }
 
 static void move_apply(struct world *w)
@@ -234,9 +263,10 @@ void move_any(struct world *w)
 	static const struct {
 		void (*run)(struct world *w);
 		uint64_t weight;
-	} moves[] = {{move_edit, 20}, {move_publish, 18}, {move_apply, 22}, {move_collect, 10},
-		     {move_sync, 4},  {move_carry, 14},   {move_person, 8}, {move_message, 1},
-		     {harm_depot, 4}, {harm_clock, 3},    {harm_stick, 2},  {harm_state, 1}};
+	} moves[] = {{move_edit, 40},  {move_publish, 36}, {move_apply, 44},  {move_collect, 20},
+		     {move_sync, 8},   {move_carry, 28},   {move_person, 14}, {move_message, 2},
+		     {move_repair, 3}, {move_rollback, 1}, {move_rotate, 1},  {harm_depot, 8},
+		     {harm_clock, 5},  {harm_stick, 4},    {harm_state, 1},   {harm_old, 4}};
 	uint64_t n = 0;
 	size_t i = 0;
 

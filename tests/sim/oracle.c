@@ -114,13 +114,79 @@ void oracle_removed(struct world *w, struct station *s, const char *path)
 	}
 }
 
-void oracle_forget(struct world *w, struct station *s)
+/* A list of plain values, as it is now. */
+#define LIST_COPY(to, from)                                                        \
+	do {                                                                       \
+		struct err list_err;                                               \
+		memset((to), 0, sizeof(*(to)));                                    \
+		for (size_t list_i = 0; list_i < (from)->n; list_i++)              \
+			if (list_push((to), (from)->items[list_i], &list_err) < 0) \
+				abort();                                           \
+	} while (0)
+
+static void knowledge_copy(struct station *to, const struct station *from)
+{
+	struct err err;
+
+	LIST_COPY(&to->written, &from->written);
+	for (int c = 0; c < CHANNELS; c++) {
+		struct target *t = &to->target[c];
+
+		memset(&t->dirty, 0, sizeof(t->dirty));
+		for (size_t i = 0; i < from->target[c].dirty.n; i++)
+			if (strings_add(&t->dirty, from->target[c].dirty.items[i], &err) < 0)
+				abort();
+		LIST_COPY(&t->right, &from->target[c].right);
+	}
+}
+
+static void knowledge_clear(struct station *s)
 {
 	list_clear(&s->written);
 	for (int c = 0; c < CHANNELS; c++) {
 		strings_clear(&s->target[c].dirty);
 		list_clear(&s->target[c].right);
 	}
+}
+
+static void copy_drop(struct station *s)
+{
+	if (s->copy != NULL)
+		knowledge_clear(s->copy);
+	free(s->copy);
+	s->copy = NULL;
+}
+
+void oracle_copy(struct world *w, struct station *s)
+{
+	copy_drop(s);
+	s->copy = must(calloc(1, sizeof(*s->copy)));
+	knowledge_copy(s->copy, s);
+}
+
+/* What was on its disks since counts no more; but who reads receipts cannot know before the next.
+ */
+void oracle_set_back(struct world *w, struct station *s)
+{
+	knowledge_clear(s);
+	knowledge_copy(s, s->copy);
+	for (int c = 0; c < CHANNELS; c++)
+		list_clear(&s->target[c].right);
+	s->blind = BLIND_UNTIL_RUN;
+}
+
+void oracle_collected(struct world *w)
+{
+	for (int i = 0; i < STATIONS; i++)
+		if (w->station[i].blind == BLIND_UNTIL_READ)
+			w->station[i].blind = SEEING;
+}
+
+void oracle_forget(struct world *w, struct station *s)
+{
+	knowledge_clear(s);
+	copy_drop(s);
+	s->blind = SEEING;
 }
 
 static void find_written(const char *dir, const struct station *s, bool *found)
@@ -261,6 +327,8 @@ void oracle_ran(struct world *w, struct station *s, int status)
 		if (shown != NULL)
 			target_ran(w, s, c, shown, status == 0);
 	}
+	if (status == 0 && s->blind == BLIND_UNTIL_RUN)
+		s->blind = BLIND_UNTIL_READ;
 }
 
 /* Colours */
@@ -321,7 +389,8 @@ static int colours(struct world *w, const struct station *only)
 		if ((only != NULL && only != s) ||
 		    strcmp(json_text_of(shown, "colour"), "green") != 0)
 			continue;
-		green_check(w, s, shown);
+		if (s->blind == SEEING)
+			green_check(w, s, shown);
 		green++;
 	}
 	return green;
@@ -329,6 +398,7 @@ static int colours(struct world *w, const struct station *only)
 
 void oracle_step(struct world *w)
 {
+	secrets_check(w);
 	/* What does not go through the server changes no number and no colour. */
 	if (!w->asked)
 		return;
@@ -356,4 +426,5 @@ void oracle_clear(struct world *w)
 			tree_clear(&w->channel[i].published.items[k].tree);
 		list_clear(&w->channel[i].published);
 	}
+	secrets_clear(w);
 }

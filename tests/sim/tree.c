@@ -97,6 +97,31 @@ void tree_read_all(const char *dir, struct tree *ret)
 	read_sorted(dir, true, ret);
 }
 
+static void names_below(const char *dir, const char *prefix, struct strings *ret)
+{
+	OWNED(dir_closep) DIR *d = opendir(dir);
+	char path[PATH_MAX], relative[PATH_MAX];
+	const struct dirent *e;
+	struct err err;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		snprintf(relative, sizeof(relative), "%s%s%s", prefix, e->d_name,
+			 e->d_type == DT_DIR ? "/" : "");
+		if (e->d_type == DT_DIR)
+			names_below(path, relative, ret);
+		else if (strings_add(ret, relative, &err) < 0)
+			abort();
+	}
+}
+
+void tree_names(const char *dir, struct strings *ret)
+{
+	names_below(dir, "", ret);
+}
+
 void tree_clear(struct tree *t)
 {
 	for (size_t i = 0; i < t->n; i++)

@@ -326,6 +326,25 @@ static void site_make(struct world *w)
 		world_fail(w, "no site");
 }
 
+/* The second line of a secret key file is the key. */
+static void keys_note(struct world *w)
+{
+	static const char *const roles[] = {"root", "publish", "private", "beat", "collect"};
+	char path[PATH + 64], line[400];
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s.state/keys/%s.key", w->site, roles[i]);
+		f = fopen(path, "r");
+		if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
+		    fgets(line, sizeof(line), f) == NULL || strlen(line) < 150)
+			world_fail(w, "no key in %s", path);
+		fclose(f);
+		secret_add(w, (const uint8_t *)line + 100);
+	}
+}
+
 void world_make(struct world *w)
 {
 	w->random = w->seed * 0x2545f4914f6cdd1du + 1;
@@ -343,5 +362,8 @@ void world_make(struct world *w)
 		channel_make(w, i);
 	for (int i = 0; i < STATIONS; i++)
 		station_make(w, i);
+	keys_note(w);
+	if (server(w, "channel", "seal", w->channel[CHANNELS - 1].name, NULL) != 0)
+		world_fail(w, "the channel cannot be sealed");
 	w->calm = false;
 }
