@@ -270,10 +270,30 @@ static void receipts_check(struct world *w)
 	tree_clear(&t);
 }
 
+/* Of areas that have a name by chance it counts how many there are. */
+static void name_note(struct strings *ret, const char *name)
+{
+	const char *undo = strstr(name, ".satchel-undo-");
+	char text[PATH_MAX + 16];
+	struct err err;
+	int n = 1, rc;
+
+	if (undo != NULL && strchr(undo, '/') != NULL)
+		return;
+	snprintf(text, sizeof(text), "%s", name);
+	do {
+		if (undo != NULL)
+			snprintf(text, sizeof(text), "%.*s no. %d", (int)(undo - name) + 13, name,
+				 n++);
+		rc = strings_insert(ret, text, &err);
+		if (rc < 0)
+			abort();
+	} while (rc == 0 && undo != NULL);
+}
+
 static void names_below(const char *dir, const char *prefix, bool dots, struct strings *ret)
 {
 	struct tree t;
-	struct err err;
 	char name[PATH_MAX];
 
 	tree_read_all(dir, &t);
@@ -281,14 +301,11 @@ static void names_below(const char *dir, const char *prefix, bool dots, struct s
 		const char *last = strrchr(t.items[i].path, '/');
 
 		last = last != NULL ? last + 1 : t.items[i].path;
-		if (dots && last[0] != '.')
-			continue;
 		/* What a run that was cut off no longer knows is kept, as a person's would be. */
-		if (strcmp(last, ".satchel-kept") == 0)
+		if ((dots && last[0] != '.') || strcmp(last, ".satchel-kept") == 0)
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", prefix, t.items[i].path);
-		if (strings_insert(ret, name, &err) < 0)
-			abort();
+		name_note(ret, name);
 	}
 	tree_clear(&t);
 }

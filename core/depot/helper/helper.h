@@ -51,6 +51,7 @@ struct helper {
 	struct helper_listing listings[LISTINGS];
 	char fetched[LIMIT_PATH + 1]; /* what ${fetch_fd} is, "" for nothing */
 	int fetch_fd;                 /* owned */
+	ino_t swept;                  /* directory of the last post; 0: none yet */
 	uint8_t *chunk;               /* owned, BLOCK_BYTES */
 	struct stream stream;
 };

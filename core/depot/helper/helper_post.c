@@ -313,15 +313,30 @@ static int post_once(struct helper *h, struct helper_post *p, enum there there, 
 	return rc;
 }
 
+/*
+ * What a killed writer left is under the name that is posted again: always with a bundle, which may
+ * have left gigabytes, else with the first file of a directory, because a writer that is killed is
+ * at one file, and begins with it again.
+ */
+static int post_sweep(struct helper *h, const struct helper_post *p, struct err *err)
+{
+	struct stat st;
+	bool first = fstat(p->dir, &st) == 0 && st.st_ino != h->swept;
+
+	if (!first && p->source.pieces.n == 0)
+		return 0;
+	h->swept = first ? st.st_ino : h->swept;
+	return durable_sweep(p->dir, p->name, err);
+}
+
 static int post_run(struct helper *h, struct helper_post *p, struct err *err)
 {
 	int rc;
 
 	p->dir = helper_parent(h, p->path, &p->name, err);
 	rc = p->dir < 0 ? p->dir : 0;
-	/* Only where it pays: a bundle that was cut short may have left gigabytes. */
-	if (rc == 0 && p->source.pieces.n > 0)
-		rc = durable_sweep(p->dir, p->name, err);
+	if (rc == 0)
+		rc = post_sweep(h, p, err);
 	for (int i = 0; rc == 0; i++) {
 		rc = post_there(p, err);
 		if (rc == THERE_SAME)

@@ -202,6 +202,17 @@ Test(depot_post, sweeps_what_a_killed_writer_of_the_bundle_left)
 	run("test \"$(ls -A | tr '\\n' ' ')\" = '.y.bundle-0123456789abcdef x.bundle '");
 }
 
+Test(depot_post, sweeps_what_a_killed_writer_of_the_first_file_in_a_directory_left)
+{
+	OWNED(depot_freep) struct depot *d = opened(DEPOT_WRITE);
+	struct err err = {0};
+
+	run(": >.a-0123456789abcdef && : >.b-0123456789abcdef");
+	cr_assert_eq(depot_post(d, "a", bytes_of("abc"), &err), 0);
+	cr_assert_eq(depot_post(d, "b", bytes_of("abc"), &err), 0);
+	run("test \"$(ls -A | tr '\\n' ' ')\" = '.b-0123456789abcdef a b '");
+}
+
 /* Limits of media */
 
 static void mount_tmpfs(const char *options)
