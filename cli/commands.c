@@ -30,6 +30,11 @@ static const struct option_row init_options[] = {
 	    {"special-modes", 0, NULL, "publish set-id and sticky bits as well", false},            \
 	    {"watch", 0, NULL, "let the watcher publish the source when it changes", false},        \
 	    {"no-watch", 0, NULL, "do not let the watcher publish it", false},                      \
+	    {"rollout", 0, "WHO[,N[,HOURS]]",                                                       \
+	     "WHO gets a new generation first, and the next ring or the rest when N of these (1) "  \
+	     "were healthy for HOURS (24)",                                                         \
+	     true},                                                                                 \
+	    {"no-rollout", 0, NULL, "let everybody have a new generation at once", false},          \
 	    {"on-leave", 0, "keep|remove",                                                          \
 	     "what happens to the files on workstations that leave the channel", false},            \
 	    {"keep", 0, "N", "how many generations the server keeps the content of (default: 16)",  \
@@ -250,6 +255,11 @@ const struct command commands[] = {
      cmd_channel_seal},
     {"channel rekey", SIDE_SERVER, "NAME", "change the key of a sealed channel at the next publish",
      NO_OPTIONS, 1, 1, cmd_channel_rekey},
+    {"rollout continue", SIDE_SERVER, "NAME", "let what waits in a ring go on to the next one",
+     NO_OPTIONS, 1, 1, cmd_rollout_continue},
+    {"rollout stop", SIDE_SERVER, "NAME",
+     "keep what is on its way in the rings that have it, until a later generation comes",
+     NO_OPTIONS, 1, 1, cmd_rollout_stop},
     {"channel list", SIDE_SERVER, "", "list channels with their generation and audience",
      NO_OPTIONS, 0, 0, cmd_channel_list},
     {"channel show", SIDE_SERVER, "NAME", "show a channel and its bundles", NO_OPTIONS, 1, 1,

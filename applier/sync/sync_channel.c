@@ -26,6 +26,7 @@ struct channel_job {
 	struct applied now;
 	struct undo_floor floor; /* all zero: what is applied is the highest that was accepted */
 	const struct shard_channel *row; /* borrowed; NULL while nothing was published */
+	struct shard_channel ceiling;    /* what ${row} is, when this machine is offered more */
 	struct follow_head h;            /* owned; bundles that cannot be had are taken out */
 	struct err missing;              /* why the last one could not be had */
 	struct sync_outcome o;
@@ -52,6 +53,23 @@ static struct applied highest(const struct channel_job *j)
 	return applied_later(&accepted, &j->now) ? accepted : j->now;
 }
 
+/* In a ring, the private channel says more than the shard, which is for everybody. */
+static void row_offered(struct channel_job *j)
+{
+	const struct subscription_ceiling *c = &j->sub->ceiling;
+	const struct applied ceiling = {.epoch = c->epoch, .generation = c->generation};
+	struct applied all = {.generation = 0};
+
+	if (j->row != NULL)
+		all = row_generation(j);
+	if (c->generation == 0 || !applied_later(&ceiling, &all))
+		return;
+	j->ceiling =
+	    (struct shard_channel){.epoch = c->epoch, .generation = c->generation, .head = c->head};
+	snprintf(j->ceiling.name, sizeof(j->ceiling.name), "%s", j->sub->name);
+	j->row = &j->ceiling;
+}
+
 static int row_find(struct channel_job *j, struct err *err)
 {
 	const struct shard *shard;
@@ -63,6 +81,7 @@ static int row_find(struct channel_job *j, struct err *err)
 	for (size_t i = 0; i < shard->channels; i++)
 		if (strcmp(shard->channel[i].name, j->sub->name) == 0)
 			j->row = &shard->channel[i];
+	row_offered(j);
 	if (j->row == NULL)
 		return 0;
 	j->o.out.wanted = j->row->generation;

@@ -23,14 +23,17 @@
 struct select {
 	struct site *s;
 	struct compile compile; /* owned: who is to have what, as private channels are made */
-	bool *subscribed;       /* owned: by id, then channel */
+	struct wanted {
+		bool subscribed;
+		const struct published_offer *offer; /* borrowed; NULL: what everybody is */
+	} * wanted;                                  /* owned: by id, then channel */
 	struct selection *sel;
 };
 
 static void select_clear(struct select *x)
 {
 	compile_clear(&x->compile);
-	free(x->subscribed);
+	free(x->wanted);
 }
 
 void selection_clear(struct selection *sel)
@@ -207,6 +210,17 @@ static int held_read(struct select *x, const char *id, const char *channel, stru
 	return rc;
 }
 
+static void wanted_note(struct select *x, size_t i, const struct compile_member *m,
+			const struct compile_channel *ch)
+{
+	size_t c = (size_t)(ch->channel - x->s->channel);
+	uint64_t ring;
+
+	if (compile_subscribes(&x->compile, m, ch->channel))
+		x->wanted[i * x->s->channels + c] =
+		    (struct wanted){true, compile_offer(&x->compile, m, ch, &ring)};
+}
+
 /*
  * By its document, or by somebody who is active there.  By the same functions that make private
  * channels, so that a stick holds exactly what they will ask for.
@@ -216,16 +230,15 @@ static int subscriptions_read(struct select *x, struct err *err)
 	size_t channels = x->s->channels;
 	int rc = 0;
 
-	x->subscribed = calloc(x->sel->id.n * channels + 1, sizeof(*x->subscribed));
-	if (x->subscribed == NULL)
+	x->wanted = calloc(x->sel->id.n * channels + 1, sizeof(*x->wanted));
+	if (x->wanted == NULL)
 		return err_memory(err);
 	for (size_t i = 0; rc == 0 && i < x->sel->id.n; i++) {
 		struct compile_member m = {0};
 
 		rc = compile_member_read(&x->compile, x->sel->id.items[i], &m, err);
-		for (size_t c = 0; rc == 0 && c < channels; c++)
-			x->subscribed[i * channels + c] =
-			    compile_subscribes(&x->compile, &m, &x->s->channel[c]);
+		for (size_t c = 0; rc == 0 && c < x->compile.channels; c++)
+			wanted_note(x, i, &m, &x->compile.channel[c]);
 		compile_member_clear(&m);
 	}
 	return rc;
@@ -285,36 +298,53 @@ static int shard_add(struct select *x, const char *name, struct err *err)
  * After a failed apply the small step may never fit, so the way from nothing is taken along as
  * well.
  */
+static int path_bundles_add(struct select *x, struct head *h, const char *id, struct err *err)
+{
+	struct carry_held held;
+	int rc = held_read(x, id, h->channel, &held, err);
+
+	if (rc >= 0)
+		rc = bundles_add(x, h, held.epoch == h->epoch ? held.generation : 0, err);
+	if (rc == 0 && held.failed)
+		rc = bundles_add(x, h, 0, err);
+	return rc;
+}
+
+/* In a ring, the head that it is offered is not the one that the shard names. */
+static int wanted_add(struct select *x, struct head *h, size_t i, const struct wanted *w,
+		      const struct published_generation *all, struct err *err)
+{
+	int rc = path_add(x, w->offer != NULL ? w->offer->path : all->path, err);
+
+	h->generation = w->offer != NULL ? w->offer->generation : all->generation;
+	return rc < 0 || h->generation == 0 ? rc : path_bundles_add(x, h, x->sel->id.items[i], err);
+}
+
 static int channel_add(struct select *x, const struct site_channel *c, struct err *err)
 {
 	struct head h = {0};
-	struct published_generation newest;
+	struct published_generation newest, all = {.generation = 0};
 	bool any = false;
 	int rc = published_latest(x->s->db, c->name, &newest, err);
 
+	if (rc > 0)
+		rc = published_released(x->s->db, c->name, &all, err) < 0 ? err->rc : 1;
 	if (rc <= 0)
 		return rc;
 	snprintf(h.channel, sizeof(h.channel), "%s", c->name);
 	h.epoch = newest.epoch;
-	h.generation = newest.generation;
 	rc = head_load(x, c->name, &h, err);
 	for (size_t i = 0; rc == 0 && i < x->sel->id.n; i++) {
-		struct carry_held held;
+		const struct wanted *w =
+		    &x->wanted[i * x->s->channels + (size_t)(c - x->s->channel)];
 
-		if (!x->subscribed[i * x->s->channels + (size_t)(c - x->s->channel)])
+		if (!w->subscribed)
 			continue;
 		any = true;
-		rc = held_read(x, x->sel->id.items[i], c->name, &held, err);
-		if (rc >= 0)
-			rc = bundles_add(x, &h, held.epoch == h.epoch ? held.generation : 0, err);
-		if (rc == 0 && held.failed)
-			rc = bundles_add(x, &h, 0, err);
+		rc = wanted_add(x, &h, i, w, &all, err);
 	}
 	head_clear(&h);
-	if (rc < 0 || !any)
-		return rc;
-	rc = path_add(x, newest.path, err);
-	return rc < 0 ? rc : shard_add(x, c->name, err);
+	return rc < 0 || !any ? rc : shard_add(x, c->name, err);
 }
 
 /* The private bundle, unless the newest receipt says that it is held. */

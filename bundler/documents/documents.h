@@ -54,6 +54,10 @@ const struct site_workstation *site_workstation_or(const struct site *s, const c
 /** site_subscribes(w, c): does ${c} name ${w} (all, its name, a label)?  Groups are of who is
  * active: bundler/entitlement/people.h. */
 bool site_subscribes(const struct site_workstation *w, const struct site_channel *c);
+/** site_ring(s, c, w, who, n): in which ring of the channel is ${w}, where ${who} are active?  From
+ * 1; 0: in none, among those who come last. */
+size_t site_ring(const struct site *s, const struct site_channel *c,
+		 const struct site_workstation *w, const struct site_user *const *who, size_t n);
 
 /**
  * What is wrong with the documents taken together, which no schema can say: names that lead

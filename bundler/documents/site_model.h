@@ -26,6 +26,18 @@
 /* Hours after somebody left by which the key of a sealed channel changes, unless it says else. */
 #define SITE_REKEY_HOURS 24u
 
+/* Hours for which a ring must be healthy, unless it says else. */
+#define SITE_RING_HOURS 24u
+/* Rings of a channel: more would keep a generation from the last of them for weeks. */
+#define SITE_RINGS 16u
+
+/* Who gets a new generation before the others. */
+struct site_ring {
+	size_t to, tos;   /* of ring_to */
+	uint64_t healthy; /* workstations that must be, */
+	uint64_t hours;   /* for so long */
+};
+
 struct site_channel {
 	char name[CHANNEL_NAME];
 	char *source;   /* owned; absolute, or relative to the site's directory */
@@ -41,6 +53,10 @@ struct site_channel {
 	uint64_t keep;        /* generations whose content is kept */
 	bool sealed;          /* for the eyes of its audience only */
 	uint64_t rekey_hours; /* after somebody left its key changes by then */
+	struct site_ring *ring; /* owned; the first one first; after the last come all others */
+	size_t rings;
+	char **ring_to; /* owned; whom the rings name, one ring after the other, as ${audience} */
+	size_t ring_tos;
 };
 
 struct site_workstation {

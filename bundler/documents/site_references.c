@@ -39,6 +39,8 @@ static const struct reference {
     {&site_workstation_kind, "policy", WORD, AT(site_workstation, policy), &site_policy_kind},
     {&site_channel_kind, "for", AUDIENCE, AT_LIST(site_channel, audience, audiences),
      &site_group_kind},
+    {&site_channel_kind, "rollout", AUDIENCE, AT_LIST(site_channel, ring_to, ring_tos),
+     &site_group_kind},
 #undef AT
 #undef AT_LIST
 };

@@ -30,6 +30,8 @@ void compile_clear(struct compile *c)
 	for (size_t i = 0; i < c->channels; i++) {
 		buf_clear(&c->channel[i].text);
 		list_clear(&c->channel[i].key);
+		list_clear(&c->channel[i].offers);
+		list_clear(&c->channel[i].held);
 	}
 	for (size_t i = 0; i < c->texts; i++)
 		buf_clear(&c->text[i].text);
@@ -79,22 +81,48 @@ static int channel_keys(struct site *s, struct compile_channel *c, struct err *e
 	return 0;
 }
 
-static int channel_make(struct site *s, const struct site_channel *c, struct compile_channel *ret,
-			struct err *err)
+int compile_subscription(const struct compile_channel *ch, const struct published_offer *o,
+			 struct buf *ret, struct err *err)
 {
+	const struct site_channel *c = ch->channel;
 	struct subscription sub = {.owners = c->owners, .special_modes = c->special_modes};
-	int rc;
 
 	snprintf(sub.name, sizeof(sub.name), "%s", c->name);
 	snprintf(sub.target, sizeof(sub.target), "%s", c->target);
 	snprintf(sub.on_leave, sizeof(sub.on_leave), "%s", c->on_leave);
+	if (o != NULL)
+		sub.ceiling =
+		    (struct subscription_ceiling){o->epoch, o->generation, o->head};
+	return subscription_encode(&sub, ret, err);
+}
+
+/* Nothing of it is asked for a channel without rings. */
+static int channel_rings(struct site *s, struct compile_channel *ret, struct err *err)
+{
+	const char *name = ret->channel->name;
+	int rc = published_offers(s->db, name, &ret->offers, err);
+
+	if (rc == 0 && ret->channel->rings == 0)
+		ret->offers.n = 0;
+	if (rc < 0 || ret->channel->rings == 0)
+		return rc;
+	rc = published_released(s->db, name, &ret->released, err);
+	return rc < 0 ? rc : receipts_held(s->db, name, &ret->held, err);
+}
+
+static int channel_make(struct site *s, const struct site_channel *c, struct compile_channel *ret,
+			struct err *err)
+{
+	int rc;
+
 	snprintf(ret->path, sizeof(ret->path), "channels/%s.yaml", c->name);
 	ret->channel = c;
-	rc = subscription_encode(&sub, &ret->text, err);
+	rc = compile_subscription(ret, NULL, &ret->text, err);
 	if (rc < 0)
 		return err_prefix(err, "channel %s", c->name);
 	ret->digest = digest_of(bytes_in(&ret->text));
-	return channel_keys(s, ret, err);
+	rc = channel_rings(s, ret, err);
+	return rc < 0 ? rc : channel_keys(s, ret, err);
 }
 
 static int channels_load(struct compile *c, struct err *err)
@@ -290,6 +318,43 @@ int compile_readers(struct site *s,
 	int rc = compile_load(s, &c, err);
 
 	return rc < 0 ? rc : compile_each(&c, tell_reader, &r, err);
+}
+
+/* Channels with rings */
+
+struct ringing {
+	int (*each)(void *arg, const struct compile_ringed *r, struct err *err);
+	void *arg;
+};
+
+static int tell_ringed(void *arg, struct compile *c, const struct compile_member *m,
+		       struct err *err)
+{
+	const struct ringing *r = arg;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->channels; i++) {
+		const struct compile_channel *ch = &c->channel[i];
+		struct compile_ringed one = {.channel = ch->channel, .id = m->id, .name = m->name};
+
+		if (ch->channel->rings == 0 || !compile_subscribes(c, m, ch->channel))
+			continue;
+		one.offer = compile_offer(c, m, ch, &one.ring);
+		one.held = receipts_held_find(&ch->held, m->id);
+		rc = r->each(r->arg, &one, err);
+	}
+	return rc;
+}
+
+int compile_ringed(struct site *s,
+		   int (*each)(void *arg, const struct compile_ringed *r, struct err *err),
+		   void *arg, struct err *err)
+{
+	OWNED(compile_clear) struct compile c = {.channels = 0};
+	struct ringing r = {each, arg};
+	int rc = compile_load(s, &c, err);
+
+	return rc < 0 ? rc : compile_each(&c, tell_ringed, &r, err);
 }
 
 /* One workstation */

@@ -8,6 +8,8 @@
 #ifndef SATCHEL_BUNDLER_PRIVATE_COMPILE_H
 #define SATCHEL_BUNDLER_PRIVATE_COMPILE_H
 #include "bundler/documents/site_model.h"
+#include "bundler/published/published.h"
+#include "bundler/receipts/receipts.h"
 
 enum compile_flags { COMPILE_DRY_RUN = 1 << 0 };
 
@@ -32,5 +34,18 @@ struct compile_reader {
 int compile_readers(struct site *s,
 		    int (*each)(void *arg, const struct compile_reader *r, struct err *err),
 		    void *arg, struct err *err);
+
+/* A workstation that is to get a channel with rings. */
+struct compile_ringed {
+	const struct site_channel *channel; /* borrowed, as all of it */
+	const char *id, *name;
+	uint64_t ring;                       /* 0: in none, or it does not read what rings need */
+	const struct receipts_held *held;    /* NULL: it has sent no receipt */
+	const struct published_offer *offer; /* ahead of all; NULL: what everybody is offered */
+};
+/** compile_ringed(s, each, arg, err): all of them, by id and channel. */
+int compile_ringed(struct site *s,
+		   int (*each)(void *arg, const struct compile_ringed *r, struct err *err),
+		   void *arg, struct err *err);
 
 #endif

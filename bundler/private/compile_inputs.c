@@ -150,6 +150,22 @@ bool compile_subscribes(const struct compile *c, const struct compile_member *m,
 	return false;
 }
 
+/* Who does not read ceilings is among those who come last. */
+const struct published_offer *compile_offer(const struct compile *c, const struct compile_member *m,
+					    const struct compile_channel *ch, uint64_t *ret_ring)
+{
+	const struct receipts_held *h;
+
+	*ret_ring = 0;
+	if (ch->channel->rings == 0)
+		return NULL;
+	h = receipts_held_find(&ch->held, m->id);
+	if (h == NULL || h->formats < FORMAT_CEILING)
+		return NULL;
+	*ret_ring = site_ring(c->s, ch->channel, m->w, m->who.items, m->who.n);
+	return published_offer_of(&ch->offers, *ret_ring, h->epoch, h->generation, &ch->released);
+}
+
 /* Digesting */
 
 static void digest_text(struct digest_stream *d, const char *text)
@@ -198,8 +214,15 @@ static void digest_channels(const struct compile *c, const struct compile_member
 {
 	digest_text(d, "channels");
 	for (size_t i = 0; i < c->channels; i++) {
-		if (compile_subscribes(c, m, c->channel[i].channel))
-			digest_more(d, c->channel[i].digest.b, DIGEST_BYTES);
+		const struct published_offer *o;
+		uint64_t ring;
+
+		if (!compile_subscribes(c, m, c->channel[i].channel))
+			continue;
+		digest_more(d, c->channel[i].digest.b, DIGEST_BYTES);
+		o = compile_offer(c, m, &c->channel[i], &ring);
+		if (o != NULL)
+			digest_more(d, o->head.b, DIGEST_BYTES);
 	}
 }
 

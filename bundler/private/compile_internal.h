@@ -29,7 +29,11 @@ struct compile {
 		struct buf text;                    /* owned */
 		struct digest digest;               /* of the text, and of the numbers */
 		LIST(uint64_t) key; /* owned: numbers of the content keys of its bundles */
-	} * channel;                /* ascending by path */
+		/* Of one with rings: */
+		struct published_offers offers;       /* owned */
+		struct published_generation released; /* to all; generation 0: none */
+		struct receipts_helds held;           /* owned: what workstations say */
+	} * channel;                                  /* ascending by path */
 	size_t channels;
 	/* Every key that has a document: the versions that are handed out. */
 	struct compile_key {
@@ -100,6 +104,14 @@ void compile_member_clear(struct compile_member *m);
 bool compile_subscribes(const struct compile *c, const struct compile_member *m,
 			const struct site_channel *channel);
 
+/** compile_offer(c, m, ch, ret_ring): what ${m} is offered of ${ch} ahead of all; NULL: nothing.
+ * ${ret_ring}: in which ring it counts; 0: in none. */
+const struct published_offer *compile_offer(const struct compile *c, const struct compile_member *m,
+					    const struct compile_channel *ch, uint64_t *ret_ring);
+/** compile_subscription(ch, o, ret, err): append the document that says so. */
+int compile_subscription(const struct compile_channel *ch, const struct published_offer *o,
+			 struct buf *ret, struct err *err);
+
 /* The tree of one workstation as it grows. */
 struct compile_content {
 	char path[CHANNEL_NAME + 32]; /* the longest are in channel-keys/ and people/ */
@@ -107,13 +119,13 @@ struct compile_content {
 	struct bytes secret;          /* borrowed from the key store, in the place of ${text} */
 };
 struct compile_tree {
-	LIST(struct compile_content) file;  /* owned */
-	LIST(struct key_version) version;   /* owned: in secrets/, ascending */
-	LIST(const char *) channel;         /* owned; the names are borrowed */
-	LIST(struct private_person) person; /* owned; the texts are borrowed */
-	LIST(struct private_file) ready;    /* owned: the files by path */
-	struct digest policy;               /* of policy.yaml; zero when there is none */
-	struct private_content content;     /* all of it, once it is made */
+	LIST(struct compile_content) file;    /* owned */
+	LIST(struct key_version) version;     /* owned: in secrets/, ascending */
+	LIST(struct private_channel) channel; /* owned; the names are borrowed */
+	LIST(struct private_person) person;   /* owned; the texts are borrowed */
+	LIST(struct private_file) ready;      /* owned: the files by path */
+	struct digest policy;                 /* of policy.yaml; zero when there is none */
+	struct private_content content;       /* all of it, once it is made */
 };
 /** compile_tree_make(c, m, ret, err): ret->content is what private_publish wants; it borrows from
  * ${c} and ${m} until compile_tree_clear. */

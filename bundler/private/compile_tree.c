@@ -314,16 +314,23 @@ static int channels_add(struct compile *c, const struct compile_member *m, struc
 {
 	for (size_t i = 0; i < c->channels; i++) {
 		const struct compile_channel *ch = &c->channel[i];
+		struct private_channel one = {.name = ch->channel->name};
+		const struct published_offer *o;
 		struct compile_content *f;
+		uint64_t ring;
 
 		if (!compile_subscribes(c, m, ch->channel))
 			continue;
 		f = tree_add(t, err);
-		if (f == NULL || buf_add(&f->text, ch->text.p, ch->text.n, err) < 0)
+		if (f == NULL)
 			return RC_MEMORY;
+		o = compile_offer(c, m, ch, &ring);
+		if (o != NULL)
+			one = (struct private_channel){one.name, o->epoch, o->generation};
+		if (compile_subscription(ch, o, &f->text, err) < 0)
+			return err->rc;
 		snprintf(f->path, sizeof(f->path), "%s", ch->path);
-		if (list_push(&t->channel, ch->channel->name, err) < 0 ||
-		    channel_keys_add(c, ch, t, err) < 0)
+		if (list_push(&t->channel, one, err) < 0 || channel_keys_add(c, ch, t, err) < 0)
 			return err->rc;
 	}
 	return 0;

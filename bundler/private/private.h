@@ -31,7 +31,11 @@ struct private_person {
 struct private_content {
 	const struct private_file *file; /* its tree, ascending by path */
 	size_t files;
-	const char *const *channel; /* names of the channels that it subscribes to */
+	/* What it subscribes to, and what it is offered of it ahead of all. */
+	const struct private_channel {
+		const char *name;
+		uint64_t epoch, generation; /* 0: what everybody is offered */
+	} * channel;
 	size_t channels;
 	const struct private_person *person;
 	size_t people;

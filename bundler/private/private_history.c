@@ -4,6 +4,7 @@
  * each channel in it the generation that the same beat led to.  Generations remember the number of
  * the first beat that named them, so that no clock is asked.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,10 @@ static int channels_line(const struct private_content *c, struct buf *ret, struc
 	int rc = buf_text(ret, "", err);
 
 	for (size_t i = 0; rc == 0 && i < c->channels; i++)
-		rc = buf_printf(ret, err, "%s\n", c->channel[i]);
+		rc = c->channel[i].generation == 0
+			 ? buf_printf(ret, err, "%s\n", c->channel[i].name)
+			 : buf_printf(ret, err, "%s %" PRIu64 " %" PRIu64 "\n", c->channel[i].name,
+				      c->channel[i].epoch, c->channel[i].generation);
 	return rc;
 }
 
@@ -77,6 +81,11 @@ int private_confirmed(struct db *db, const char *id, uint64_t epoch, uint64_t ge
 
 /* Reading */
 
+/* What a channel was offered offer of all; generation 0: nothing. */
+struct applied_at {
+	uint64_t epoch, generation;
+};
+
 struct history_walk {
 	struct site *s;
 	const char *id;
@@ -87,14 +96,16 @@ struct history_walk {
 	/* Of the private generation in hand: */
 	struct receipt holds; /* owned; its lists have room for: */
 	size_t channel_cap, user_cap;
-	int64_t begin, end; /* beats that led to it: from, and up to but not this one */
-	LIST(int64_t) beat; /* owned; at which one of its channels changed, descending */
+	int64_t begin, end;            /* beats that led to it: from, and up to but not this one */
+	LIST(struct applied_at) offer; /* owned; parallel to the channels of ${holds} */
+	LIST(int64_t) beat;            /* owned; at which one of its channels changed, descending */
 };
 
 static void walk_clear(struct history_walk *w)
 {
 	receipt_clear(&w->holds);
 	list_clear(&w->beat);
+	list_clear(&w->offer);
 }
 
 static int row_damaged(const struct history_walk *w, struct err *err)
@@ -102,16 +113,25 @@ static int row_damaged(const struct history_walk *w, struct err *err)
 	return err_set(err, RC_STATE, "the registry is damaged: the private channel of %s", w->id);
 }
 
-/* A line of the row: the name of a channel. */
+/* A line of the row: the name of a channel; of one that was offered offer of all also its epoch and
+ * its generation. */
 static int channel_add(void *arg, const char *line, size_t n, struct err *err)
 {
 	struct history_walk *w = arg;
 	struct receipt *r = &w->holds;
+	struct applied_at offer = {0, 0};
+	const char *space = memchr(line, ' ', n);
 	int rc;
 
+	if (space != NULL &&
+	    sscanf(space, " %" SCNu64 " %" SCNu64 "\n", &offer.epoch, &offer.generation) != 2)
+		return row_damaged(w, err);
+	n = space != NULL ? (size_t)(space - line) : n;
 	if (n == 0 || n >= CHANNEL_NAME)
 		return row_damaged(w, err);
-	rc = items_reserve(r->channel, r->channels, w->channel_cap, 1, err);
+	rc = list_push(&w->offer, offer, err);
+	if (rc == 0)
+		rc = items_reserve(r->channel, r->channels, w->channel_cap, 1, err);
 	if (rc < 0)
 		return rc;
 	memcpy(r->channel[r->channels].name, line, n);
@@ -162,6 +182,7 @@ static int private_take(struct history_walk *w, sqlite3_stmt *st, struct err *er
 
 	receipt_clear(&w->holds);
 	w->channel_cap = w->user_cap = 0;
+	w->offer.n = 0;
 	r->site = w->s->id;
 	snprintf(r->workstation, sizeof(r->workstation), "%s", w->id);
 	r->private_epoch = (uint64_t)db_i64(st, 1);
@@ -211,9 +232,20 @@ static int beats_load(struct history_walk *w, struct err *err)
 static int channel_at(struct history_walk *w, struct receipt_channel *c, int64_t beat,
 		      struct err *err)
 {
+	const struct applied_at *offer = &w->offer.items[c - w->holds.channel];
 	struct published_generation g = {.generation = 0};
+	struct published_tree tree;
 	int rc = published_at_beat(w->s->db, c->name, (uint64_t)beat, &g, err);
 
+	if (rc >= 0 && (offer->epoch > g.epoch ||
+			(offer->epoch == g.epoch && offer->generation > g.generation))) {
+		rc = published_tree(w->s->db, c->name, offer->epoch, offer->generation, &tree, err);
+		if (rc > 0) {
+			g.epoch = offer->epoch;
+			g.generation = offer->generation;
+			g.tree = tree.tree;
+		}
+	}
 	if (rc < 0)
 		return rc;
 	c->epoch = g.epoch;

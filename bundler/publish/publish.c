@@ -203,7 +203,9 @@ static int channel_forget(void *arg, const char *name, struct err *err)
 	if (site_channel(s, name) != NULL)
 		return 0;
 	r->made = true;
-	rc = published_bundles_take(s->db, name, EPOCHS_ALL, publish_path_retire, s, err);
+	rc = published_offers_drop(s->db, name, 0, err);
+	if (rc == 0)
+		rc = published_bundles_take(s->db, name, EPOCHS_ALL, publish_path_retire, s, err);
 	if (rc == 0)
 		rc = published_heads_take(s->db, name, EPOCHS_ALL, publish_path_retire, s, err);
 	if (rc == 0)
@@ -276,7 +278,10 @@ static void documents_publish(struct publish_run *r, struct err *err)
 	channels_publish(r, err);
 	if (r->flags & PUBLISH_DRY_RUN)
 		return;
+	if (publish_rollout(r->s, &e) < 0)
+		failed(r, &e, err);
 	step_commit(r, channels_forget, err);
+	e = (struct err){0};
 	if (compile_site(r->s, 0, &changed, &e) < 0)
 		failed(r, &e, err);
 }

@@ -43,12 +43,12 @@ static void beating_free(struct beating **at)
 	*at = NULL;
 }
 
-/* The newest head of a channel; a channel that was never published is in no shard. */
+/* The newest head that is for everybody; a channel without one is in no shard. */
 static int channel_load(struct beating *b, const char *name, struct err *err)
 {
 	struct shard_channel *c = &b->channel[b->channels];
 	struct published_generation g;
-	int rc = published_latest(b->s->db, name, &g, err);
+	int rc = published_released(b->s->db, name, &g, err);
 
 	if (rc <= 0)
 		return rc;

@@ -8,14 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundler/documents/documents.h"
 #include "bundler/outbox/bundle_sign.h"
 #include "bundler/outbox/site_post.h"
 #include "bundler/publish/publish_internal.h"
+#include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/base/own.h"
 
 /* Steps that are kept while no receipt says what is needed. */
 #define STEPS_KEPT 16
+
+static void offers_clear(struct published_offers *l)
+{
+	list_clear(l);
+}
 
 struct head_making {
 	struct publishing *p;
@@ -23,6 +30,35 @@ struct head_making {
 	struct head head; /* bundle: owned; ascending by generation, then base */
 	size_t cap;
 };
+
+/* The document of the channel may be away, and ${p->c} a name alone. */
+static size_t rings_of(const struct publishing *p)
+{
+	const struct site_channel *c = site_channel(p->s, p->c->name);
+
+	return c == NULL ? 0 : c->rings;
+}
+
+/* The first ring is offered what is newest, from its first moment on: so the heads that the others
+ * are offered stay. */
+static int first_ring_offer(struct publishing *p, struct err *err)
+{
+	OWNED(offers_clear) struct published_offers l = {0};
+	struct published_offer o = {.ring = 1, .since = clock_now()};
+	int rc = rings_of(p) == 0 ? 0 : published_offers(p->s->db, p->c->name, &l, err);
+
+	if (rc < 0 || rings_of(p) == 0)
+		return rc;
+	if (l.n > 0 && l.items[0].ring == 1) {
+		o.behind = l.items[0].behind;
+		o.stopped = l.items[0].stopped;
+		if (l.items[0].generation == p->generation)
+			o.since = l.items[0].since;
+	}
+	o.epoch = p->epoch;
+	o.generation = p->generation;
+	return published_offer_set(p->s->db, p->c->name, &o, err);
+}
 
 static int bundle_add(void *arg, const struct published_bundle *from, struct err *err)
 {
@@ -153,7 +189,7 @@ static int bundles_choose(struct head_making *l, struct err *err)
 
 		if (b->base >= from || (b->base == 0 && b->generation == keep_full.generation))
 			l->head.bundle[n++] = *b;
-		else
+		else if (rings_of(l->p) == 0) /* else one of several heads may need it */
 			rc = bundle_drop(l, b, err);
 	}
 	l->head.bundles = n;
@@ -202,7 +238,10 @@ static int head_sign(struct head_making *l, struct err *err)
 	file = digest_of(bytes_in(&doc));
 	name_head(g.path, p->c->name, p->epoch, l->generation, &file);
 	rc = site_post_document(p->s, g.path, bytes_in(&doc), err);
-	return rc < 0 ? rc : published_head_set(p->s->db, p->c->name, &g, err);
+	if (rc == 0)
+		rc = published_head_set(p->s->db, p->c->name, &g, rings_of(p) > 0, err);
+	/* What is needed by no head that is in force leaves the depot. */
+	return rc < 0 || rings_of(p) == 0 ? rc : publish_heads_sweep(p->s, p->c->name, err);
 }
 
 int publish_head(struct publishing *p, struct err *err)
@@ -240,6 +279,8 @@ int publish_head_signed(struct publishing *p, struct bytes release, struct err *
 		rc = bundles_choose(&l, err);
 	if (rc == 0)
 		rc = epochs_drop(p, err);
+	if (rc == 0)
+		rc = first_ring_offer(p, err);
 	if (rc == 0)
 		rc = heads_retire(p, err);
 	if (rc == 0)

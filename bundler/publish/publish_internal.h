@@ -147,6 +147,23 @@ int publish_head_signed(struct publishing *p, struct bytes release, struct err *
 /** publish_path_retire(arg, path, err): site_post_retire for walks; ${arg} is the site. */
 int publish_path_retire(void *arg, const char *path, struct err *err);
 
+/* publish_heads.c: with rings several heads are in force: the newest, and what each ring and
+ * everybody is offered. */
+/**
+ * publish_heads_refresh(s, channel, g, err): after bundles were signed or sealed anew: the heads in
+ * force beside that of ${g} name them as they are now, signed by a key of today.
+ * publish_heads_sweep(s, channel, err): heads that are not in force leave the depot, and the bundles
+ * that none of those in force needs.  Both in the caller's transaction.
+ */
+int publish_heads_refresh(struct site *s, const char *channel, const struct published_generation *g,
+			  struct err *err);
+int publish_heads_sweep(struct site *s, const char *channel, struct err *err);
+
+/* publish_rollout.c */
+/** publish_rollout(s, err): what is proved by receipts goes on to the next ring; a transaction for
+ * each channel.  Returns the first failure when all were tried. */
+int publish_rollout(struct site *s, struct err *err);
+
 /* publish_release.c */
 /** publish_release(p, ret, err): the signed release of the generation, appended to ${ret}: 1, or 0:
  * it waits for signatures of publish keys that are not here.  The one in force is taken again when

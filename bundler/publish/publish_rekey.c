@@ -161,7 +161,7 @@ static int head_again(struct rekeying *r, struct err *err)
 	file = digest_of(bytes_in(&raw));
 	name_head(r->g.path, r->c->name, r->g.epoch, r->g.generation, &file);
 	rc = site_post_document(r->s, r->g.path, bytes_in(&raw), err);
-	return rc < 0 ? rc : published_head_set(r->s->db, r->c->name, &r->g, err);
+	return rc < 0 ? rc : published_head_set(r->s->db, r->c->name, &r->g, false, err);
 }
 
 /* RC_ABSENT: the store has not everything. */
@@ -182,6 +182,8 @@ static int channel_reseal(struct rekeying *r, struct err *err)
 		rc = bundle_reseal(r, &r->bundle.items[i], err);
 	if (rc == 0 && head > 0)
 		rc = head_again(r, err);
+	if (rc == 0 && head > 0)
+		rc = publish_heads_refresh(r->s, r->c->name, &r->g, err);
 	if (rc == 0)
 		rc = sealed_drop(db, r->c->name, r->key, err);
 	return rc < 0 ? rc : sealed_unsettle(db, r->c->name, err);

@@ -137,7 +137,7 @@ static int head_post(struct resigning *r, struct bytes inner, struct err *err)
 	file = digest_of(bytes_in(&raw));
 	name_head(r->g.path, r->channel, r->g.epoch, r->g.generation, &file);
 	rc = site_post_document(r->s, r->g.path, bytes_in(&raw), err);
-	return rc < 0 ? rc : published_head_set(r->s->db, r->channel, &r->g, err);
+	return rc < 0 ? rc : published_head_set(r->s->db, r->channel, &r->g, false, err);
 }
 
 /* Of a head/1, which publish keys signed, there is nothing left when there are two hands. */
@@ -223,6 +223,8 @@ static int channel_review(struct site *s, const char *channel, struct err *err)
 			     "a new one");
 	else if (rc == 1)
 		rc = head_review(&r, bytes_in(&content), err);
+	if (rc == 0)
+		rc = publish_heads_refresh(s, channel, &r.g, err);
 	return rc < 0 ? err_prefix(err, "signing channel %s anew", channel) : 0;
 }
 

@@ -58,9 +58,19 @@ static const char published_blocked_table[] =
 /* Files that alone were held back; 0: nothing was published. */
 static const char published_held[] =
     "ALTER TABLE blocked ADD COLUMN held INTEGER NOT NULL DEFAULT 0;";
+/* What rings are offered: behind: since when the next ring has less; health: workstations that have
+ * been healthy with what they are offered since then. */
+static const char published_rings[] =
+    "CREATE TABLE offer(channel TEXT NOT NULL, ring INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, since INTEGER NOT NULL, behind INTEGER NOT NULL,"
+    " stopped INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY(channel, ring)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE TABLE health(channel TEXT NOT NULL, id TEXT NOT NULL, epoch INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(channel, id)) STRICT,"
+    " WITHOUT ROWID;";
 static const char *const published_steps[] = {published_tables,         published_indices,
 					      published_releases_table, published_sealed,
-					      published_blocked_table,  published_held};
+					      published_blocked_table, published_held, published_rings};
 const struct db_schema published_schema =
     DB_SCHEMA_VIEWS("published", published_steps, published_views);
 
@@ -113,6 +123,33 @@ int published_latest(struct db *db, const char *channel, struct published_genera
 			       channel, 0, ret, err);
 }
 
+/* A generation that no shard names: it is offered to rings, or was before a later one came. */
+#define BEAT_NEVER INT64_MAX
+
+int published_released(struct db *db, const char *channel, struct published_generation *ret,
+		       struct err *err)
+{
+	return generation_find(db,
+			       GENERATION " WHERE channel = ?1 AND head IS NOT NULL AND beat < ?2"
+					  " ORDER BY epoch DESC, generation DESC LIMIT 1",
+			       channel, BEAT_NEVER, ret, err);
+}
+
+int published_release_all(struct db *db, const char *channel, const struct published_generation *g,
+			  struct err *err)
+{
+	uint64_t beat;
+	int rc = registry_last(db, "beat", &beat, err);
+
+	if (rc < 0)
+		return rc;
+	return db_run(db, err,
+		      "UPDATE generation SET beat = ?1 WHERE channel = ?2 AND epoch = ?3"
+		      " AND generation = ?4 AND beat = ?5",
+		      "itiii", (int64_t)beat + 1, channel, (int64_t)g->epoch,
+		      (int64_t)g->generation, BEAT_NEVER);
+}
+
 int published_latest_in(struct db *db, const char *channel, uint64_t epoch,
 			struct published_generation *ret, struct err *err)
 {
@@ -157,11 +194,11 @@ int published_generation_adopt(struct db *db, const char *channel,
 
 	if (rc == 0)
 		rc = published_generation_add(db, channel, g, err);
-	return rc < 0 ? rc : published_head_set(db, channel, g, err);
+	return rc < 0 ? rc : published_head_set(db, channel, g, false, err);
 }
 
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
-		       struct err *err)
+		       bool rings, struct err *err)
 {
 	uint64_t beat;
 	int rc = registry_last(db, "beat", &beat, err);
@@ -173,7 +210,7 @@ int published_head_set(struct db *db, const char *channel, const struct publishe
 		      " beat = CASE WHEN head IS NULL THEN ?6 ELSE beat END WHERE channel = ?3"
 		      " AND epoch = ?4 AND generation = ?5",
 		      "dttiii", &g->head, g->path, channel, (int64_t)g->epoch,
-		      (int64_t)g->generation, (int64_t)beat + 1);
+		      (int64_t)g->generation, rings ? BEAT_NEVER : (int64_t)beat + 1);
 }
 
 int published_tree(struct db *db, const char *channel, uint64_t epoch, uint64_t generation,
@@ -258,14 +295,35 @@ int published_beats(struct db *db, const char *channel, uint64_t after, uint64_t
 	return rc;
 }
 
-int published_heads_take(struct db *db, const char *channel, struct published_epochs epochs,
-			 published_path_each each, void *arg, struct err *err)
+/* With rings there are several heads in force. */
+#define NOT_OFFERED                                                                              \
+	" AND NOT EXISTS (SELECT 1 FROM offer o WHERE o.channel = generation.channel"            \
+	" AND o.epoch = generation.epoch AND (o.generation = generation.generation"              \
+	" OR generation.generation = (SELECT max(g.generation) FROM generation g"                \
+	" WHERE g.channel = generation.channel AND g.epoch = generation.epoch"                   \
+	" AND g.head IS NOT NULL AND g.beat < 9223372036854775807)))"
+
+static const char heads_select[] = "SELECT path FROM generation WHERE channel = ?1"
+				   " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED;
+static const char heads_update[] = "UPDATE generation SET path = NULL WHERE channel = ?1"
+				   " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED;
+#define NOT_NEWEST                                                                               \
+	" AND generation < (SELECT max(n.generation) FROM generation n"                          \
+	" WHERE n.channel = generation.channel AND n.epoch = generation.epoch"                   \
+	" AND n.head IS NOT NULL)"
+static const char idle_select[] = "SELECT path FROM generation WHERE channel = ?1"
+				  " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED
+				      NOT_NEWEST;
+static const char idle_update[] = "UPDATE generation SET path = NULL WHERE channel = ?1"
+				  " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED
+				      NOT_NEWEST;
+
+static int paths_take(struct db *db, const char *select, const char *update, const char *channel,
+		      struct published_epochs epochs, published_path_each each, void *arg,
+		      struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(db,
-			  "SELECT path FROM generation WHERE channel = ?1"
-			  " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL",
-			  &st, err);
+	int rc = db_query(db, select, &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "tii", channel, (int64_t)epochs.first, (int64_t)epochs.last);
@@ -274,8 +332,41 @@ int published_heads_take(struct db *db, const char *channel, struct published_ep
 	db_done(&st);
 	if (rc < 0)
 		return rc;
-	return db_run(db, err,
-		      "UPDATE generation SET path = NULL WHERE channel = ?1"
-		      " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL",
-		      "tii", channel, (int64_t)epochs.first, (int64_t)epochs.last);
+	return db_run(db, err, update, "tii", channel, (int64_t)epochs.first,
+		      (int64_t)epochs.last);
+}
+
+int published_heads_take(struct db *db, const char *channel, struct published_epochs epochs,
+			 published_path_each each, void *arg, struct err *err)
+{
+	return paths_take(db, heads_select, heads_update, channel, epochs, each, arg, err);
+}
+
+int published_heads_idle_take(struct db *db, const char *channel, uint64_t epoch,
+			      published_path_each each, void *arg, struct err *err)
+{
+	return paths_take(db, idle_select, idle_update, channel, EPOCH_ONLY(epoch), each, arg, err);
+}
+
+int published_heads_each(struct db *db, const char *channel, uint64_t epoch,
+			 int (*each)(void *arg, const struct published_generation *g,
+				     struct err *err),
+			 void *arg, struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db,
+			  GENERATION " WHERE channel = ?1 AND epoch = ?2 AND path IS NOT NULL"
+				     " AND head IS NOT NULL ORDER BY generation",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "ti", channel, (int64_t)epoch);
+	while (rc == 0 && (rc = db_step(db, st, err)) > 0) {
+		struct published_generation g;
+
+		rc = generation_take(st, channel, &g, err);
+		if (rc > 0)
+			rc = each(arg, &g, err);
+	}
+	return rc;
 }

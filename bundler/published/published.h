@@ -13,6 +13,7 @@
 #include "bundler/registry/registry.h"
 #include "core/base/digest.h"
 #include "core/base/limits.h"
+#include "core/base/list.h"
 #include "core/depot/depot.h"
 #include "core/format/documents/documents.h"
 #include "core/os/db.h"
@@ -45,7 +46,8 @@ struct published_generation {
 
 /**
  * published_latest(db, channel, ret, err):
- * The newest generation of a channel that has a head: what workstations are told.
+ * The newest generation of a channel that has a head: what workstations are told, with rings those
+ * of the first one.
  * published_latest_in(db, channel, epoch, ret, err): the newest one of an epoch; without a head it
  * waits for signatures of publish keys.
  * published_at_beat(db, channel, beat, ret, err): the one that beat number ${beat} led to.
@@ -58,6 +60,16 @@ int published_latest_in(struct db *db, const char *channel, uint64_t epoch,
 int published_at_beat(struct db *db, const char *channel, uint64_t beat,
 		      struct published_generation *ret, struct err *err);
 
+/**
+ * published_released(db, channel, ret, err): the newest generation that shards name: what everybody
+ * may have.  With rings it is behind published_latest.  1 found, 0 there is none.
+ * published_release_all(db, channel, g, err): the next beat is the first whose shards name ${g}.
+ */
+int published_released(struct db *db, const char *channel, struct published_generation *ret,
+		       struct err *err);
+int published_release_all(struct db *db, const char *channel, const struct published_generation *g,
+			  struct err *err);
+
 /** published_generation_add(db, channel, g, err): a generation that has no head yet; the next beat
  * is the first to name it. */
 int published_generation_add(struct db *db, const char *channel,
@@ -68,10 +80,23 @@ int published_generation_add(struct db *db, const char *channel,
 int published_generation_adopt(struct db *db, const char *channel,
 			       const struct published_generation *g, struct err *err);
 
-/** published_head_set(db, channel, g, err): g->head and g->path, for the row of its epoch and
- * number. */
+/** published_head_set(db, channel, g, rings, err): g->head and g->path, for the row of its epoch and
+ * number.  ${rings}: when it is its first head, no shard names it before published_release_all. */
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
-		       struct err *err);
+		       bool rings, struct err *err);
+
+/**
+ * published_heads_each(db, channel, epoch, each, arg, err): the generations whose heads are to be
+ * in the depot, ascending. published_heads_idle_take(db, channel, epoch, each, arg, err): as
+ * published_heads_take, of those that are neither the newest, nor offered to a ring or to
+ * everybody.
+ */
+int published_heads_each(struct db *db, const char *channel, uint64_t epoch,
+			 int (*each)(void *arg, const struct published_generation *g,
+				     struct err *err),
+			 void *arg, struct err *err);
+int published_heads_idle_take(struct db *db, const char *channel, uint64_t epoch,
+			      published_path_each each, void *arg, struct err *err);
 
 /* What a release says of an earlier generation. */
 struct published_tree {
@@ -102,7 +127,8 @@ int published_releases(struct db *db,
 int published_release_drop(struct db *db, const char *channel, struct err *err);
 
 /** published_heads_take(db, channel, epochs, each, arg, err): hand out the paths of the heads that
- * are to be in the depot, and note that they are not to be there any more. */
+ * are to be in the depot, but for those that a ring is offered or everybody, and note that they are
+ * not to be there any more. */
 int published_heads_take(struct db *db, const char *channel, struct published_epochs epochs,
 			 published_path_each each, void *arg, struct err *err);
 
@@ -112,6 +138,60 @@ int published_heads_take(struct db *db, const char *channel, struct published_ep
 int published_beats(struct db *db, const char *channel, uint64_t after, uint64_t before,
 		    unsigned max, int (*each)(void *arg, uint64_t beat, struct err *err), void *arg,
 		    struct err *err);
+
+/* Rings: who gets a new generation before the others */
+
+/* What one ring is offered. */
+struct published_offer {
+	uint64_t ring; /* from 1 */
+	uint64_t epoch, generation;
+	struct digest head, tree;
+	char path[DEPOT_NAME];  /* of the head in the depot */
+	int64_t since;          /* seconds: when it was offered */
+	int64_t behind;         /* since when the ring after it has been behind; 0: it is not */
+	uint64_t stopped;       /* this generation and those before it do not go on by themselves */
+	char why[ERR_TEXT_MAX]; /* why it does not go on; "": it does */
+};
+struct published_offers LIST_MEMBERS(struct published_offer);
+
+/**
+ * published_offers(db, channel, ret, err): what the rings are offered, the first one first,
+ * appended to a list that is the caller's (list_clear).  None whose head is gone.
+ * published_offer_set(db, channel, o, err): of the ring o->ring; head, tree and path are those of
+ * the generation.
+ * published_offers_drop(db, channel, rings, err): of the rings above ${rings}.
+ * published_offers_names(db, each, arg, err): the channels that have any; ${each} may drop them.
+ */
+int published_offers(struct db *db, const char *channel, struct published_offers *ret,
+		     struct err *err);
+int published_offer_set(struct db *db, const char *channel, const struct published_offer *o,
+			struct err *err);
+int published_offers_drop(struct db *db, const char *channel, uint64_t rings, struct err *err);
+int published_offers_names(struct db *db, published_path_each each, void *arg, struct err *err);
+
+/**
+ * published_offer_of(l, ring, epoch, held, released): what a workstation of ${ring} (0: of none) is
+ * offered ahead of all, when it holds generation ${held} of ${epoch}: nobody is offered less than
+ * they have. NULL: what everybody is.
+ */
+const struct published_offer *published_offer_of(const struct published_offers *l, uint64_t ring,
+						 uint64_t epoch, uint64_t held,
+						 const struct published_generation *released);
+
+/* How long a workstation of a ring has been healthy with what the ring is offered. */
+/**
+ * published_health_set(db, channel, id, epoch, generation, at, ret_since, err): it was at ${at};
+ * the time since when is kept as long as it is the same generation. published_health(db, channel,
+ * id, epoch, generation, ret_since, err): since when, when there is a row of that generation: 1;
+ * else 0, and ${ret_since} stays as it is. published_health_drop(db, channel, id, err): it is not.
+ * published_health_forget(db, id, err): of a workstation that is removed.
+ */
+int published_health_set(struct db *db, const char *channel, const char *id, uint64_t epoch,
+			 uint64_t generation, int64_t at, int64_t *ret_since, struct err *err);
+int published_health(struct db *db, const char *channel, const char *id, uint64_t epoch,
+		     uint64_t generation, int64_t *ret_since, struct err *err);
+int published_health_drop(struct db *db, const char *channel, const char *id, struct err *err);
+int published_health_forget(struct db *db, const char *id, struct err *err);
 
 /* Bundles */
 

@@ -6,6 +6,7 @@
 #ifndef SATCHEL_BUNDLER_RECEIPTS_RECEIPTS_H
 #define SATCHEL_BUNDLER_RECEIPTS_RECEIPTS_H
 
+#include "core/base/list.h"
 #include "core/format/documents/documents.h"
 #include "core/os/db.h"
 
@@ -56,6 +57,24 @@ int receipts_put_code(struct db *db, const struct receipt *r, int64_t now, struc
  * there.  The newest 200 of a workstation are kept. */
 int receipts_event_put(struct db *db, const char *id, const struct receipt_event *e, int64_t now,
 		       struct err *err);
+
+/* What a workstation holds of one channel. */
+struct receipts_held {
+	char id[WORKSTATION_ID + 1];
+	uint64_t formats;           /* that it reads */
+	int64_t recorded;           /* seconds, by the server's clock: its newest receipt */
+	uint64_t epoch, generation; /* 0: nothing of the channel */
+	uint64_t wanted;            /* that it tried to apply; 0: none */
+	struct digest tree;         /* that it holds */
+	uint64_t drift;
+	bool bad; /* it failed or refused what it wanted, rolled it back, or is not healthy */
+};
+struct receipts_helds LIST_MEMBERS(struct receipts_held);
+/** receipts_held(db, channel, ret, err): of every workstation that has sent a receipt, ascending by
+ * id, appended to a list that is the caller's (list_clear).
+ * receipts_held_find(l, id): NULL: it has sent none. */
+int receipts_held(struct db *db, const char *channel, struct receipts_helds *ret, struct err *err);
+const struct receipts_held *receipts_held_find(const struct receipts_helds *l, const char *id);
 
 /** receipts_behind(db, formats, silent, each, arg, err): the workstations of the site whose newest
  * receipt does not say that they read these formats, by name; ${silent}: also those that have sent

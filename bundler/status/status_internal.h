@@ -10,7 +10,9 @@
 #include "bundler/documents/site_model.h"
 #include "bundler/entitlement/people.h"
 #include "bundler/private/compile.h"
+#include "bundler/publish/publish_rollout.h"
 #include "bundler/published/published.h"
+#include "bundler/receipts/receipts.h"
 #include "bundler/status/status.h"
 #include "bundler/workstations/workstations.h"
 #include "core/base/list.h"
@@ -22,7 +24,35 @@ struct wanted_generation {
 	int64_t posted; /* seconds since 1970; 0: not yet, or no beat that leads to it */
 	const struct published_blocked
 	    *blocked; /* borrowed; NULL: nothing keeps the next one back */
+	const char
+	    *stalled; /* borrowed; why a later one does not come; NULL: it does, or is none */
 };
+
+/* Channels with rings: status_rings.c. */
+struct status_rings {
+	struct publish_rollouts rollouts; /* owned */
+	struct status_ringed {
+		struct published_offers offers;   /* owned */
+		struct wanted_generation *wanted; /* owned; parallel to ${offers} */
+		struct receipts_helds held;       /* owned */
+	} * channel; /* owned; parallel to s->channel; NULL: no channel has any */
+};
+/**
+ * status_rings_load(s, beat_posted, latest, ret, err): into one that is empty; ${latest}, parallel
+ * to s->channel, is what everybody is offered, and gets its ${stalled}.
+ * status_rings_clear(r): release it.
+ * status_rings_wanted(s, r, channel, id, w, who, n, latest): what the workstation is to have of
+ * s->channel[channel]; ${who} are active there.  Borrowed.
+ */
+int status_rings_load(struct site *s, int64_t beat_posted, struct wanted_generation *latest,
+		      struct status_rings *ret, struct err *err);
+void status_rings_clear(struct status_rings *r);
+const struct wanted_generation *status_rings_wanted(const struct site *s,
+						    const struct status_rings *r, size_t channel,
+						    const char *id,
+						    const struct site_workstation *w,
+						    const struct site_user *const *who, size_t n,
+						    const struct wanted_generation *latest);
 
 /* What the newest receipt says of a channel. */
 struct held {

@@ -46,6 +46,7 @@ struct reading {
 	struct people *people;             /* owned */
 	struct wanted_generation *latest;  /* owned; parallel to s->channel */
 	struct published_blocked *blocked; /* owned; likewise */
+	struct status_rings rings;         /* owned */
 	struct status_rows enrolled, held, handed, active, invited;
 	size_t document; /* next of s->workstation */
 	/* Scratch of the workstation in hand, owned. */
@@ -68,6 +69,7 @@ static void reading_clear(struct reading *r)
 	people_freep(&r->people);
 	list_clear(&r->who);
 	changed_clear(&r->changed);
+	status_rings_clear(&r->rings);
 	free(r->latest);
 	free(r->blocked);
 	list_clear(&r->helds);
@@ -87,7 +89,7 @@ static int latest_load(struct reading *r, size_t i, struct err *err)
 	if (rc > 0)
 		w->blocked = &r->blocked[i];
 	if (rc >= 0)
-		rc = published_latest(r->s->db, r->s->channel[i].name, &g, err);
+		rc = published_released(r->s->db, r->s->channel[i].name, &g, err);
 	if (rc <= 0)
 		return rc;
 	rc = registry_posted_at(r->s->db, g.path, &posted, err);
@@ -118,6 +120,8 @@ static int reading_open(struct reading *r, struct err *err)
 		rc = status_beat_posted(r->s, &r->beat_posted, err);
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		rc = latest_load(r, i, err);
+	if (rc >= 0)
+		rc = status_rings_load(r->s, r->beat_posted, r->latest, &r->rings, err);
 	if (rc >= 0)
 		rc = rows_open(r->s->db, &r->enrolled, enrolled_sql, r->now, err);
 	if (rc == 0)
@@ -277,7 +281,8 @@ static void subscribed_read(struct reading *r, struct snapshot *in)
 		if (!subscribes(r, w, &r->s->channel[i]))
 			continue;
 		r->channel[in->channels] = &r->s->channel[i];
-		r->wanted[in->channels++] = &r->latest[i];
+		r->wanted[in->channels++] = status_rings_wanted(
+		    r->s, &r->rings, i, in->id, w, r->who.items, r->who.n, &r->latest[i]);
 	}
 	in->channel = r->channel;
 	in->wanted = r->wanted;

@@ -132,6 +132,8 @@ static void judge_channel(const struct snapshot *in, size_t i, struct reasons *l
 	status_judge_generation(what, name, h->epoch, h->generation, &h->tree, w,
 				&workstation_rules, l);
 	judge_blocked(what, name, w, l);
+	if (w->stalled != NULL)
+		because(l, RULE_W_ROLLOUT, name, "%s: %s", what, w->stalled);
 }
 
 /* judge_left(...): a channel that it subscribes to no more, and that its receipt still holds. */

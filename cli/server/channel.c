@@ -17,6 +17,7 @@
 #include "cli/frame/server_open.h"
 #include "cli/frame/show.h"
 #include "cli/server/server.h"
+#include "cli/status/rollout.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/os/dir.h"
@@ -46,6 +47,7 @@ static void take_list(const struct args *args, const char *name, char ***list, s
 
 struct channel_lists {
 	char *audience[ARGS_MAX], *exclude[ARGS_MAX];
+	struct channel_rings rings;
 };
 
 static int take_options(struct site_channel *c, const struct args *args,
@@ -56,6 +58,8 @@ static int take_options(struct site_channel *c, const struct args *args,
 
 	take_list(args, "for", &c->audience, &c->audiences, lists->audience);
 	take_list(args, "exclude", &c->exclude, &c->excludes, lists->exclude);
+	if (channel_rings_take(c, args, &lists->rings, err) < 0)
+		return err->rc;
 	c->owners |= args_has(args, "owners");
 	c->special_modes |= args_has(args, "special-modes");
 	if (args_has(args, "watch") && args_has(args, "no-watch"))
@@ -202,6 +206,7 @@ int cmd_channel_remove(struct cli *cli, const struct args *args, struct err *err
 struct channel_now {
 	uint64_t generation; /* the newest; 0: none was published */
 	struct sealed_state key;
+	const struct publish_rollout *rollout; /* borrowed */
 };
 
 static int channel_now(struct site *s, const char *name, struct channel_now *ret, struct err *err)
@@ -242,6 +247,8 @@ static int channel_json(struct json *j, const struct site_channel *c, const stru
 		json_u64(j, "readers", key->readers);
 		json_time(j, "left", key->left);
 	}
+	if (c->rings > 0)
+		rollout_json(j, now->rollout);
 	json_close(j, '}');
 	return 0;
 }
@@ -268,13 +275,17 @@ int cmd_channel_list(struct cli *cli, const struct args *args, struct err *err)
 	static const char *const heading[] = {"CHANNEL", "GENERATION", "FOR", "SOURCE", "TARGET"};
 	OWNED(site_freep) struct site *s = NULL;
 	struct output_list l;
+	OWNED(publish_rollouts_free) struct publish_rollouts rollouts = {NULL, 0};
 	struct channel_now now = {.generation = 0};
 	int rc = server_open(cli, 0, &s, err);
 
+	if (rc == 0)
+		rc = publish_rollouts(s, &rollouts, err);
 	if (rc < 0)
 		return rc;
 	rc = output_list_begin(cli, heading, ARRAY_LEN(heading), &l, err);
 	for (size_t i = 0; i < s->channels && rc == 0; i++) {
+		now.rollout = &rollouts.item[i];
 		rc = channel_now(s, s->channel[i].name, &now, err);
 		if (rc == 0)
 			rc = channel_row(&l, &s->channel[i], &now, err);
@@ -321,6 +332,7 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
 	struct json j = {stdout, false};
+	OWNED(publish_rollouts_free) struct publish_rollouts rollouts = {NULL, 0};
 	struct site_channel *c;
 	struct channel_now now = {.generation = 0};
 	int rc = server_open(cli, 0, &s, err);
@@ -331,8 +343,11 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 	if (c == NULL)
 		return server_no_channel(s, args->rest[0], err);
 	rc = channel_now(s, c->name, &now, err);
+	if (rc == 0)
+		rc = publish_rollouts(s, &rollouts, err);
 	if (rc < 0)
 		return rc;
+	now.rollout = &rollouts.item[c - s->channel];
 	if (cli->json) {
 		rc = channel_json(&j, c, &now);
 		putchar('\n');
@@ -350,6 +365,7 @@ int cmd_channel_show(struct cli *cli, const struct args *args, struct err *err)
 	       c->special_modes ? "set-id and sticky bits kept" : "plain permission bits only",
 	       c->on_leave, (unsigned long long)c->keep,
 	       plural(c->keep, "generation", "generations"));
+	rollout_text(now.rollout, "  ");
 	print_sealing(c, &now.key);
 	return print_bundles(s, c->name, err);
 }

@@ -22,4 +22,16 @@ int server_publish(struct cli *cli, struct site *s, const struct args *args, str
  * SITE_LOCK.  Errors: as collect_site. */
 int server_collect(struct cli *cli, struct site *s, struct err *err);
 
+/* Rings as options: WHO[,N[,HOURS]], one option for each. */
+struct channel_rings {
+	struct site_ring ring[SITE_RINGS];
+	char *to[SITE_RINGS];
+	char text[SITE_RINGS][WORKSTATION_NAME + 8];
+};
+/** channel_rings_take(c, args, rings, err): the rings that the options say, in the place of those
+ * of
+ * ${c}, which borrows from ${rings}; as they were when there is no such option.  RC_USAGE. */
+int channel_rings_take(struct site_channel *c, const struct args *args, struct channel_rings *rings,
+		       struct err *err);
+
 #endif

@@ -3,6 +3,7 @@
  * status: the site, how many of each colour, and what needs attention first.
  */
 #include "cli/status/status.h"
+#include "cli/status/rollout.h"
 
 #include "bundler/documents/documents.h"
 #include "bundler/site/site.h"
@@ -95,6 +96,32 @@ static void documents_json(const struct site *s, struct json *j)
 	json_word(j, "documents", site_references_check(s, &bad) >= 0 ? "" : bad.text);
 }
 
+/* Only where something is on its way. */
+static int rollouts_tell(struct site *s, struct json *j, struct err *err)
+{
+	OWNED(publish_rollouts_free) struct publish_rollouts l = {NULL, 0};
+	int rc = publish_rollouts(s, &l, err);
+
+	if (j != NULL)
+		json_open(j, "rollouts", '[');
+	for (size_t i = 0; rc == 0 && i < l.n; i++) {
+		if (!rollout_active(&l.item[i]))
+			continue;
+		if (j != NULL) {
+			json_open(j, NULL, '{');
+			json_text(j, "channel", l.item[i].channel->name);
+			rollout_json(j, &l.item[i]);
+			json_close(j, '}');
+		} else {
+			printf("channel %s:\n", l.item[i].channel->name);
+			rollout_text(&l.item[i], "  ");
+		}
+	}
+	if (j != NULL)
+		json_close(j, ']');
+	return rc;
+}
+
 static int overview_json(struct overview *o, struct cli *cli, struct site *s,
 			 const struct status_site *g, struct json *j, struct err *err)
 {
@@ -104,8 +131,10 @@ static int overview_json(struct overview *o, struct cli *cli, struct site *s,
 	site_json(j, g);
 	documents_json(s, j);
 	watch_lines(s->state, j);
+	rc = rollouts_tell(s, j, err);
 	json_open(j, "workstations", '[');
-	rc = status_workstations_list(&o->workstations, s, err);
+	if (rc == 0)
+		rc = status_workstations_list(&o->workstations, s, err);
 	json_close(j, ']');
 	json_open(j, "users", '[');
 	if (rc == 0)
@@ -140,6 +169,9 @@ static int overview_text(struct overview *o, struct cli *cli, struct site *s,
 	site_text(g, o->workstations.now);
 	documents_text(s);
 	watch_lines(s->state, NULL);
+	rc = rollouts_tell(s, NULL, err);
+	if (rc < 0)
+		return rc;
 	if (o->workstations.shown == 0)
 		puts("no workstations yet; invite one with satchel invite NAME");
 	else

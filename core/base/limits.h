@@ -18,10 +18,11 @@
 
 /*
  * The newest formats of documents that this program reads, as one number that receipts name.  2:
- * trust/2 and head/2.  3: sealed channels, manifest/2.
+ * trust/2 and head/2.  3: sealed channels, manifest/2.  4: the ceiling of a subscription.
  */
-#define FORMAT_NEWEST 3
-#define FORMAT_SEALED 3
+#define FORMAT_NEWEST  4
+#define FORMAT_SEALED  3
+#define FORMAT_CEILING 4
 
 /* A signed document as it lies in a depot: a shard of 400 workstations takes 60 KiB. */
 #define LIMIT_DOCUMENT (1u << 20)

@@ -304,6 +304,11 @@ struct subscription {
 	char target[LIMIT_PATH + 1]; /* absolute path on the workstation, below its root: prefix */
 	bool owners, special_modes;  /* the channel wants owners, set-id bits kept */
 	char on_leave[8];            /* "keep" or "remove" */
+	/* Ahead of what the shard names: what this workstation is offered before the others. */
+	struct subscription_ceiling {
+		uint64_t epoch, generation; /* generation 0: there is none */
+		struct digest head;         /* identity */
+	} ceiling;
 };
 /**
  * subscription_decode(in, file, ret, err), subscription_encode(s, ret, err): as X_decode and

@@ -12,6 +12,19 @@ static const struct member subscription_members[] = {
     MEMBER(subscription, on_leave, "on-leave", TEXT),
 };
 
+/* Below `more`: who passes over it gets what is released to all. */
+static void subscription_more(const struct node *more, struct subscription *s)
+{
+	const struct node *ceiling = node_get(more, "ceiling");
+	struct subscription_ceiling c = {.epoch = node_u64(node_get(ceiling, "epoch"), 0),
+					 .generation = node_u64(node_get(ceiling, "generation"), 0)};
+
+	if (c.generation > 0 &&
+	    hex_decode(c.head.b, sizeof(c.head.b), node_text(node_get(ceiling, "head"), ""),
+		       ERR_IGNORED) == 0)
+		s->ceiling = c;
+}
+
 int subscription_decode(struct bytes in, const char *file, struct subscription *ret,
 			struct err *err)
 {
@@ -24,6 +37,7 @@ int subscription_decode(struct bytes in, const char *file, struct subscription *
 				    ARRAY_LEN(subscription_members), &s, err);
 	if (rc < 0)
 		return rc;
+	subscription_more(node_get(yaml_root(y), "more"), &s);
 	*ret = s;
 	return 0;
 }
@@ -43,5 +57,14 @@ int subscription_encode(const struct subscription *s, struct buf *ret, struct er
 	if (rc < 0)
 		return rc;
 	members_encode(w, subscription_members, ARRAY_LEN(subscription_members), s);
+	yaml_map(w, "more");
+	if (s->ceiling.generation > 0) {
+		yaml_map(w, "ceiling");
+		yaml_u64(w, "epoch", s->ceiling.epoch);
+		yaml_u64(w, "generation", s->ceiling.generation);
+		yaml_digest(w, "head", &s->ceiling.head);
+		yaml_close(w);
+	}
+	yaml_close(w);
 	return document_end(w, subscription_again, ret, err);
 }
