@@ -285,6 +285,8 @@ int apply_recover(struct station *s, const struct apply_target *t, struct err *e
 		rc = past_recover(a, err);
 	if (rc == 0 && found == 0)
 		stage_sweep(a);
+	if (rc == 0 && found > 0)
+		rc = holds_try(a, err);
 	if (rc == 0 && found > 0) {
 		reporter_info(s->reporter,
 			      "an update of %s was interrupted; it is finished or undone now",
@@ -378,7 +380,7 @@ static int bundle_verify(struct apply *a, struct err *err)
 
 static int plan(struct apply *a, struct err *err)
 {
-	if (db_tx_begin(&a->tx, a->s->db, err) < 0 ||
+	if (holds_try(a, err) < 0 || db_tx_begin(&a->tx, a->s->db, err) < 0 ||
 	    index_open(a->s->db, a->t->tree, &a->index, err) < 0 || journal_begin(a, err) < 0 ||
 	    plan_run(a, err) < 0 || plan_space(a, err) < 0)
 		return err->rc;
@@ -415,9 +417,9 @@ static int stage(struct apply *a, struct reader *r, struct err *err)
 {
 	bool sure = true;
 
-	if (target_make(a, err) == 0 && stage_open(a, err) == 0 && stage_fill(a, r, err) == 0 &&
-	    stage_flush(a, err) == 0 && (a->keeps == 0 || kept_open(a, err) == 0) &&
-	    journal_staged(a, err) == 0 &&
+	if (target_make(a, err) == 0 && holds_try(a, err) == 0 && stage_open(a, err) == 0 &&
+	    names_check(a, err) == 0 && stage_fill(a, r, err) == 0 && stage_flush(a, err) == 0 &&
+	    (a->keeps == 0 || kept_open(a, err) == 0) && journal_staged(a, err) == 0 &&
 	    changelist_keep(&a->list, a->s->statefd, a->t->tree, err) == 0) {
 		if (db_tx_commit(&a->tx, err) == 0)
 			return 0;

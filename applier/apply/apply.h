@@ -121,6 +121,12 @@ int apply_interrupted(struct station *s, const char *tree, struct err *err);
  * comes first, since a staging area may hold what people wrote. */
 int apply_forget(struct station *s, const char *tree, struct err *err);
 
+#define HOLDS_NAME 24
+/** apply_lacks(s, tree, name, ret_words, err): the file system that the tree lies on, and words for
+ * what it cannot hold, with spaces between them: 1, or 0 while nothing was applied. */
+int apply_lacks(struct station *s, const char *tree, char name[HOLDS_NAME], struct buf *ret_words,
+		struct err *err);
+
 /* Looking at what was applied, as apply judges it. */
 
 struct apply;

@@ -20,19 +20,33 @@
 #include "core/os/beneath.h"
 #include "core/os/dir.h"
 
-static bool is_new(const struct op *op, const struct seen *s)
+bool op_placed(struct apply *a, const struct op *op, const struct seen *s)
 {
-	return s->kind == op->now.kind && s->ino == op->now.ino;
+	char slot[16];
+	struct seen staged;
+
+	if (s->kind != op->now.kind)
+		return false;
+	if (disk_holds(a, HOLDS_INODES))
+		return s->ino == op->now.ino;
+	/* Numbers of inodes do not last: then nothing is exchanged, and a slot that is empty says
+	 * it.  What is in it was never placed. */
+	stage_slot(slot, 'n', op->n);
+	return a->stage.fd >= 0 && seen_at(a->stage.fd, slot, &staged, ERR_IGNORED) == 0;
 }
 
 /*
- * The expected old inode, as far as stat tells.  By inode, size and time: the content was hashed
+ * The expected old one, as far as stat tells.  By inode, size and time: the content was hashed
  * when the plan was made, and reading everything again would hold the target open for writers much
  * longer.
  */
-static bool is_old(const struct op *op, const struct seen *s)
+static bool is_old(struct apply *a, const struct op *op, const struct seen *s)
 {
-	return op->old.kind != 0 && seen_same(&op->old, s);
+	struct seen same = *s;
+
+	if (!disk_holds(a, HOLDS_INODES))
+		same.ino = op->old.ino;
+	return op->old.kind != 0 && seen_same(&op->old, &same);
 }
 
 /* What was taken out */
@@ -42,7 +56,7 @@ int out_expected(struct apply *a, const struct op *op, const char *slot, struct 
 {
 	if (out->kind == ENTRY_DIRECTORY && op->old.kind == ENTRY_DIRECTORY)
 		return dir_empty(a->stage.fd, slot, err);
-	if (is_old(op, out) && !doubt)
+	if (is_old(a, op, out) && !doubt)
 		return 1;
 	if (out->kind != ENTRY_FILE || op->old.kind != ENTRY_FILE || !op->old.known ||
 	    out->size != op->old.size)
@@ -150,6 +164,8 @@ static int step_out(struct apply *a, const struct op *op, struct err *err)
 		fd = moved = moved_parent(a, op->path);
 	if (rc == 0 && fd >= 0) {
 		rc = seen_at(fd, name, &there, err);
+		if (rc > 0) /* what answers to its name may be a new one of ours */
+			rc = name_spelled(a, fd, name, NULL, err);
 		if (rc <= 0)
 			return rc; /* somebody else removed it: that is what we wanted */
 		doubt = there.ctime != op->old.ctime;
@@ -182,7 +198,7 @@ static int swap(struct apply *a, const struct op *op, int fd, const char *name, 
 	char slot[16];
 
 	stage_slot(slot, 'n', op->n);
-	if (!a->no_exchange) {
+	if (!a->no_exchange && disk_holds(a, HOLDS_INODES) && disk_holds(a, HOLDS_CASE)) {
 		if (move_entry(a->stage.fd, slot, fd, name, RENAME_EXCHANGE) == 0) {
 			memcpy(ret_slot, slot, 16);
 			return 0;
@@ -261,7 +277,7 @@ static int step_place(struct apply *a, const struct op *op, struct err *err)
 		rc = seen_at(fd, name, &there, err);
 		if (rc < 0)
 			return rc;
-		if (rc > 0 && is_new(op, &there))
+		if (rc > 0 && op_placed(a, op, &there))
 			return placed_before(a, op, fd, name, err);
 		if (rc == 0) {
 			if (move_entry(a->stage.fd, slot, fd, name, RENAME_NOREPLACE) == 0)

@@ -175,6 +175,26 @@ static int content_held(struct rows *r, int dirfd, const char *name, const struc
 	return passed ? 1 : -1;
 }
 
+/** Is it what was staged, or judged?  By its inode; where the numbers of those do not last, by its
+ * content. */
+static bool is_the_one(struct rows *r, int dirfd, const char *name, const struct line *l,
+		       const struct entry *e, const struct seen *seen)
+{
+	char target[LIMIT_LINK + 1];
+	struct seen s = *seen;
+	ssize_t n;
+
+	if (e->kind == ENTRY_DIRECTORY || (l->ino != 0 && l->ino == s.ino))
+		return true;
+	if (disk_holds(r->a, HOLDS_INODES))
+		return false;
+	if (e->kind == ENTRY_FILE)
+		return s.size == e->size && seen_holds(r->a, dirfd, name, &s, &e->digest);
+	n = readlinkat(dirfd, name, target, sizeof(target));
+	return n >= 0 && (size_t)n == strlen(e->target) &&
+	       memcmp(target, e->target, (size_t)n) == 0;
+}
+
 /** Stat the path; its row gets what was seen only if it is the inode that was hashed, with the
  * metadata that was published.  1 it is, 0 it is not, -1 nobody can tell (a directory above that
  * even its owner may not look into). */
@@ -190,8 +210,7 @@ static int entry_seen(struct rows *r, const char *path, const struct line *l, st
 	if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == EACCES ? -1 : 0;
 	s = seen_of(&st);
-	if (s.kind != (uint8_t)e->kind ||
-	    (e->kind != ENTRY_DIRECTORY && (l->ino == 0 || l->ino != s.ino)))
+	if (s.kind != (uint8_t)e->kind || !is_the_one(r, fd, name, l, e, &s))
 		return 0;
 	if ((e->kind == ENTRY_FILE && s.size != e->size) || !adapt(a, path, e, &s))
 		return 0;

@@ -9,6 +9,7 @@
  *   apply_check.c    lines against the manifest; deletions that a full bundle implies
  *   apply_join.c     several bundles as one
  *   apply_plan.c     one decision for each line, from index and disk
+ *   apply_holds.c    what the target's file system can hold; apply_names.c: which names it cannot
  *   apply_disk.c     what lies at a path; is it what the index says
  *   apply_judge.c    the same, for who only looks
  *   apply_area.c     directories of our own where others may write: told, cleared, removed
@@ -209,22 +210,23 @@ struct apply {
 	struct line *line; /* owned; a mapping of lines + 1 elements, one for each line */
 	struct stage stage;
 	struct apply_preview preview;
-	char mark[48];           /* name of what tells our directories; "" while there is none */
-	int keptfd;              /* owned; where local changes are kept; -1 while not open */
-	char kept[AREA_NAME];    /* its name beside the staging area */
-	uint64_t keeps;          /* operations that keep what they take out */
-	uint32_t ops;            /* operations so far */
-	uint64_t files;          /* contents to stage */
-	uint64_t renewed;        /* of them, those of the base that get another owner or mode */
-	unsigned patience;       /* milliseconds left to wait for files that somebody holds */
-	uint64_t compared;       /* bytes of files that were hashed to see what they are */
-	unsigned holds;          /* enum holds, once disk_holds was asked */
-	uint64_t trees;          /* directories to stage */
-	bool no_exchange;        /* the file system has none */
-	bool sync_each;          /* few files: each is flushed by itself */
-	bool no_owner;           /* owners could not be set: not root */
-	bool no_times, no_modes; /* the file system does not hold them */
-	bool far_times;          /* times that nobody can write */
+	char mark[48];        /* name of what tells our directories; "" while there is none */
+	int keptfd;           /* owned; where local changes are kept; -1 while not open */
+	char kept[AREA_NAME]; /* its name beside the staging area */
+	uint64_t keeps;       /* operations that keep what they take out */
+	uint32_t ops;         /* operations so far */
+	uint64_t files;       /* contents to stage */
+	uint64_t renewed;     /* of them, those of the base that get another owner or mode */
+	unsigned patience;    /* milliseconds left to wait for files that somebody holds */
+	uint64_t compared;    /* bytes of files that were hashed to see what they are */
+	unsigned holds;       /* enum holds, once disk_holds was asked */
+	struct timespec target_time;     /* of the target, before something was tried in it */
+	uint64_t trees;                  /* directories to stage */
+	bool no_exchange;                /* the file system has none */
+	bool sync_each;                  /* few files: each is flushed by itself */
+	bool no_owner;                   /* owners could not be set: not root */
+	bool no_times, no_modes;         /* the file system does not hold them */
+	bool far_times;                  /* times that nobody can write */
 	const struct apply_local *local; /* borrowed; NULL: a bundle */
 	LIST(struct past_area {
 		int64_t step;
@@ -305,9 +307,37 @@ enum holds {
 	HOLDS_ASKED = 1 << 0,
 	HOLDS_OWNERS = 1 << 1, /* new files are ours, and root can give them away */
 	HOLDS_MODES = 1 << 2,
+	HOLDS_TRIED = 1 << 3,    /* what follows was */
+	HOLDS_TIMES = 1 << 4,    /* to the nanosecond */
+	HOLDS_INODES = 1 << 5,   /* numbers that last */
+	HOLDS_EXCHANGE = 1 << 6, /* renames that exchange */
+	HOLDS_CASE = 1 << 7,     /* names that differ in case alone */
+	HOLDS_LINKS = 1 << 8,    /* symbolic links */
+	HOLDS_SIGNS = 1 << 9,    /* names with : * ? and control characters */
+	HOLDS_ENDS = 1 << 10,    /* names that end with a dot or space, or mean a device */
+	HOLDS_BYTES = 1 << 11,   /* names that are not UTF-8 */
+	HOLDS_LONG = 1 << 12,    /* names of 255 bytes */
+	HOLDS_TABLE = (1 << 13) - (1 << 4),
 };
-/** disk_holds(a, what): any of these (enum holds)?  Tried once, on a nameless file in the target.
+#define HOLDS_KEY 96
+/**
+ * holds_try(a, err): the table, once for each mount; needs the target.  Leaves nothing there.
+ * holds_sweep(fd): what a trial that was killed left in its directory.
+ * name_held(dirfd, name): can ${name} be made there, and is it called so?
  */
+int holds_try(struct apply *a, struct err *err);
+void holds_sweep(int fd);
+bool name_held(int dirfd, const char *name);
+/** names_check(a, err): can the target hold every name that the plan makes?  In the staging area.
+ * RC_PATH, RC_TYPE: it cannot.  names_fold(a, b): could these be one where case does not count? */
+int names_check(struct apply *a, struct err *err);
+bool names_fold(const char *a, const char *b);
+/** name_spelled(a, dirfd, name, found, err): 1 when what answers to ${name} is called exactly so;
+ * else 0, and ${found} (may be NULL) is how it is spelled, "" when nobody knows. */
+int name_spelled(struct apply *a, int dirfd, const char *name, char found[LIMIT_NAME + 1],
+		 struct err *err);
+/** disk_holds(a, what): any of these (enum holds)?  Owners and modes are tried in every run, on a
+ * nameless file in the target; what was not tried is taken for held. */
 bool disk_holds(struct apply *a, unsigned what);
 
 /**
@@ -647,6 +677,8 @@ int commit_forward(struct apply *a, struct err *err);
  * 1 yes, 0 a local change; ${doubt}: stat alone does not settle it. */
 int out_expected(struct apply *a, const struct op *op, const char *slot, struct seen *out,
 		 bool doubt, struct err *err);
+/** op_placed(a, op, s): is ${s}, which lies at the path of ${op}, what it places? */
+bool op_placed(struct apply *a, const struct op *op, const struct seen *s);
 /** commit_flush(a, err): the target, durably. */
 int commit_flush(struct apply *a, struct err *err);
 /**

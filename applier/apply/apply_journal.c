@@ -48,8 +48,13 @@ static const char apply_new_dirs[] =
     " AND place.now_kind = 100 AND (place.path = meta.path"
     " OR substr(meta.path, 1, length(place.path) + 1) = place.path || '/'))"
     " WHERE kind = 3 AND now_kind IS NULL AND old_kind IS NULL;";
-static const char *const apply_steps[] = {apply_tables, apply_areas, apply_paths, apply_salts,
-					  apply_new_dirs};
+/* What the file systems of targets can hold (apply_holds.c), for each mount that was tried. */
+static const char apply_holdings[] =
+    "CREATE TABLE apply_holds (tree TEXT PRIMARY KEY, mount TEXT NOT NULL, name TEXT NOT NULL,"
+    " holds INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX apply_holds_mount ON apply_holds (mount);";
+static const char *const apply_steps[] = {apply_tables, apply_areas,    apply_paths,
+					  apply_salts,  apply_new_dirs, apply_holdings};
 const struct db_schema apply_schema = DB_SCHEMA("apply", apply_steps);
 
 /* A line in a row: action, operation, inode; LE. */
@@ -381,6 +386,7 @@ int apply_forget(struct station *s, const char *tree, struct err *err)
 	    "DELETE FROM apply_op WHERE ?1 IS NULL OR run IN " RUNS_OF,
 	    "DELETE FROM apply_run WHERE ?1 IS NULL OR tree = ?1",
 	    "DELETE FROM apply_mark WHERE ?1 IS NULL OR tree = ?1",
+	    "DELETE FROM apply_holds WHERE ?1 IS NULL OR tree = ?1",
 	};
 	int rc = 0;
 

@@ -52,6 +52,7 @@ struct plan {
 	struct op op;              /* being made */
 	struct entry row;          /* of the index, for the present line */
 	bool have_row;
+	bool misspelled; /* what answers to the name of the present line is called otherwise */
 	char first[LIMIT_PATH + 1]; /* conflict */
 };
 
@@ -247,20 +248,52 @@ static int stage_directory(struct plan *p, size_t depth, struct err *err)
 	return 0;
 }
 
+/**
+ * Where case does not count, what answers to a name may be called otherwise.  When that is an entry
+ * of ours, nothing is there: it goes, or names_check refuses the two.  Else somebody's is in the
+ * way.  1 something is there, 0 nothing.
+ */
+static int spelled(struct plan *p, const char *path, int fd, const char *name, struct err *err)
+{
+	char other[LIMIT_PATH + 1], found[LIMIT_NAME + 1];
+	OWNED(freep) struct entry *e = NULL;
+	size_t n = (size_t)(name - path);
+	int rc = name_spelled(p->a, fd, name, found, err);
+
+	if (rc != 0)
+		return rc;
+	if (n + strlen(found) <= LIMIT_PATH && found[0] != '\0') {
+		memcpy(other, path, n);
+		memcpy(other + n, found, strlen(found) + 1);
+		e = malloc(sizeof(*e));
+		if (e == NULL)
+			return err_memory(err);
+		rc = index_get(p->a->index, other, e, err);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+	}
+	p->misspelled = true;
+	return 1;
+}
+
 static int disk_at(struct plan *p, const char *path, struct seen *ret, const char **ret_name,
 		   int *ret_fd, struct err *err)
 {
 	int rc;
 
 	*ret = (struct seen){0};
+	p->misspelled = false;
 	if (p->a->targetfd < 0)
 		return 0;
 	*ret_fd = dirs_parent(&p->a->dirs, path, ret_name, err);
 	if (*ret_fd < 0)
 		return *ret_fd;
 	rc = seen_at(*ret_fd, *ret_name, ret, err);
-	return rc < 0 ? err_prefix(err, "below %s", p->a->dirs.path[0] ? p->a->dirs.path : "target")
-		      : rc;
+	if (rc < 0)
+		return err_prefix(err, "below %s", p->a->dirs.path[0] ? p->a->dirs.path : "target");
+	if (rc > 0 && (rc = spelled(p, path, *ret_fd, *ret_name, err)) == 0)
+		*ret = (struct seen){0};
+	return rc;
 }
 
 /** Somebody else's directory is entered, and no line speaks of it. */
@@ -298,7 +331,7 @@ static int enter_known(struct plan *p, const char *path, size_t len, struct err 
 	if (disk_at(p, p->path, &l->old, &name, &fd, err) < 0)
 		return err->rc;
 	p->have_row = true;
-	if (l->old.kind != ENTRY_DIRECTORY)
+	if (l->old.kind != ENTRY_DIRECTORY || p->misspelled)
 		l->where = WHERE_MISSING;
 	else
 		l->foreign = !directory_ours(p, &l->old, &l->want);
@@ -574,7 +607,8 @@ static int plan_content(struct plan *p, const struct change *c, uint64_t line, s
 		return rc;
 	if (rc == 0)
 		return place(p, c, line, &s, false, err);
-	found = disk_judge(p->a, c, p->have_row ? &p->row : NULL, fd, name, &s);
+	found = p->misspelled ? FOUND_LOCAL
+			      : disk_judge(p->a, c, p->have_row ? &p->row : NULL, fd, name, &s);
 	if (found == FOUND_WANTED)
 		return metadata(p, c, line, &s, err);
 	if (s.fixed) {
@@ -619,11 +653,11 @@ static int plan_directory(struct plan *p, const struct change *c, uint64_t line,
 		rc = disk_at(p, c->path, &s, &name, &fd, err);
 		if (rc < 0)
 			return rc;
-		if (rc > 0)
+		if (rc > 0 && !p->misspelled)
 			found = disk_judge(p->a, c, p->have_row ? &p->row : NULL, fd, name, &s);
 	}
 	l->old = s;
-	if (s.kind == ENTRY_DIRECTORY) {
+	if (s.kind == ENTRY_DIRECTORY && !p->misspelled) {
 		l->ours = true;
 		l->foreign = s.fixed || !directory_ours(p, &s, &l->want);
 		if (l->foreign && meta_off(p->a, ENTRY_DIRECTORY, &s, &l->want)) {
@@ -661,8 +695,8 @@ static int plan_meta(struct plan *p, const struct change *c, uint64_t line, stru
 	if (l->where != WHERE_DISK)
 		return 0;
 	rc = disk_at(p, c->path, &s, &name, &fd, err);
-	if (rc <= 0)
-		return rc;
+	if (rc <= 0 || p->misspelled)
+		return rc < 0 ? rc : 0;
 	if (s.kind == (uint8_t)c->kind &&
 	    disk_judge(p->a, c, p->have_row ? &p->row : NULL, fd, name, &s) == FOUND_BASE)
 		return metadata(p, c, line, &s, err);
@@ -683,8 +717,8 @@ static int plan_delete(struct plan *p, const struct change *c, uint64_t line, st
 	if (top(p)->where != WHERE_DISK)
 		return 0;
 	rc = disk_at(p, c->path, &s, &name, &fd, err);
-	if (rc <= 0)
-		return rc;
+	if (rc <= 0 || p->misspelled)
+		return rc < 0 ? rc : 0;
 	found = disk_judge(p->a, c, &p->row, fd, name, &s);
 	if (s.fixed)
 		return stays(p, c, line);

@@ -70,6 +70,15 @@ int apply_kept_wipe(int holderfd, const char *tree, struct err *err)
 	return fd < 0 ? 0 : wipe_tree(fd, tree, err);
 }
 
+/** Is it what was made to be placed?  Where numbers of inodes do not last nothing is exchanged, so
+ * that nothing else is ever under 'n'. */
+static bool slot_staged(struct apply *a, const struct op *op, char letter, const struct seen *s)
+{
+	if (!disk_holds(a, HOLDS_INODES))
+		return letter == 'n';
+	return s->ino == op->now.ino && s->kind == op->now.kind;
+}
+
 /** An exchange left it under 'n', the two steps under 'o'.  What is staged there and was never
  * placed is not it. */
 static int keep_op(struct apply *a, const struct op *op, struct err *err)
@@ -85,7 +94,7 @@ static int keep_op(struct apply *a, const struct op *op, struct err *err)
 		rc = seen_at(a->stage.fd, slot, &s, err);
 		if (rc < 0)
 			return rc;
-		if (rc > 0 && !(s.ino == op->now.ino && s.kind == op->now.kind) &&
+		if (rc > 0 && !slot_staged(a, op, *letter, &s) &&
 		    keep_slot(a, slot, op->path, err) < 0)
 			return err->rc;
 	}
@@ -127,14 +136,15 @@ static int put_back(struct apply *a, const struct op *op, int fd, const char *na
 }
 
 /** A directory of ours that people may have entered is closed again, so that it can be cleared. */
-static void shut(int dirfd, const char *name, const struct op *op)
+static void shut(struct apply *a, int dirfd, const char *name, const struct op *op)
 {
 	OWNED(fd_closep)
 	int fd = beneath_open(dirfd, name, O_PATH | O_DIRECTORY, 0, ERR_IGNORED);
 	struct stat st;
 	char self[40];
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != op->now.ino || (st.st_mode & 0077) == 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & 0077) == 0 ||
+	    (st.st_ino != op->now.ino && disk_holds(a, HOLDS_INODES)))
 		return;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	/* When it cannot be taken back it is not ours, and clearing leaves it where it is. */
@@ -168,12 +178,12 @@ static int undo_place(struct apply *a, const struct op *op, struct err *err)
 	    seen_at(a->stage.fd, slot, &staged, err) < 0 ||
 	    seen_at(a->stage.fd, aside, &old, err) < 0)
 		return err->rc;
-	if (there.kind != 0 && there.kind == op->now.kind && there.ino == op->now.ino) {
+	if (there.kind != 0 && op_placed(a, op, &there)) {
 		const char *to = staged.kind == 0 ? slot : spare;
 
 		if (there.kind == ENTRY_DIRECTORY)
-			shut(fd, name, op);
-		if (staged.kind != 0 && !a->no_exchange) {
+			shut(a, fd, name, op);
+		if (staged.kind != 0 && !a->no_exchange && disk_holds(a, HOLDS_CASE)) {
 			if (move_entry(a->stage.fd, slot, fd, name, RENAME_EXCHANGE) == 0)
 				return keep_written(a, op, &there, slot, err);
 			a->no_exchange = true;
@@ -185,7 +195,7 @@ static int undo_place(struct apply *a, const struct op *op, struct err *err)
 	}
 	if (old.kind != 0)
 		return put_back(a, op, fd, name, aside, err);
-	if (staged.kind != 0 && !(staged.kind == op->now.kind && staged.ino == op->now.ino))
+	if (staged.kind != 0 && !slot_staged(a, op, 'n', &staged))
 		return put_back(a, op, fd, name, slot, err);
 	return 0;
 }
@@ -265,7 +275,7 @@ static int undone_op(struct apply *a, const struct op *op, struct err *err)
 		return 0; /* what somebody put in the place of its directory */
 	if (fd >= 0 && seen_at(fd, name, &s, err) < 0)
 		return err->rc;
-	if (s.kind == 0 ? op->old.kind == 0 : s.kind != op->now.kind || s.ino != op->now.ino)
+	if (s.kind == 0 ? op->old.kind == 0 : !op_placed(a, op, &s))
 		return 0;
 	return err_set(err, RC_ABSENT, "%s is not there again", op->path);
 }
