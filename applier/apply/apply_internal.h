@@ -317,7 +317,8 @@ enum holds {
 	HOLDS_ENDS = 1 << 10,    /* names that end with a dot or space, or mean a device */
 	HOLDS_BYTES = 1 << 11,   /* names that are not UTF-8 */
 	HOLDS_LONG = 1 << 12,    /* names of 255 bytes */
-	HOLDS_TABLE = (1 << 13) - (1 << 4),
+	HOLDS_MOVES = 1 << 13,   /* what is in a directory that is renamed */
+	HOLDS_TABLE = (1 << 14) - (1 << 4),
 };
 #define HOLDS_KEY 96
 /**
@@ -329,7 +330,8 @@ int holds_try(struct apply *a, struct err *err);
 void holds_sweep(int fd);
 bool name_held(int dirfd, const char *name);
 /** names_check(a, err): can the target hold every name that the plan makes?  In the staging area.
- * RC_PATH, RC_TYPE: it cannot.  names_fold(a, b): could these be one where case does not count? */
+ * RC_PATH, RC_TYPE: it cannot; RC_POLICY: it cannot hold anything safely.  names_fold(a, b): could
+ * these be one where case does not count? */
 int names_check(struct apply *a, struct err *err);
 bool names_fold(const char *a, const char *b);
 /** name_spelled(a, dirfd, name, found, err): 1 when what answers to ${name} is called exactly so;

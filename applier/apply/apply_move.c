@@ -75,7 +75,7 @@ static int move_each(void *arg, const struct dir_entry *entry, struct err *err)
 }
 
 /** Owner, mode and time of one directory for another; who is not root has its own. */
-static void look_like(int fd, const struct stat *st)
+static void dress_as(int fd, const struct stat *st)
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
 
@@ -96,7 +96,7 @@ int move_rest(int fromfd, const char *from, int tofd, const char *to)
 		errno = m.why;
 		return -1;
 	}
-	look_like(out, &st);
+	dress_as(out, &st);
 	return unlinkat(fromfd, from, AT_REMOVEDIR);
 }
 

@@ -326,6 +326,11 @@ int names_check(struct apply *a, struct err *err)
 
 	if ((a->holds & HOLDS_TABLE) == HOLDS_TABLE || !(a->holds & HOLDS_TRIED))
 		return 0;
+	if (!disk_holds(a, HOLDS_MOVES))
+		return err_set(err, RC_POLICY,
+			       "the file system of %s loses what is in a directory when it is "
+			       "renamed: choose another target, or mount it with another driver",
+			       target_name(a->t));
 	n.utf8 = folding();
 	n.c = malloc(sizeof(*n.c));
 	rc = n.c == NULL ? err_memory(err) : lines_check(&n, err);

@@ -33,7 +33,7 @@ static void snapshot(struct world *w, const char *file)
 		 "cd root && { find . -printf '%%p %%y %%m %%s %%T@ %%i %%l\\n' | sort | "
 		 "sed 's,^\\(./srv d .*\\) [0-9.]* [0-9]* $,\\1,'; "
 		 "find . -type f -exec cksum {} + | sort; } > ../%s; "
-		 "sqlite3 ../state/state.db .dump | grep -v apply_mark >> ../%s; "
+		 "sqlite3 ../state/state.db .dump | grep -v -e apply_mark -e apply_holds >> ../%s; "
 		 "ls -A ../state >> ../%s",
 		 file, file, file);
 	cr_assert_eq(scratch_run(w->dir, text), 0);
