@@ -203,3 +203,26 @@ int repair_contents(struct station *s, const struct repair *r, struct digest **r
 	*ret_n = kept;
 	return 0;
 }
+
+static bool is_listed(const struct repair *r, const char *path)
+{
+	for (size_t i = 0; i < r->item.n; i++)
+		if (strcmp(r->item.items[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+int repair_elsewhere(struct station *s, const struct repair *r, const struct digest *content,
+		     struct err *err)
+{
+	OWNED(index_freep) struct index *x = NULL;
+	OWNED(freep) char *path = malloc(LIMIT_PATH + 1);
+	struct undo_step step;
+	uint32_t op;
+	int rc = path == NULL ? err_memory(err) : index_open(s->db, r->tree, &x, err);
+
+	for (unsigned n = 0; rc >= 0 && (rc = index_find_next(x, content, n, path, err)) > 0; n++)
+		if (!is_listed(r, path))
+			return 1;
+	return rc < 0 ? rc : undo_content(s, r->tree, content, 0, &step, &op, err);
+}

@@ -43,4 +43,9 @@ int repair_apply(struct station *s, const struct repair *r, int contentfd, struc
 int repair_contents(struct station *s, const struct repair *r, struct digest **ret, size_t *ret_n,
 		    struct err *err);
 
+/** repair_elsewhere(s, r, content, err): 1 when a content seems to be on this machine: in a file
+ * that is as it was published, or in an undo area; else 0. */
+int repair_elsewhere(struct station *s, const struct repair *r, const struct digest *content,
+		     struct err *err);
+
 #endif

@@ -29,6 +29,7 @@ static const struct {
     [OUTBOX_RECEIPT] = {"receipt", "receipt", LIMIT_RECEIPT, false},
     [OUTBOX_REQUEST] = {"request", "request", LIMIT_REQUEST, false},
     [OUTBOX_LAST] = {"last", "receipt", LIMIT_RECEIPT, true},
+    [OUTBOX_RESEND] = {"resend", "request", LIMIT_REQUEST, true},
     [OUTBOX_ACTIVATION] = {"activation", "request", LIMIT_REQUEST, true},
 };
 

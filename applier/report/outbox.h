@@ -13,7 +13,7 @@
 
 extern const struct db_schema station_outbox_schema;
 
-enum outbox_kind { OUTBOX_RECEIPT, OUTBOX_REQUEST, OUTBOX_ACTIVATION, OUTBOX_LAST };
+enum outbox_kind { OUTBOX_RECEIPT, OUTBOX_REQUEST, OUTBOX_ACTIVATION, OUTBOX_LAST, OUTBOX_RESEND };
 
 /** outbox_put(s, kind, sequence, inner, sign, id, collect, err): sign ${inner}, seal it, and keep
  * it, a receipt and a request to enrol in the place of an older one; in the caller's transaction.

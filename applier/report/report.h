@@ -33,4 +33,9 @@ int report_last(struct station *s, struct err *err);
 /** report_acknowledge(s, sequence, err): the server has recorded receipts up to this one. */
 int report_acknowledge(struct station *s, uint64_t sequence, struct err *err);
 
+/** report_resend(s, channel, generation, content, n, err): ask the server for these contents of a
+ * channel again, at most REQUEST_CONTENTS of them; into the outbox. */
+int report_resend(struct station *s, const char *channel, uint64_t generation,
+		  const struct digest *content, size_t n, struct err *err);
+
 #endif

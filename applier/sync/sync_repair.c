@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "applier/repair/repair.h"
+#include "applier/report/outbox.h"
 #include "applier/sync/sync_internal.h"
 #include "applier/trees/drift.h"
 #include "applier/trees/tree.h"
@@ -148,6 +149,27 @@ static int fetch_begin(struct fetch *f, struct err *err)
 	return f->have == NULL ? err_memory(err) : 0;
 }
 
+/* The server is asked for what is neither here nor in a depot. */
+static int fetch_ask(struct fetch *f, struct err *err)
+{
+	struct digest ask[REQUEST_CONTENTS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n && n < REQUEST_CONTENTS; i++) {
+		int here = f->have[i] ? 1 : repair_elsewhere(f->y->s, f->r, &f->wanted[i], err);
+
+		if (here < 0)
+			return here;
+		if (here == 0)
+			ask[n++] = f->wanted[i];
+	}
+	for (size_t i = 0; n == 0 && i < f->n && i < REQUEST_CONTENTS; i++)
+		ask[i] = f->wanted[i]; /* what is here is no good */
+	if (n == 0)
+		n = f->n < REQUEST_CONTENTS ? f->n : REQUEST_CONTENTS;
+	return report_resend(f->y->s, f->r->tree, f->r->now.generation, ask, n, err);
+}
+
 /* A repair under way. */
 struct repairing {
 	struct sync *y;
@@ -182,8 +204,13 @@ static int repair_fetched(struct repairing *w, const struct repair *r, struct er
 	rc = repair_apply(w->y->s, r, f.dirfd, err);
 	if (rc != RC_ABSENT)
 		return rc;
-	return err_set(err, RC_ABSENT, "%.500s, and no bundle at hand has it%s%.300s", why.text,
-		       f.denied.rc < 0 ? ": " : "", f.denied.rc < 0 ? f.denied.text : "");
+	if (fetch_ask(&f, err) < 0)
+		return err->rc;
+	return err_set(err, RC_ABSENT,
+		       "%.400s, and no bundle at hand has it%s%.300s; the server is asked for it, "
+		       "and a depot that it fills for this workstation brings it: satchel repair "
+		       "then goes on",
+		       why.text, f.denied.rc < 0 ? ": " : "", f.denied.rc < 0 ? f.denied.text : "");
 }
 
 static int repair_one(struct repairing *w, const char *tree, struct repair_done *done,
@@ -230,6 +257,8 @@ static int repair_run(struct repairing *w, struct err *err)
 
 	if (rc == 0)
 		rc = sync_policy_load(w->y, err);
+	if (rc == 0) /* what is missing still is asked for anew */
+		rc = outbox_drop(w->y->s, OUTBOX_RESEND, err);
 	if (rc == 0)
 		rc = repair_trees(w, err);
 	if (rc == 0 && !w->opened)

@@ -17,6 +17,7 @@
 #include "bundler/entitlement/people.h"
 #include "bundler/private/compile_internal.h"
 #include "bundler/published/published.h"
+#include "bundler/resend/resend.h"
 #include "bundler/workstations/workstations.h"
 #include "core/base/own.h"
 
@@ -294,6 +295,33 @@ static int shard_add(struct select *x, const char *name, struct err *err)
 	return rc == 1 ? path_add(x, shard.path, err) : rc;
 }
 
+/* Contents that it asked for, because something of them was changed there: the smallest bundle that
+ * has each. */
+struct wanted_again {
+	struct select *x;
+	const struct head *h;
+};
+
+static int again_add(void *arg, const struct digest *content, struct err *err)
+{
+	const struct wanted_again *w = arg;
+	OWNED(db_done) sqlite3_stmt *st = NULL;
+	int rc = db_query(w->x->s->db,
+			  "SELECT b.path, b.size FROM bundle_out b JOIN content_pack c"
+			  " ON c.pack = b.pack WHERE c.digest = ?1 AND b.channel = ?2"
+			  " AND b.epoch = ?3 ORDER BY b.size LIMIT 1",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "dti", content, w->h->channel, (int64_t)w->h->epoch);
+	if (rc == 0)
+		rc = db_step(w->x->s->db, st, err);
+	if (rc <= 0)
+		return rc;
+	w->x->sel->bytes += (uint64_t)db_i64(st, 1);
+	return path_add(w->x, db_text(st, 0), err);
+}
+
 /*
  * After a failed apply the small step may never fit, so the way from nothing is taken along as
  * well.
@@ -342,6 +370,9 @@ static int channel_add(struct select *x, const struct site_channel *c, struct er
 			continue;
 		any = true;
 		rc = wanted_add(x, &h, i, w, &all, err);
+		if (rc == 0)
+			rc = resend_each(x->s->db, x->sel->id.items[i], c->name, again_add,
+					 &(struct wanted_again){x, &h}, err);
 	}
 	head_clear(&h);
 	return rc < 0 || !any ? rc : shard_add(x, c->name, err);

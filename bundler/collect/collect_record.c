@@ -22,6 +22,7 @@
 #include "bundler/messages/message.h"
 #include "bundler/private/private_history.h"
 #include "bundler/registry/registry.h"
+#include "bundler/resend/resend.h"
 #include "core/base/own.h"
 
 /* Whose key a file's name says to try. */
@@ -190,6 +191,8 @@ static int receipt_record(struct collect *c, const struct sender *from, const st
 		rc = workstation_keys_put(db, &from->w, &r->seal, &r->codes, err);
 	if (rc == 0 && r->returned != NULL)
 		rc = receipts_returned_put(db, r, err);
+	if (rc == 0)
+		rc = resend_settle(db, r, err);
 	if (rc == 0 && r->wiped)
 		rc = wiped_put(c, from, r, err);
 	if (rc == 0)
@@ -348,7 +351,7 @@ static int request_sender(struct collect *c, const struct request *r, const stru
 	return 1;
 }
 
-/* request_resend(...): publish looks at receipts, so this is only told. */
+/* request_resend(...): what it names is taken along by the next carry for it. */
 static int request_resend(struct collect *c, const struct request *r, const struct name *name,
 			  const struct signed_doc *doc, enum disposition *ret, struct err *err)
 {
@@ -360,6 +363,9 @@ static int request_resend(struct collect *c, const struct request *r, const stru
 	if (!digest_equal(&r->site, &c->s->id))
 		return record_refuse(c, &from, "foreign", ret, err,
 				     "%s signed a request for another site", from.w.name);
+	rc = resend_put(c->s->db, r, c->now, err);
+	if (rc < 0)
+		return rc;
 	*ret = DISPOSITION_RECORDED;
 	return event_counts_add(&c->event_counts, "resend", from.w.name,
 				"asks for a channel again, from what it holds", "", err);

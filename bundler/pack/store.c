@@ -34,8 +34,11 @@ static const char store_tables[] =
     "CREATE TABLE content(digest BLOB NOT NULL, pack INTEGER NOT NULL, frame INTEGER NOT NULL,"
     " skip INTEGER NOT NULL, size INTEGER NOT NULL, PRIMARY KEY(digest, pack)) STRICT,"
     " WITHOUT ROWID;";
-static const char *const store_steps[] = {store_tables};
-const struct db_schema store_schema = DB_SCHEMA("pack", store_steps);
+static const char store_views[] =
+    /* where each content lies */
+    "CREATE VIEW content_pack AS SELECT digest, pack FROM content;";
+static const char *const store_steps[] = {store_tables, ""};
+const struct db_schema store_schema = DB_SCHEMA_VIEWS("pack", store_steps, store_views);
 
 void store_name(char dst[STORE_NAME], uint64_t pack)
 {

@@ -37,6 +37,9 @@ static const char published_releases_table[] =
 static const char published_views[] =
     /* packs that a bundle still reads */
     "CREATE VIEW bundle_pack AS SELECT pack FROM bundle;"
+    /* bundles that were posted, with what they are made of */
+    "CREATE VIEW bundle_out AS SELECT channel, epoch, base, generation, pack, path, size"
+    " FROM bundle WHERE posted > 0;"
     /* bundles that were posted */
     "CREATE VIEW bundle_sent AS SELECT path, size FROM bundle INDEXED BY bundle_size"
     " WHERE posted > 0;";
@@ -68,9 +71,9 @@ static const char published_rings[] =
     "CREATE TABLE health(channel TEXT NOT NULL, id TEXT NOT NULL, epoch INTEGER NOT NULL,"
     " generation INTEGER NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(channel, id)) STRICT,"
     " WITHOUT ROWID;";
-static const char *const published_steps[] = {published_tables,         published_indices,
-					      published_releases_table, published_sealed,
-					      published_blocked_table, published_held, published_rings};
+static const char *const published_steps[] = {
+    published_tables,        published_indices, published_releases_table, published_sealed,
+    published_blocked_table, published_held,    published_rings,          ""};
 const struct db_schema published_schema =
     DB_SCHEMA_VIEWS("published", published_steps, published_views);
 
@@ -296,27 +299,27 @@ int published_beats(struct db *db, const char *channel, uint64_t after, uint64_t
 }
 
 /* With rings there are several heads in force. */
-#define NOT_OFFERED                                                                              \
-	" AND NOT EXISTS (SELECT 1 FROM offer o WHERE o.channel = generation.channel"            \
-	" AND o.epoch = generation.epoch AND (o.generation = generation.generation"              \
-	" OR generation.generation = (SELECT max(g.generation) FROM generation g"                \
-	" WHERE g.channel = generation.channel AND g.epoch = generation.epoch"                   \
+#define NOT_OFFERED                                                                   \
+	" AND NOT EXISTS (SELECT 1 FROM offer o WHERE o.channel = generation.channel" \
+	" AND o.epoch = generation.epoch AND (o.generation = generation.generation"   \
+	" OR generation.generation = (SELECT max(g.generation) FROM generation g"     \
+	" WHERE g.channel = generation.channel AND g.epoch = generation.epoch"        \
 	" AND g.head IS NOT NULL AND g.beat < 9223372036854775807)))"
 
 static const char heads_select[] = "SELECT path FROM generation WHERE channel = ?1"
 				   " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED;
 static const char heads_update[] = "UPDATE generation SET path = NULL WHERE channel = ?1"
 				   " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED;
-#define NOT_NEWEST                                                                               \
-	" AND generation < (SELECT max(n.generation) FROM generation n"                          \
-	" WHERE n.channel = generation.channel AND n.epoch = generation.epoch"                   \
+#define NOT_NEWEST                                                             \
+	" AND generation < (SELECT max(n.generation) FROM generation n"        \
+	" WHERE n.channel = generation.channel AND n.epoch = generation.epoch" \
 	" AND n.head IS NOT NULL)"
-static const char idle_select[] = "SELECT path FROM generation WHERE channel = ?1"
-				  " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED
-				      NOT_NEWEST;
-static const char idle_update[] = "UPDATE generation SET path = NULL WHERE channel = ?1"
-				  " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED
-				      NOT_NEWEST;
+static const char idle_select[] =
+    "SELECT path FROM generation WHERE channel = ?1"
+    " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED NOT_NEWEST;
+static const char idle_update[] =
+    "UPDATE generation SET path = NULL WHERE channel = ?1"
+    " AND epoch BETWEEN ?2 AND ?3 AND path IS NOT NULL" NOT_OFFERED NOT_NEWEST;
 
 static int paths_take(struct db *db, const char *select, const char *update, const char *channel,
 		      struct published_epochs epochs, published_path_each each, void *arg,
@@ -332,8 +335,7 @@ static int paths_take(struct db *db, const char *select, const char *update, con
 	db_done(&st);
 	if (rc < 0)
 		return rc;
-	return db_run(db, err, update, "tii", channel, (int64_t)epochs.first,
-		      (int64_t)epochs.last);
+	return db_run(db, err, update, "tii", channel, (int64_t)epochs.first, (int64_t)epochs.last);
 }
 
 int published_heads_take(struct db *db, const char *channel, struct published_epochs epochs,

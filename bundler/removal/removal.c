@@ -14,6 +14,7 @@
 #include "bundler/private/private.h"
 #include "bundler/receipts/receipts.h"
 #include "bundler/registry/registry.h"
+#include "bundler/resend/resend.h"
 #include "bundler/sealed/sealed.h"
 #include "bundler/workstations/workstations.h"
 #include "core/base/own.h"
@@ -21,8 +22,8 @@
 /* Every room that has rows of a workstation or of a user.  (The key store has a function of its
  * own, because a decommissioned machine loses its holdings before it is removed.) */
 static const struct forget_sql *const forget[] = {
-    &registry_forget,  &receipts_forget, &activation_forget,  &message_forget,
-    &enrolment_forget, &private_forget,  &consignment_forget, &sealed_forget,
+    &registry_forget, &receipts_forget,    &activation_forget, &message_forget, &enrolment_forget,
+    &private_forget,  &consignment_forget, &sealed_forget,     &resend_forget,
 };
 
 static int all_run(struct db *db, const char *const *sql, const char *about, struct err *err)

@@ -17,6 +17,7 @@
 #include "bundler/published/published.h"
 #include "bundler/receipts/receipts.h"
 #include "bundler/registry/registry.h"
+#include "bundler/resend/resend.h"
 #include "bundler/sealed/sealed.h"
 #include "bundler/site/site_internal.h"
 #include "bundler/trust/site_trust.h"
@@ -31,7 +32,7 @@ static const struct db_schema *const rooms[] = {
     &workstations_schema, &receipts_schema,  &activation_schema, &keystore_schema,
     &published_schema,    &store_schema,     &outbox_schema,     &message_schema,
     &private_schema,      &enrolment_schema, &publish_schema,    &collect_schema,
-    &consignment_schema,  &sealed_schema,
+    &consignment_schema,  &sealed_schema,    &resend_schema,
 };
 
 /* From the tables of 0.1.0 to those of today. */

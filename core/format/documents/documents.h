@@ -271,6 +271,9 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err);
 int receipt_exact(const struct receipt *r, struct bytes in, struct err *err);
 void receipt_clear(struct receipt *r);
 
+/* Contents that one request names: each is a line of 70 bytes in a document of 8 KiB. */
+#define REQUEST_CONTENTS 64u
+
 struct request {
 	struct digest site;
 	char kind[16]; /* "enrol", "resend", "activate" */
@@ -286,6 +289,9 @@ struct request {
 	struct digest proof;          /* enrol with an invitation, activate */
 	char channel[CHANNEL_NAME];   /* resend */
 	uint64_t generation;          /* resend: held */
+	/* resend: contents that are missing; none: it is not said which */
+	struct digest content[REQUEST_CONTENTS];
+	size_t contents;
 };
 /**
  * request_decode(in, ret, err), request_encode(r, ret, err): as X_decode and X_encode above, at

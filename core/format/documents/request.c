@@ -62,6 +62,16 @@ static int request_enrol(const struct node *root, struct request *r, struct err 
 	return 0;
 }
 
+/* An addition: what is no digest is ignored. */
+static void contents_read(const struct node *list, struct request *r)
+{
+	for (size_t i = 0; node_is_list(list) && i < node_count(list); i++)
+		if (r->contents < REQUEST_CONTENTS &&
+		    digest_parse(node_text(node_at(list, i), ""), &r->content[r->contents],
+				 ERR_IGNORED) == 0)
+			r->contents++;
+}
+
 static int request_resend(const struct node *root, struct request *r, struct err *err)
 {
 	static const char *const needed[] = {"channel", NULL};
@@ -69,7 +79,11 @@ static int request_resend(const struct node *root, struct request *r, struct err
 					      "activation", "account", NULL};
 	int rc = request_fields(root, needed, true, r->kind, err);
 
-	return rc < 0 ? rc : request_fields(root, foreign, false, r->kind, err);
+	if (rc == 0)
+		rc = request_fields(root, foreign, false, r->kind, err);
+	if (rc == 0)
+		contents_read(node_get(node_get(root, "more"), "contents"), r);
+	return rc;
 }
 
 /* Its signer is a workstation that the server knows, so it brings no keys. */
@@ -137,11 +151,16 @@ static int request_write(const struct request *r, struct yaml_writer **ret, stru
 		yaml_public_key(w, "sign", &r->sign);
 		yaml_public_key(w, "seal", &r->seal);
 	}
-	if (!key_absent(&r->codes)) {
-		yaml_map(w, "more");
+	if (key_absent(&r->codes) && r->contents == 0)
+		return 0;
+	yaml_map(w, "more");
+	if (!key_absent(&r->codes))
 		yaml_public_key(w, "codes", &r->codes);
-		yaml_close(w);
-	}
+	yaml_list(w, "contents");
+	for (size_t i = 0; i < r->contents; i++)
+		yaml_digest(w, NULL, &r->content[i]);
+	yaml_close(w);
+	yaml_close(w);
 	return 0;
 }
 

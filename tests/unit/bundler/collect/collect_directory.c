@@ -498,7 +498,8 @@ Test(inbox, counts_a_request_to_have_a_channel_again)
 			    .sequence = 2,
 			    .written = SERVER_NOW,
 			    .channel = "office",
-			    .generation = 3};
+			    .generation = 3,
+			    .contents = 2};
 	char path[DEPOT_NAME];
 
 	machine_joins(s, &m, "kiosk");
@@ -509,5 +510,8 @@ Test(inbox, counts_a_request_to_have_a_channel_again)
 	request_post(s, &forger, &r, path);
 	cr_assert_eq(collected(s).refused, 1);
 	cr_assert_eq(server_events(s, "resend"), 1);
+	cr_assert_eq(server_number(s, "SELECT count(*) FROM resend WHERE channel = 'office'"
+				      " AND length(contents) = 64"),
+		     1);
 	cr_assert_eq(server_events(s, "forged"), 1);
 }
