@@ -107,10 +107,15 @@ int site_key_public(int keysfd, const char *name, struct key_public *ret, struct
 {
 	OWNED(buf_clear) struct buf text = BUF_INIT;
 	char pub[64];
+	int rc;
 
 	public_name(pub, name);
-	if (file_read(keysfd, pub, KEY_FILE_MAX, &text, err) < 0 ||
-	    key_public_parse(bytes_in(&text), ret, err) < 0)
+	rc = file_read(keysfd, pub, KEY_FILE_MAX, &text, err);
+	if (rc == RC_ABSENT) {
+		memset(ret, 0, sizeof(*ret));
+		return 0;
+	}
+	if (rc < 0 || key_public_parse(bytes_in(&text), ret, err) < 0)
 		return err_prefix(err, "keys/%s", pub);
 	return 0;
 }

@@ -44,7 +44,8 @@ int site_keys_each(int keysfd, enum role role,
 
 /** site_key_public(keysfd, name, ret, err): what the public file beside ${name} says.  It decides
  * which secret file is opened, because one with a passphrase costs a gigabyte and a question; it is
- * no authority: what the secret file holds is compared again. */
+ * no authority: what the secret file holds is compared again.  Where there is none, because a
+ * rotation was interrupted, it says a key of zeros, which no trust document names. */
 int site_key_public(int keysfd, const char *name, struct key_public *ret, struct err *err);
 
 #endif

@@ -127,6 +127,7 @@ static void channel_new(struct world *w)
 	     server(w, "channel", "add", "new", "--source", source, "--target", "/srv/a/new", NULL),
 	     "channel add");
 	must(w, server(w, "publish", NULL), "publish");
+	oracle_published(w);
 }
 
 static void published_and_person(struct world *w)

@@ -259,9 +259,12 @@ static void depots_set(struct world *w, struct station *s)
 void world_enrol(struct world *w, struct station *s)
 {
 	bool calm = w->calm;
+	int64_t skew = w->skew;
 	char code[256];
 
-	w->calm = true; /* a beginning that fails is another story */
+	/* A beginning that fails is another story; and a code has a day until which it is good. */
+	w->calm = true;
+	w->skew = s->skew = 0;
 	look_server(w, "invite", s->name, NULL);
 	code_read(w, code, sizeof(code));
 	if (station(w, s, "enrol", code, "--depot", w->depot, "--name", s->name, NULL) != 0 ||
@@ -273,6 +276,7 @@ void world_enrol(struct world *w, struct station *s)
 	depots_set(w, s);
 	server(w, "collect", NULL);
 	w->calm = calm;
+	w->skew = skew;
 }
 
 static void path_put(char dst[PATH], const char *dir, const char *below, const char *name)

@@ -183,6 +183,21 @@ Test(trustops, takes_a_key_that_an_interrupted_rotation_left)
 	cr_assert_eq(scratch_run(dir, "cmp key site.state/keys/beat-2.key"), 0);
 }
 
+Test(trustops, a_key_that_an_interrupted_rotation_left_hinders_nobody)
+{
+	struct site *s OWNED(site_freep) = server_open(0);
+	OWNED(key_freep) struct key_secret *k = NULL;
+	struct err err = {0};
+
+	cr_assert_eq(scratch_run(dir, "cd site.state/keys && cp beat.key beat-2.key && cp "
+				      "root.key root-2.key && cp publish.key publish-2.key"),
+		     0);
+	cr_assert_eq(site_key(s, ROLE_BEAT, &k, &err), 0, "%s", err.text);
+	cr_assert_eq(site_keys_elsewhere(s, ROLE_PUBLISH, &err), 0, "%s", err.text);
+	cr_assert_eq(trust_change_rotate(s, ROLE_COLLECT, KEY_RETIRED, NULL, &err), 1, "%s",
+		     err.text);
+}
+
 Test(trustops, never_runs_out_of_room_for_keys)
 {
 	struct site *s OWNED(site_freep) = server_open(0);
