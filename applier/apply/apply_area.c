@@ -292,7 +292,8 @@ int area_remove(struct apply *a, int holderfd, const char *name, int fd, struct 
 {
 	struct stat own, there;
 
-	if (area_clear(a, fd, err) < 0)
+	/* What came back after a power cut, without the mark, would be nobody's. */
+	if (area_clear(a, fd, err) < 0 || dir_sync(fd, err) < 0)
 		return err->rc;
 	if (unlinkat(fd, a->mark, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(err, RC_IO, "cannot clear %s", name);

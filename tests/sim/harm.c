@@ -137,6 +137,26 @@ void harm_old(struct world *w)
 	oracle_set_back(w, s);
 }
 
+/* Documents, keys and registry; the sources stay as they are. */
+void harm_server(struct world *w)
+{
+	static const char *const parts[] = {"site", "site.state"};
+	char here[PATH + 16], copy[PATH + 32];
+
+	bool back = w->copied && chance(w, 40);
+
+	world_say(w, back ? "the server is an old copy" : "the server is copied");
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		snprintf(here, sizeof(here), "%.500s/%s", w->dir, parts[i]);
+		snprintf(copy, sizeof(copy), "%.500s/%s.copy", w->dir, parts[i]);
+		tree_remove(back ? here : copy);
+		tree_copy(back ? copy : here, back ? here : copy);
+	}
+	w->copied = true;
+	if (back)
+		oracle_server_old(w);
+}
+
 void harm_state(struct world *w)
 {
 	reimage(w, &w->station[pick(w, STATIONS)]);

@@ -16,8 +16,6 @@
 #include "core/base/own.h"
 #include "tests/sim/life.h"
 
-#define ROUNDS 3
-
 struct run {
 	uint64_t first, seeds;
 	long steps, jobs;
@@ -34,73 +32,6 @@ static void time_passes(struct world *w)
 		w->now += (int64_t)pick(w, 86400);
 	else
 		w->now += 60 + (int64_t)pick(w, 7200);
-}
-
-static bool nothing_differs(struct world *w, struct station *s)
-{
-	char said[4] = "";
-	FILE *f;
-
-	if (look_station(w, s, "drift", "--json", NULL) != 0 || (f = fopen(w->out, "r")) == NULL)
-		return false;
-	if (fgets(said, sizeof(said), f) == NULL)
-		said[0] = '\0';
-	fclose(f);
-	return strncmp(said, "[]", 2) == 0;
-}
-
-/* The faults have stopped, and everybody does what is asked of them. */
-static void round_of_all(struct world *w)
-{
-	server(w, "collect", NULL);
-	server(w, "publish", NULL);
-	oracle_published(w);
-	for (int i = 0; i < STICKS; i++)
-		bring(w, w->depot, w->stick[i]);
-	for (int i = 0; i < STATIONS; i++) {
-		struct station *s = &w->station[i];
-
-		oracle_ran(w, s, station(w, s, "apply", NULL));
-		/* What status says to whoever finds drift. */
-		if (!nothing_differs(w, s)) {
-			oracle_ran(w, s, station(w, s, "repair", NULL));
-			oracle_ran(w, s, station(w, s, "apply", NULL));
-		}
-	}
-	for (int i = 0; i < STICKS; i++)
-		bring(w, w->stick[i], w->depot);
-	server(w, "collect", NULL);
-	oracle_collected(w);
-	w->now += 25 * 3600; /* who has nothing new to say says so once a day */
-}
-
-/* A new generation of every channel: after a rollback nothing else is applied. */
-static void edit_all(struct world *w)
-{
-	char path[PATH + 8];
-
-	for (int i = 0; i < CHANNELS; i++) {
-		snprintf(path, sizeof(path), "%s/last", w->channel[i].source);
-		tree_remove(path);
-		content_write(w, path, 100);
-	}
-}
-
-static void heal(struct world *w)
-{
-	w->calm = true;
-	edit_all(w);
-	w->skew = 0;
-	for (int i = 0; i < STATIONS; i++)
-		w->station[i].skew = 0;
-	for (int i = 0; i < ROUNDS; i++) {
-		w->step++;
-		round_of_all(w);
-		if (oracle_healthy(w))
-			return;
-	}
-	server(w, "status", NULL);
-	world_fail(w, "not all green after %d rounds without faults", ROUNDS);
 }
 
 /* One seed, in a process of its own; it does not come back. */

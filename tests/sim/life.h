@@ -106,6 +106,8 @@ struct world {
 	bool record;   /* the next commands go into the log of the seam */
 	bool calm;     /* the faults have stopped */
 	bool asked;    /* the server did something since the oracle looked */
+	bool copied;   /* there is an older copy of the server */
+	bool old;      /* it is the server, or was until it recovered */
 	bool told;     /* every command is printed */
 	uint64_t commands, faults;
 	uint64_t words; /* contents made so far */
@@ -155,6 +157,11 @@ void harm_state(struct world *w);
 void harm_clock(struct world *w);
 void harm_stick(struct world *w);
 void harm_old(struct world *w);
+/** harm_server(w): the server is copied, or is an older copy of itself again. */
+void harm_server(struct world *w);
+
+/** heal(w): the faults have stopped; world_fail() unless all is well after three rounds. */
+void heal(struct world *w);
 
 /** oracle_published(w): after everything that may have published. */
 void oracle_published(struct world *w);
@@ -166,6 +173,10 @@ void oracle_changed(struct world *w, struct station *s, int c, const char *path)
  * to remove or replace. */
 void oracle_wrote(struct world *w, struct station *s, const struct digest *d);
 void oracle_removed(struct world *w, struct station *s, const char *path);
+/** oracle_server_old(w): the server is an older copy of itself; its numbers may go back.
+ * oracle_recovered(w): it knows that, and numbers may rise without anything published. */
+void oracle_server_old(struct world *w);
+void oracle_recovered(struct world *w);
 /** oracle_collected(w): the server has read what the home depot holds.  oracle_copy(w, s),
  * oracle_set_back(w, s): the machine was copied, and is that copy again. */
 void oracle_collected(struct world *w);

@@ -258,6 +258,12 @@ static void move_message(struct world *w)
 	server(w, "message", "send", any_station(w)->name, "--subject", "hello", NULL);
 }
 
+static void move_recover(struct world *w)
+{
+	if (server(w, "recover", NULL) == 0)
+		oracle_recovered(w);
+}
+
 void move_any(struct world *w)
 {
 	static const struct {
@@ -266,7 +272,8 @@ void move_any(struct world *w)
 	} moves[] = {{move_edit, 40},  {move_publish, 36}, {move_apply, 44},  {move_collect, 20},
 		     {move_sync, 8},   {move_carry, 28},   {move_person, 14}, {move_message, 2},
 		     {move_repair, 3}, {move_rollback, 1}, {move_rotate, 1},  {harm_depot, 8},
-		     {harm_clock, 5},  {harm_stick, 4},    {harm_state, 1},   {harm_old, 4}};
+		     {harm_clock, 5},  {harm_stick, 4},    {harm_state, 1},   {harm_old, 4},
+		     {harm_server, 2}, {move_recover, 1}};
 	uint64_t n = 0;
 	size_t i = 0;
 
