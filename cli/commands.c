@@ -213,6 +213,10 @@ static const struct option_row apply_options[] = {
     {"now", 0, NULL, "apply even outside the windows of the policy", false},
     {"code", 0, NULL, "show the confirmation code, which the server accepts as a receipt", false},
 };
+static const struct option_row resolve_options[] = {
+    {"mine", 0, NULL, "what is here stays", false},
+    {"theirs", 0, NULL, "what is published takes its place, and it is kept aside", false},
+};
 static const struct option_row inspect_options[] = {
     {"changes", 'c', NULL, "list every change in a bundle", false},
 };
@@ -468,6 +472,9 @@ const struct command commands[] = {
      cmd_drift},
     {"repair", SIDE_STATION, "[CHANNEL [PATH...]]",
      "make again what differs on disk from what was applied", NO_OPTIONS, 0, ARGS_MAX, cmd_repair},
+    {"resolve", SIDE_STATION, "[CHANNEL [PATH...] --mine | --theirs]",
+     "list what is in the way of an update, or say what to do with it", OPTIONS(resolve_options), 0,
+     ARGS_MAX, cmd_resolve},
     {"rollback", SIDE_STATION, "[CHANNEL [GENERATION]]",
      "go back to what a channel was before, or list what is kept", NO_OPTIONS, 0, 2, cmd_rollback},
     {"message answer", SIDE_STATION, "ID TEXT", "answer a message from the server", NO_OPTIONS, 2,

@@ -16,7 +16,11 @@ static const char applied_tables[] =
     " PRIMARY KEY (tree, path)) WITHOUT ROWID;"
     "CREATE TABLE apply_adaptation (tree TEXT NOT NULL, what TEXT NOT NULL,"
     " PRIMARY KEY (tree, what)) WITHOUT ROWID;";
-static const char *const applied_steps[] = {applied_tables};
+/* What was in the way of an update that was refused, and what a person answered (conflict.h). */
+static const char applied_conflicts[] =
+    "CREATE TABLE apply_conflict (tree TEXT NOT NULL, path TEXT NOT NULL, why TEXT NOT NULL,"
+    " answer TEXT NOT NULL, PRIMARY KEY (tree, path)) STRICT, WITHOUT ROWID;";
+static const char *const applied_steps[] = {applied_tables, applied_conflicts};
 const struct db_schema station_applied_schema = DB_SCHEMA("applied", applied_steps);
 
 int applied_load(struct station *s, const char *tree, struct applied *ret, struct err *err)
@@ -133,6 +137,7 @@ int applied_forget(struct station *s, const char *tree, struct err *err)
 	    "DELETE FROM applied WHERE ?1 IS NULL OR tree = ?1",
 	    "DELETE FROM apply_deviation WHERE ?1 IS NULL OR tree = ?1",
 	    "DELETE FROM apply_adaptation WHERE ?1 IS NULL OR tree = ?1",
+	    "DELETE FROM apply_conflict WHERE ?1 IS NULL OR tree = ?1",
 	};
 	int rc = 0;
 

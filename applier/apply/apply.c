@@ -71,6 +71,8 @@ void apply_clear(struct apply *a)
 	a->line = NULL;
 	changelist_clear(&a->list);
 	join_free(TAKE(a->join));
+	strings_clear(&a->conflict);
+	strings_clear(&a->conflict_why);
 	secret_stack_wipe(); /* what hashing left there: of a private channel, keys */
 }
 
@@ -172,7 +174,8 @@ static int commit_finish(struct apply *a, struct err *err)
 	if (index_open(db, a->t->tree, &a->index, err) < 0 ||
 	    applied_load(a->s, a->t->tree, &before, err) < 0 || past_record(a, err) < 0 ||
 	    rows_finish(a, err) < 0 || applied_put(a->s, a->t->tree, &now, err) < 0 ||
-	    past_commit(a, &before, &now, err) < 0 || journal_end(a, false, err) < 0)
+	    past_commit(a, &before, &now, err) < 0 || conflicts_forget(a->s, a->t->tree, err) < 0 ||
+	    journal_end(a, false, err) < 0)
 		return undo(a, err);
 	/* A commit that failed may still be on the disk, so nothing can be undone any more; if it
 	 * is not, the journal is there, and the next run comes here again. */
@@ -478,6 +481,18 @@ static int run(struct apply *a, struct reader *r, struct err *err)
 	return commit_finish(a, err);
 }
 
+/** What was in the way, for who resolves it; without it everything can be done again as well. */
+static void conflicts_keep(struct apply *a)
+{
+	struct err bad = {0};
+
+	db_tx_end(&a->tx);
+	if (a->conflict.n > 0 &&
+	    conflicts_put(a->s, a->t->tree, &a->conflict, &a->conflict_why, &bad) < 0)
+		reporter_warning(a->s->reporter, "%s: what is in the way cannot be listed: %s",
+				 a->t->tree, bad.text);
+}
+
 int apply_bundles(struct station *s, const struct apply_bundle *b, size_t n,
 		  const struct apply_target *t, enum apply_flags flags, struct apply_preview *ret,
 		  struct err *err)
@@ -507,6 +522,8 @@ int apply_bundles(struct station *s, const struct apply_bundle *b, size_t n,
 	if (rc == 0)
 		rc = run(a, &reader, err);
 	reader_stop(&reader);
+	if (rc == RC_CONFLICT && (a->flags & APPLY_ATTEMPT) == 0)
+		conflicts_keep(a);
 	if (ret != NULL)
 		*ret = a->preview;
 	apply_clear(a);

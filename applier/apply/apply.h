@@ -18,7 +18,10 @@
 
 extern const struct db_schema apply_schema; /* the journal */
 
-enum apply_flags { APPLY_DRY_RUN = 1 << 0 };
+enum apply_flags {
+	APPLY_DRY_RUN = 1 << 0,
+	APPLY_ATTEMPT = 1 << 1, /* one of several: conflicts are not remembered */
+};
 
 struct apply_target {
 	const char *tree; /* name of the tree in the index: the channel's name, or "@private" */

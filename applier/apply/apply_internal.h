@@ -30,6 +30,7 @@
 
 #include "applier/apply/applied.h"
 #include "applier/apply/apply.h"
+#include "applier/apply/conflict.h"
 #include "applier/undo/undo.h"
 #include "core/base/list.h"
 #include "core/os/child.h"
@@ -210,23 +211,25 @@ struct apply {
 	struct line *line; /* owned; a mapping of lines + 1 elements, one for each line */
 	struct stage stage;
 	struct apply_preview preview;
-	char mark[48];        /* name of what tells our directories; "" while there is none */
-	int keptfd;           /* owned; where local changes are kept; -1 while not open */
-	char kept[AREA_NAME]; /* its name beside the staging area */
-	uint64_t keeps;       /* operations that keep what they take out */
-	uint32_t ops;         /* operations so far */
-	uint64_t files;       /* contents to stage */
-	uint64_t renewed;     /* of them, those of the base that get another owner or mode */
-	unsigned patience;    /* milliseconds left to wait for files that somebody holds */
-	uint64_t compared;    /* bytes of files that were hashed to see what they are */
-	unsigned holds;       /* enum holds, once disk_holds was asked */
-	struct timespec target_time;     /* of the target, before something was tried in it */
-	uint64_t trees;                  /* directories to stage */
-	bool no_exchange;                /* the file system has none */
-	bool sync_each;                  /* few files: each is flushed by itself */
-	bool no_owner;                   /* owners could not be set: not root */
-	bool no_times, no_modes;         /* the file system does not hold them */
-	bool far_times;                  /* times that nobody can write */
+	char mark[48];           /* name of what tells our directories; "" while there is none */
+	int keptfd;              /* owned; where local changes are kept; -1 while not open */
+	char kept[AREA_NAME];    /* its name beside the staging area */
+	struct strings conflict; /* owned; paths that nobody has answered */
+	struct strings conflict_why; /* owned; of each */
+	uint64_t keeps;              /* operations that keep what they take out */
+	uint32_t ops;                /* operations so far */
+	uint64_t files;              /* contents to stage */
+	uint64_t renewed;            /* of them, those of the base that get another owner or mode */
+	unsigned patience;           /* milliseconds left to wait for files that somebody holds */
+	uint64_t compared;           /* bytes of files that were hashed to see what they are */
+	unsigned holds;              /* enum holds, once disk_holds was asked */
+	struct timespec target_time; /* of the target, before something was tried in it */
+	uint64_t trees;              /* directories to stage */
+	bool no_exchange;            /* the file system has none */
+	bool sync_each;              /* few files: each is flushed by itself */
+	bool no_owner;               /* owners could not be set: not root */
+	bool no_times, no_modes;     /* the file system does not hold them */
+	bool far_times;              /* times that nobody can write */
 	const struct apply_local *local; /* borrowed; NULL: a bundle */
 	LIST(struct past_area {
 		int64_t step;

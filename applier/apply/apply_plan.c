@@ -53,7 +53,8 @@ struct plan {
 	struct entry row;          /* of the index, for the present line */
 	bool have_row;
 	bool misspelled; /* what answers to the name of the present line is called otherwise */
-	char first[LIMIT_PATH + 1]; /* conflict */
+	struct strings mine, theirs; /* owned; conflicts that were answered */
+	uint64_t open;               /* those that were not */
 };
 
 static struct level *top(struct plan *p)
@@ -78,10 +79,30 @@ static int op_start(struct plan *p, enum op_kind kind, const char *path)
 
 enum answer { ANSWER_GO, ANSWER_KEEP };
 
+static void conflict_open(struct plan *p, const char *path)
+{
+	struct apply *a = p->a;
+
+	p->open++;
+	/* The sentence counts those for which there is no room, or no memory. */
+	if (a->conflict.n < CONFLICTS_MAX && strings_add(&a->conflict, path, ERR_IGNORED) == 0 &&
+	    strings_add(&a->conflict_why,
+			p->have_row ? "it was changed here"
+				    : "something that no channel manages is in its place",
+			ERR_IGNORED) < 0)
+		free(a->conflict.items[--a->conflict.n]);
+}
+
+/** What was answered to this one counts, else what the owner says in general. */
 static enum answer conflict(struct plan *p, const char *path)
 {
-	if (p->a->preview.conflicts++ == 0)
-		memcpy(p->first, path, strlen(path) + 1);
+	p->a->preview.conflicts++;
+	if (strings_has_sorted(&p->mine, path))
+		return ANSWER_KEEP;
+	if (strings_has_sorted(&p->theirs, path))
+		return ANSWER_GO;
+	if (p->a->run.local == LOCAL_FAIL)
+		conflict_open(p, path);
 	return p->a->run.local == LOCAL_KEEP ? ANSWER_KEEP : ANSWER_GO;
 }
 
@@ -785,6 +806,33 @@ static int plan_lines(struct plan *p, struct err *err)
 	return rc;
 }
 
+/** Names of paths in a sentence; the others are counted. */
+#define CONFLICTS_TOLD 8u
+
+static int conflicts_refuse(struct plan *p, struct err *err)
+{
+	const struct apply *a = p->a;
+	char text[400] = "";
+	size_t used = 0, n = 1;
+
+	if (a->conflict.n == 0)
+		return err_memory(err);
+	while (n < a->conflict.n && n < CONFLICTS_TOLD &&
+	       used + strlen(a->conflict.items[n]) + 3 < sizeof(text)) {
+		used += (size_t)snprintf(text + used, sizeof(text) - used, ", %s",
+					 a->conflict.items[n]);
+		n++;
+	}
+	if (p->open > n)
+		snprintf(text + used, sizeof(text) - used, " and %llu more",
+			 (unsigned long long)(p->open - n));
+	return err_set(err, RC_CONFLICT,
+		       "%.200s: %s%s%s; nothing was done: satchel resolve %s says what to do with "
+		       "each",
+		       a->conflict.items[0], a->conflict_why.items[0], n > 1 ? "; likewise" : "",
+		       n > 1 || p->open > n ? text + (n > 1) : "", a->t->tree);
+}
+
 int plan_run(struct apply *a, struct err *err)
 {
 	struct plan *p = calloc(1, sizeof(*p));
@@ -793,16 +841,15 @@ int plan_run(struct apply *a, struct err *err)
 	if (p == NULL)
 		return err_memory(err);
 	p->a = a;
-	rc = plan_lines(p, err);
+	rc = conflicts_answered(a->s, a->t->tree, &p->mine, &p->theirs, err);
+	if (rc == 0)
+		rc = plan_lines(p, err);
 	while (p->depth > 0)
 		free(p->level[p->depth--].going);
-	if (rc == 0 && a->preview.conflicts > 0 && a->run.local == LOCAL_FAIL &&
-	    (a->flags & APPLY_DRY_RUN) == 0)
-		rc = err_set(
-		    err, RC_CONFLICT,
-		    "%s: it was changed here, or nobody manages it (%llu such); nothing was "
-		    "changed: move it away, or allow the answer replace or keep",
-		    p->first, (unsigned long long)a->preview.conflicts);
+	if (rc == 0 && p->open > 0 && (a->flags & APPLY_DRY_RUN) == 0)
+		rc = conflicts_refuse(p, err);
+	strings_clear(&p->mine);
+	strings_clear(&p->theirs);
 	free(p);
 	return rc;
 }

@@ -29,6 +29,7 @@ struct channel_job {
 	struct shard_channel ceiling;    /* what ${row} is, when this machine is offered more */
 	struct follow_head h;            /* owned; bundles that cannot be had are taken out */
 	struct err missing;              /* why the last one could not be had */
+	bool attempt;                    /* what is tried now is not what is told */
 	struct sync_outcome o;
 };
 
@@ -216,7 +217,9 @@ static int route_try(struct channel_job *j, struct follow *f, const size_t *path
 		rc = route_add(j, f, path[i], &w, i, err);
 	return rc < 0 ? rc
 		      : apply_bundles(j->y->s, w.as, n, &j->target,
-				      j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0, ret, err);
+				      (j->y->flags & SYNC_DRY_RUN ? APPLY_DRY_RUN : 0) |
+					  (j->attempt ? APPLY_ATTEMPT : 0),
+				      ret, err);
 }
 
 static int route_apply(struct channel_job *j, const size_t *path, size_t n,
@@ -316,8 +319,13 @@ static int route_joined(struct channel_job *j, const size_t *path, size_t n,
 	for (size_t end = n; end > 1 && n - end < ENDS_TRIED; end--) {
 		struct err bad = {0};
 
+		/* What was rolled back, or comes before it, never stands there again. */
+		if (end < n && j->floor.at > 0)
+			break;
 		memset(ret, 0, sizeof(*ret));
+		j->attempt = end < n;
 		rc = route_apply(j, path, end, ret, &bad);
+		j->attempt = false;
 		*ret_generation = j->h.head.bundle[path[end - 1]].generation;
 		if (rc == 0)
 			return 0;
@@ -344,6 +352,7 @@ static int route_around(struct channel_job *j, uint64_t from, const size_t *path
 	const struct err why = *err;
 	size_t again[LIMIT_HEAD_BUNDLES], many = 0;
 	struct err bad = {0};
+	int rc;
 
 	if (!here_alone(err->rc))
 		return err->rc;
@@ -355,7 +364,10 @@ static int route_around(struct channel_job *j, uint64_t from, const size_t *path
 		return err->rc;
 	memset(ret, 0, sizeof(*ret));
 	*ret_generation = j->h.head.generation;
-	if (route_apply(j, again, many, ret, &bad) < 0)
+	j->attempt = true;
+	rc = route_apply(j, again, many, ret, &bad);
+	j->attempt = false;
+	if (rc < 0)
 		return err->rc;
 	report_skipped(j, from, *ret_generation, &why);
 	return 0;

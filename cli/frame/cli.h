@@ -230,6 +230,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(drift)                    \
 	X(rollback)                 \
 	X(repair)                   \
+	X(resolve)                  \
 	X(doctor)                   \
 	X(inspect)                  \
 	X(verify)                   \

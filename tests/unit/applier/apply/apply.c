@@ -28,14 +28,15 @@ static void snapshot(struct world *w, const char *file)
 {
 	char text[2048];
 
-	snprintf(text, sizeof(text),
-		 /* The time of what holds the target is not the target's. */
-		 "cd root && { find . -printf '%%p %%y %%m %%s %%T@ %%i %%l\\n' | sort | "
-		 "sed 's,^\\(./srv d .*\\) [0-9.]* [0-9]* $,\\1,'; "
-		 "find . -type f -exec cksum {} + | sort; } > ../%s; "
-		 "sqlite3 ../state/state.db .dump | grep -v -e apply_mark -e apply_holds >> ../%s; "
-		 "ls -A ../state >> ../%s",
-		 file, file, file);
+	snprintf(
+	    text, sizeof(text),
+	    /* The time of what holds the target is not the target's. */
+	    "cd root && { find . -printf '%%p %%y %%m %%s %%T@ %%i %%l\\n' | sort | "
+	    "sed 's,^\\(./srv d .*\\) [0-9.]* [0-9]* $,\\1,'; "
+	    "find . -type f -exec cksum {} + | sort; } > ../%s; "
+	    "sqlite3 ../state/state.db .dump | grep -v -e apply_mark -e apply_holds -e apply_conflict >> ../%s; "
+	    "ls -A ../state >> ../%s",
+	    file, file, file);
 	cr_assert_eq(scratch_run(w->dir, text), 0);
 }
 
