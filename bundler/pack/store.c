@@ -332,6 +332,13 @@ int store_forget_lost(struct site *s, uint64_t *ret, struct err *err)
 	return rc;
 }
 
+int store_forget_channel(struct site *s, const char *channel, struct err *err)
+{
+	int rc = db_run(s->db, err, "DELETE FROM pack WHERE channel = ?1", "t", channel);
+
+	return rc < 0 ? rc : rows_tidy(s->db, err);
+}
+
 int store_knows(struct db *db, uint64_t pack, struct err *err)
 {
 	int64_t one;

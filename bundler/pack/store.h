@@ -66,6 +66,10 @@ int store_knows(struct db *db, uint64_t pack, struct err *err);
 int store_lost(struct site *s, uint64_t *ret, struct err *err);
 int store_forget_lost(struct site *s, uint64_t *ret, struct err *err);
 
+/** store_forget_channel(s, channel, err): every pack of it is forgotten, in the caller's
+ * transaction; the files go at the next store_sweep. */
+int store_forget_channel(struct site *s, const char *channel, struct err *err);
+
 /** store_prune(s, err): remove packs that no kept generation needs. */
 int store_prune(struct site *s, struct err *err);
 

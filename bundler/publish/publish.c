@@ -247,7 +247,7 @@ static int beat_step(struct publish_run *r, struct err *err)
 {
 	int rc = decommission_sweep(r->s, err);
 
-	return rc < 0 ? rc : publish_beat(r->s, 0, err);
+	return rc < 0 ? rc : publish_beat(r->s, r->flags & PUBLISH_PURGE ? BEAT_ALL_NEW : 0, err);
 }
 
 static int readers_step(struct publish_run *r, struct err *err)
@@ -395,6 +395,8 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 		failed(&r, &depot, err);
 	if (rc == 0 && r.made)
 		rc = store_prune(s, &e);
+	if (rc == 0 && (flags & PUBLISH_PURGE))
+		rc = store_sweep(s, &e);
 	if (rc < 0)
 		failed(&r, &e, err);
 	return r.rc;

@@ -20,6 +20,7 @@ enum publish_flags {
 	PUBLISH_REREAD = 1 << 3, /* read every file, whatever stat says */
 	PUBLISH_REFILL = 1 << 5, /* the depot was emptied or replaced, and is ours all the same */
 	PUBLISH_NO_COMPARE = 1 << 6, /* do not list the depot to find what it has lost */
+	PUBLISH_PURGE = 1 << 7,      /* nothing stays of what was published but the newest tree */
 };
 
 struct publish_counts {
@@ -69,7 +70,10 @@ int release_discard(struct site *s, const char *channel, uint64_t *ret_generatio
 
 /** publish_beat(s, flags, err): shards that changed, and a new beat when anything changed or the
  * last one is half through its life. In the caller's transaction, into the outbox. */
-enum beat_flags { BEAT_ANYWAY = 1 << 0 /* a new beat, though nothing changed */ };
+enum beat_flags {
+	BEAT_ANYWAY = 1 << 0, /* a new beat, though nothing changed */
+	BEAT_ALL_NEW = 1 << 1 /* as many as are kept: none leads to what was there before */
+};
 int publish_beat(struct site *s, enum beat_flags flags, struct err *err);
 
 /**
@@ -79,8 +83,20 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err);
  */
 int publish_knock(struct site *s, const char *const *names, size_t n, struct err *err);
 
+/**
+ * publish_purge(s, channel, path, n, each, arg, err): what lay at these paths, or below, should
+ * never have been published.  When the source does not have it any more: every bundle of the
+ * channel and every pack is made anew from the source, the old ones leave depot and content store,
+ * rings end, and ${each} is told the workstations that hold an earlier generation, by their newest
+ * receipts. RC_CONFLICT: it is still published, or what is newest waits for signatures.
+ */
+int publish_purge(struct site *s, const char *channel, char *const *path, size_t n,
+		  int (*each)(void *arg, const char *workstation, uint64_t generation,
+			      struct err *err),
+		  void *arg, struct err *err);
+
 /** publish_site(s, only, n, flags, each, arg, err): the command: all channels (or those named),
- * private channels, beat, post; before them what the depot has lost counts as not posted.  RC_STATE:
+ * private channels, beat, post; before them what the depot has lost counts as not posted. RC_STATE:
  * the registry is older than what it published (recover_notice), and nothing is changed. */
 int publish_site(struct site *s, const char *const *only, size_t n, enum publish_flags flags,
 		 void (*each)(void *arg, const char *channel, const struct publish_counts *counts),

@@ -421,7 +421,7 @@ int publish_beat(struct site *s, enum beat_flags flags, struct err *err)
 		return rc;
 	input = beat_input(b);
 	again = sealed_settle(s->db, err);
-	if (again > 0)
+	if (again > 0 || (again == 0 && (flags & BEAT_ALL_NEW)))
 		return beats_renew(b, &input, err);
 	rc = again < 0 || flags & BEAT_ANYWAY ? again : beat_good(b, &input, err);
 	return rc != 0 ? (rc < 0 ? rc : 0) : beat_sign(b, &input, err);

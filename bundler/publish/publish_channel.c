@@ -421,6 +421,10 @@ static int differences_publish(struct publishing *p, struct err *err)
 	if (rc < 0)
 		return rc;
 	same = p->delta.packed.lines == 0 && p->delta.base > 0;
+	if (!same && (p->flags & PUBLISH_PURGE))
+		return err_set(err, RC_AGAIN,
+			       "the source of channel %s changed meanwhile: run it again",
+			       p->c->name);
 	if (!same)
 		return generation_make(p, err);
 	rc = rows_update(p, err);
@@ -450,6 +454,8 @@ static int channel_run(struct publishing *p, struct err *err)
 		rc = publish_key(p, err);
 	if (rc == 0 && !(p->flags & PUBLISH_DRY_RUN))
 		rc = publish_lost(p, err);
+	if (rc == 0 && (p->flags & PUBLISH_PURGE))
+		rc = publish_purge_drop(p, err);
 	if (rc == 0)
 		rc = publish_source_open(p, err);
 	if (rc == 0)

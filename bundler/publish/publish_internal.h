@@ -147,13 +147,18 @@ int publish_head_signed(struct publishing *p, struct bytes release, struct err *
 /** publish_path_retire(arg, path, err): site_post_retire for walks; ${arg} is the site. */
 int publish_path_retire(void *arg, const char *path, struct err *err);
 
+/* publish_purge.c */
+/** publish_purge_drop(p, err): bundles and packs of the channel go, in the caller's transaction;
+ * PUBLISH_FULL is set. */
+int publish_purge_drop(struct publishing *p, struct err *err);
+
 /* publish_heads.c: with rings several heads are in force: the newest, and what each ring and
  * everybody is offered. */
 /**
  * publish_heads_refresh(s, channel, g, err): after bundles were signed or sealed anew: the heads in
  * force beside that of ${g} name them as they are now, signed by a key of today.
- * publish_heads_sweep(s, channel, err): heads that are not in force leave the depot, and the bundles
- * that none of those in force needs.  Both in the caller's transaction.
+ * publish_heads_sweep(s, channel, err): heads that are not in force leave the depot, and the
+ * bundles that none of those in force needs.  Both in the caller's transaction.
  */
 int publish_heads_refresh(struct site *s, const char *channel, const struct published_generation *g,
 			  struct err *err);

@@ -18,9 +18,9 @@ struct publish_ring {
 	uint64_t proved;  /* of these, for as long as it takes */
 	uint64_t failed;  /* that could not take it, or are not healthy with it */
 	char failed_first[WORKSTATION_NAME];
-	bool goes_on;   /* the next ring is offered less */
-	bool ready;     /* and it would go on at the next publish */
-	bool stalled;   /* or somebody has to look: ${why} */
+	bool goes_on;  /* the next ring is offered less */
+	bool ready;    /* and it would go on at the next publish */
+	bool stalled;  /* or somebody has to look: ${why} */
 	char why[512]; /* why it does not go on yet; "" when there is nothing to go on */
 };
 
@@ -43,8 +43,8 @@ struct publish_rollouts {
 int publish_rollouts(struct site *s, struct publish_rollouts *ret, struct err *err);
 void publish_rollouts_free(struct publish_rollouts *l);
 
-/** publish_rollout_set(s, channel, stop, err): ${stop}: what is on its way stays in its rings until a
- * later generation comes; else it goes on by one ring now.  RC_USAGE: nothing is on its way. */
+/** publish_rollout_set(s, channel, stop, err): ${stop}: what is on its way stays in its rings until
+ * a later generation comes; else it goes on by one ring now.  RC_USAGE: nothing is on its way. */
 int publish_rollout_set(struct site *s, const char *channel, bool stop, struct err *err);
 
 #endif

@@ -133,6 +133,7 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(channel_remove)           \
 	X(channel_seal)             \
 	X(channel_rekey)            \
+	X(channel_purge)            \
 	X(rollout_continue)         \
 	X(rollout_stop)             \
 	X(invite)                   \
