@@ -124,5 +124,10 @@ int collect_site(struct site *s, struct collect_counts *ret, struct err *err)
 	 */
 	if (rc == 0 && c.unread.rc < 0)
 		rc = err_set(err, c.unread.rc, "%s", c.unread.text);
+	if (rc == 0 && s->unread.rc < 0)
+		rc = err_set(err, s->unread.rc,
+			     "receipts were recorded, and requests wait for a document that cannot "
+			     "be read: %s",
+			     s->unread.text);
 	return rc;
 }

@@ -428,6 +428,11 @@ int record_request(struct collect *c, const struct name *name, const struct open
 		*ret = DISPOSITION_REFUSED;
 		return record_unread(c, name, RC_MALFORMED, why.text, err);
 	}
+	/* Nobody knows whom it is for, and what it may have. */
+	if (c->s->unread.rc < 0) {
+		*ret = DISPOSITION_LATER;
+		return 0;
+	}
 	if (strcmp(r->kind, "resend") == 0)
 		return request_resend(c, r, name, &doc, ret, err);
 	if (strcmp(r->kind, "activate") == 0)

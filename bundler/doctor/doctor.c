@@ -371,6 +371,13 @@ static void check_documents(void *arg, struct findings *f)
 	char why[PEOPLE_WHY];
 	struct err err = {0};
 
+	if (p->site->unread.rc < 0) {
+		found_err(f, &p->site->unread);
+		found_remedy(f,
+			     "correct it: until then nothing new is published, and what documents "
+			     "decide is not looked at here");
+		return;
+	}
 	if (site_faults(p->site, document_fault, &told, &err) < 0)
 		found_err(f, &err);
 	else if (told.n > 0)
@@ -514,7 +521,7 @@ void site_examine(const char *dir, struct reporter *reporter, struct findings *f
 	struct site_patient p = {.now = clock_now()};
 	struct err err = {0};
 
-	if (site_open(dir, 0, reporter, &s, &err) < 0) {
+	if (site_open(dir, SITE_UNREAD, reporter, &s, &err) < 0) {
 		finding_only(f, "site", &err);
 		return;
 	}

@@ -74,7 +74,8 @@ struct private_snapshot {
 /* Everything known of one workstation's name. */
 struct snapshot {
 	char name[WORKSTATION_NAME];
-	int64_t invited; /* until when an open code is good; 0: none */
+	const char *unread; /* borrowed; why the documents cannot be read; NULL: they were */
+	int64_t invited;    /* until when an open code is good; 0: none */
 	enum workstation_state state;
 	/* From here on all zero when it is absent. */
 	char id[WORKSTATION_ID + 1];

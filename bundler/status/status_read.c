@@ -115,7 +115,7 @@ static int reading_open(struct reading *r, struct err *err)
 	if (r->latest == NULL || r->blocked == NULL || r->channel == NULL || r->wanted == NULL ||
 	    r->out == NULL)
 		return err_memory(err);
-	rc = changed_load(r->s, &r->changed, err);
+	rc = r->s->unread.rc < 0 ? 0 : changed_load(r->s, &r->changed, err);
 	if (rc == 0)
 		rc = status_beat_posted(r->s, &r->beat_posted, err);
 	for (size_t i = 0; rc >= 0 && i < n; i++)
@@ -325,7 +325,7 @@ int status_workstations(struct site *s,
 	int rc = reading_open(&r, err);
 
 	while (rc == 0 && next_name(&r, name)) {
-		struct snapshot in = {.receipt = 0};
+		struct snapshot in = {.unread = s->unread.rc < 0 ? s->unread.text : NULL};
 		struct status_workstation w = {.channel = r.out};
 
 		snprintf(in.name, sizeof(in.name), "%s", name);

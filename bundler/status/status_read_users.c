@@ -226,7 +226,11 @@ int status_users(struct site *s,
 	OWNED(user_reading_clear) struct user_reading r = {.s = s, .now = clock_now()};
 	const struct site_user *document;
 	char email[EMAIL_NAME];
-	int rc = changed_load(s, &r.changed, err);
+	int rc;
+
+	if (s->unread.rc < 0) /* who is whose, only they say */
+		return 0;
+	rc = changed_load(s, &r.changed, err);
 
 	if (rc == 0)
 		rc = status_beat_posted(s, &r.beat_posted, err);

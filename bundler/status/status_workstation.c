@@ -297,7 +297,11 @@ static void judge_state(const struct snapshot *in, int64_t now, int64_t silent, 
 		ret->channels = in->channels;
 		ret->user = in->handed;
 		ret->users = in->handeds;
-		judge_left(in, l);
+		if (in->unread == NULL)
+			judge_left(in, l);
+		else
+			because(l, RULE_W_DOCUMENTS, "", "the documents cannot be read: %s",
+				in->unread);
 		judge_users(in, l);
 		judge_policy(in, l);
 		judge_fork(in, l);

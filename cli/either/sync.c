@@ -20,10 +20,11 @@ static int server_sync(struct cli *cli, const struct args *args, struct err *err
 
 	if (rc < 0)
 		return rc;
-	/* Whoever may write the inbox must not be able to keep the beat back; and without documents
-	 * nobody knows whom a request is for. */
-	if (s->unread.rc == 0)
-		collected = server_collect(cli, s, &bad);
+	/* Whoever may write the inbox must not be able to keep the beat back.  That a document cannot
+	 * be read is said by publish. */
+	collected = server_collect(cli, s, &bad);
+	if (s->unread.rc < 0 && collected == s->unread.rc)
+		collected = 0;
 	rc = server_publish(cli, s, &all, err);
 	if (rc < 0 && collected < 0)
 		reporter_warning(cli->reporter, "%s", bad.text);

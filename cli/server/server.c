@@ -410,7 +410,7 @@ int server_collect(struct cli *cli, struct site *s, struct err *err)
 int cmd_collect(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(site_freep) struct site *s = NULL;
-	int rc = server_open(cli, SITE_LOCK, &s, err);
+	int rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err);
 
 	return rc < 0 ? rc : server_collect(cli, s, err);
 }

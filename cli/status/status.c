@@ -211,7 +211,7 @@ int status_server(struct cli *cli, const struct args *args, struct err *err)
 		rc = status_list_init(&o.users, cli, NULL, cli->json ? &j : NULL, err);
 	o.workstations.overview = o.users.overview = true;
 	if (rc == 0)
-		rc = server_open(cli, 0, &s, err);
+		rc = server_open(cli, SITE_UNREAD, &s, err);
 	if (rc == 0)
 		rc = status_site(s, &g, err);
 	if (rc < 0)

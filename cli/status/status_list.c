@@ -176,7 +176,7 @@ int status_list_run(struct cli *cli, const struct args *args, const struct statu
 	int rc = status_list_init(&l, cli, args, cli->json ? &j : NULL, err);
 
 	if (rc == 0)
-		rc = server_open(cli, 0, &s, err);
+		rc = server_open(cli, SITE_UNREAD, &s, err);
 	if (rc < 0)
 		return rc;
 	if (cli->json)

@@ -108,7 +108,7 @@ int cmd_status_site(struct cli *cli, const struct args *args, struct err *err)
 	struct places p = {
 	    .cli = cli, .json = cli->json ? &j : NULL, .now = clock_now(), .kind = STATUS_GROUP};
 	struct status_site g;
-	int rc = server_open(cli, 0, &s, err);
+	int rc = server_open(cli, SITE_UNREAD, &s, err);
 
 	if (rc == 0)
 		rc = status_site(s, &g, err);
