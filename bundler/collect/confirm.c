@@ -46,8 +46,10 @@ static int key_load(void *arg, const char *name, struct err *err)
 	struct collect_keys *k = arg;
 	int rc;
 
-	if (k->n == ARRAY_LEN(k->key))
-		return err_set(err, RC_LIMIT, "more than %zu collect keys", ARRAY_LEN(k->key));
+	if (k->n == ARRAY_LEN(k->key)) { /* the oldest one falls out */
+		key_free(k->key[0]);
+		memmove(k->key, k->key + 1, --k->n * sizeof(k->key[0]));
+	}
 	rc = key_read(k->dirfd, name, NULL, &k->key[k->n], err);
 	if (rc == 0)
 		k->n++;

@@ -44,8 +44,11 @@ static int key_load(void *arg, const char *name, struct err *err)
 	struct unsealer_keys *l = arg;
 	int rc;
 
-	if (l->n == ARRAY_LEN(l->key))
-		return err_set(err, RC_LIMIT, "more than %zu collect keys", ARRAY_LEN(l->key));
+	/* The oldest one falls out: who seals to it has not seen a trust document for years. */
+	if (l->n == ARRAY_LEN(l->key)) {
+		key_free(l->key[0]);
+		memmove(l->key, l->key + 1, --l->n * sizeof(l->key[0]));
+	}
 	rc = key_read(l->keysfd, name, NULL, &l->key[l->n], err);
 	if (rc == 0)
 		l->n++;

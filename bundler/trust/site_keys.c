@@ -49,9 +49,12 @@ static int key_file_take(void *arg, const struct dir_entry *entry, struct err *e
 
 	if (!key_file_order(entry->name, f->role, &version))
 		return 0;
-	if (f->n == ARRAY_LEN(f->version))
-		return err_set(err, RC_LIMIT, "more than %zu key files of role %s",
-			       ARRAY_LEN(f->version), role_names[f->role]);
+	/* The newest ones count: a role has one current key, or few. */
+	if (f->n == ARRAY_LEN(f->version)) {
+		if (version < f->version[0])
+			return 0;
+		memmove(f->version, f->version + 1, --f->n * sizeof(f->version[0]));
+	}
 	for (i = f->n++; i > 0 && f->version[i - 1] > version; i--)
 		f->version[i] = f->version[i - 1];
 	f->version[i] = version;
