@@ -54,12 +54,16 @@ const char *hint_polled(uint64_t type)
 
 /* In the helper */
 
+/* How often it is made sure that the path leads to what is watched: one stat. */
+#define SAME_SECONDS 5
+
 struct watching {
 	const char *path;
 	enum hint_scope scope;
 	uint64_t type;        /* of the file system */
 	int fd;               /* to the watcher */
 	int64_t told;         /* when */
+	int64_t judged;       /* when it was last seen to be the same directory */
 	unsigned directories; /* that came while it watched */
 };
 
@@ -184,11 +188,33 @@ static int directory_taken(struct watching *w, const struct inotify_event *e)
 	return watch_tree(full);
 }
 
+/*
+ * Who renames a directory above, switches a link that leads here, or mounts something over it,
+ * makes no event for what is watched.  NULL: something else is there now, or nothing.
+ */
+static const struct inotify_event *event_next(struct watching *w, const struct stat *was)
+{
+	for (;;) {
+		const struct inotify_event *e = inotifytools_next_event(SAME_SECONDS);
+		int64_t now = clock_monotonic_ms();
+
+		if (e == NULL && inotifytools_error() != 0)
+			return NULL;
+		if (now >= w->judged + SAME_SECONDS * 1000) {
+			if (!still_there(w, was))
+				return NULL;
+			w->judged = now;
+		}
+		if (e != NULL)
+			return e;
+	}
+}
+
 /* The next event, waited for: what it means.  (Asked without waiting, the library waits as well.)
  */
 static enum hint_what next_news(struct watching *w, const struct stat *was)
 {
-	const struct inotify_event *e = inotifytools_next_event(-1);
+	const struct inotify_event *e = event_next(w, was);
 	uint32_t mask;
 	bool self;
 
