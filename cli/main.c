@@ -4,6 +4,7 @@
  * an error and turns it into an exit status.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,8 @@ int main(int argc, char **argv)
 	umask(022);
 	/* A crash, which a hostile depot may be able to cause, leaves no keys lying about. */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	/* A file that may not grow is an error like a disk that is full, with a sentence. */
+	signal(SIGXFSZ, SIG_IGN);
 	argc = argc > 0 ? argc - 1 : 0;
 	rc = standard_open(&err);
 	if (rc < 0)

@@ -20,6 +20,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -160,7 +161,7 @@ static int undo(struct apply *a, struct err *err)
  * One transaction holds index, generation and the end of the journal: after a crash either the
  * journal is there and this function runs again, or everything is recorded.
  */
-static int commit_finish(struct apply *a, struct err *err)
+static int commit_all(struct apply *a, struct err *err)
 {
 	const struct applied now = {a->run.epoch, a->run.generation, a->run.tree};
 	struct db *db = a->s->db;
@@ -189,6 +190,22 @@ static int commit_finish(struct apply *a, struct err *err)
 	past_settle(a);
 	changelist_drop(a->s->statefd, a->t->tree);
 	return 0;
+}
+
+/** Who is told to end does so when the tree is not mixed any more: in moments, or never begun. */
+static int commit_finish(struct apply *a, struct err *err)
+{
+	sigset_t held, was;
+	int rc;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &held, &was);
+	rc = commit_all(a, err);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	return rc;
 }
 
 /** Local changes of a run that is done were not all moved to their place. */

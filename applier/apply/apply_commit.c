@@ -397,8 +397,9 @@ static int flush_one(struct apply *a, const struct op *op, struct err *err)
 		OWNED(fd_closep)
 		int own = beneath_open(fd, name, O_RDONLY | O_NONBLOCK, 0, ERR_IGNORED);
 
-		/* A link, or a file that may not be read: no other way than all. */
-		if ((own < 0 || fsync(own) < 0) && syncfs(fd) < 0)
+		/* A link, or a file that may not be read: no other way than all.  What failed once
+		 * is not believed when it succeeds the next time: the error is told once only. */
+		if ((own < 0 ? syncfs(fd) : fsync(own)) < 0)
 			return err_sys(err, RC_IO, "%s: cannot flush it", op->path);
 	}
 	return 0;

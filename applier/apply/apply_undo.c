@@ -26,8 +26,7 @@ static void kept_report(struct apply *a, const char *path, const char *parent, c
 		     : slash == NULL ? 0
 				     : (int)(slash - target);
 
-	reporter_warning(a->s->reporter,
-			 "%s was changed here; the local version is kept as %.*s%s%s/%s/%s", what,
+	reporter_warning(a->s->reporter, "%s: what was here is kept as %.*s%s%s/%s/%s", what,
 			 holder, target, holder > 0 ? "/" : "", a->kept, parent, name);
 }
 

@@ -73,6 +73,21 @@ static int db_code(int code, int system)
 	}
 }
 
+/* SQLite calls damaged what could not be read, and keeps the reason with the file: the database, or
+ * its log. */
+static bool is_unreadable(sqlite3 *handle)
+{
+	sqlite3_file *log = NULL;
+	int error = 0;
+
+	sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+	if (error == 0 &&
+	    sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+	    log != NULL && log->pMethods != NULL)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+	return error == EIO || error == ENXIO;
+}
+
 /* SQLite says then that a file beside the database is not there. */
 static bool is_read_only(const char *path)
 {
@@ -92,7 +107,17 @@ static int db_fail(sqlite3 *handle, const char *path, struct err *err)
 		    err, rc,
 		    "the database \"%s\" is in use by another run; try again when it is done",
 		    path);
-	if (rc == RC_STATE && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB))
+	if (rc == RC_STATE && (code & 0xff) == SQLITE_CORRUPT && is_unreadable(handle))
+		return err_set(
+		    err, RC_IO,
+		    "the database \"%s\" cannot be read: %s; check the disk, and try again", path,
+		    strerror(EIO));
+	/* Somebody, or half a backup, took a table out of it. */
+	if ((code & 0xff) == SQLITE_ERROR &&
+	    strncmp(sqlite3_errmsg(handle), "no such table", strlen("no such table")) == 0)
+		rc = RC_STATE;
+	if (rc == RC_STATE && ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB ||
+			       (code & 0xff) == SQLITE_ERROR))
 		return err_set(
 		    err, rc,
 		    "the database \"%s\" is damaged: %s; restore it from a backup" NO_BACKUP, path,
