@@ -236,6 +236,17 @@ static const struct option_row carry_options[] = {
     {"dry-run", 'n', NULL, "show what would be carried, and write nothing", false},
 };
 
+static const struct option_row backup_options[] = {
+    {"seal-to", 0, "FILE", "let only the secret key of this public one open it", false},
+    {"new-passphrase-file", 0, "FILE",
+     "read the passphrase from the first line of FILE (default: ask)", false},
+    {"content", 0, NULL,
+     "the content store as well, which is read from the sources again otherwise", false},
+};
+static const struct option_row bring_back_options[] = {
+    {"state", 0, "DIR", "where keys and registry are kept (default: DIR.state)", false},
+    {"key", 0, "FILE", "the secret key that it was sealed to", false},
+};
 static const struct option_row recover_options[] = {
     {"depot", 0, "DIR", "look into this depot as well as into the home depot", true},
     {"dry-run", 'n', NULL, "show what was found, and change nothing", false},
@@ -484,6 +495,15 @@ const struct command commands[] = {
      2, cmd_message_answer},
     {"message report", SIDE_STATION, "TEXT", "send a message to the server", NO_OPTIONS, 1, 1,
      cmd_message_report},
+    {"backup", SIDE_SERVER, "FILE [--seal-to FILE.pub] [--content]",
+     "back up documents, registry and keys into one closed file", OPTIONS(backup_options), 1, 1,
+     cmd_backup},
+    {"backup key", SIDE_SERVER, "FILE",
+     "make a key that backups are sealed to, to be kept elsewhere", NO_OPTIONS, 1, 1,
+     cmd_backup_key},
+    {"restore", SIDE_SERVER, "FILE DIR [--state DIR] [--key FILE]",
+     "bring a backup back, on this machine or on another one", OPTIONS(bring_back_options), 2, 2,
+     cmd_restore},
     {"recover accept", SIDE_SERVER, "NAME...",
      "take over what workstations hold that this server does not know of since it was restored",
      NO_OPTIONS, 1, ARGS_MAX, cmd_recover_accept},

@@ -317,7 +317,7 @@ static int unlisted_revoke(struct recovering *r, struct err *err)
 }
 
 /* Keys that were made after the backup are not in the state. */
-static int keys_look(struct recovering *r, struct err *err)
+static int keys_check(struct recovering *r, struct err *err)
 {
 	static const enum role online[] = {ROLE_PRIVATE, ROLE_BEAT, ROLE_COLLECT, ROLE_PUBLISH};
 	int rc = 0;
@@ -384,7 +384,7 @@ static int recover_run(struct recovering *r, struct err *err)
 	if (rc == 0)
 		rc = beats_take(r, err);
 	if (rc == 0)
-		rc = keys_look(r, err);
+		rc = keys_check(r, err);
 	if (rc < 0)
 		return rc;
 	strings_sort(&p->channel);

@@ -168,7 +168,7 @@ const struct rule_row rule_rows[RULES] = {
 			 COLOUR_RED,
 			 "changed on the server, not yet posted",
 			 {PUBLISH}},
-    [RULE_W_AHEAD] = {"ahead",
+    [RULE_W_APART] = {"apart",
 		      SUBJECT_WORKSTATION,
 		      COLOUR_ORANGE,
 		      "holds more than this server knows of since it was restored, and keeps it",

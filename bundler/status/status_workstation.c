@@ -221,7 +221,7 @@ static void judge_apart(const struct snapshot *in, struct reasons *l)
 	char at[CLOCK_TEXT + 1];
 
 	if (in->apart > 0)
-		because(l, RULE_W_AHEAD, in->name,
+		because(l, RULE_W_APART, in->name,
 			"its private channel (%" PRIu64 ") is newer than this registry, which was "
 			"restored on %.10s: it is held apart, and keeps what it has",
 			in->private.wanted.generation, date(at, in->apart));

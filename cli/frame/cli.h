@@ -199,6 +199,9 @@ int cli_public_read(const char *path, struct key_public *ret, struct err *err);
 	X(confirm)                  \
 	X(publish)                  \
 	X(collect)                  \
+	X(backup)                   \
+	X(backup_key)               \
+	X(restore)                  \
 	X(recover)                  \
 	X(recover_accept)           \
 	X(sync)                     \
