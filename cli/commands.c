@@ -249,6 +249,8 @@ static const struct option_row bring_back_options[] = {
 };
 static const struct option_row recover_options[] = {
     {"depot", 0, "DIR", "look into this depot as well as into the home depot", true},
+    {"rebuild", 0, NULL, "the registry is lost: make one of what the depot has", false},
+    {"root-key", 0, "FILE", "the keys are lost: replace them with this root key", false},
     {"dry-run", 'n', NULL, "show what was found, and change nothing", false},
 };
 
@@ -507,7 +509,7 @@ const struct command commands[] = {
     {"recover accept", SIDE_SERVER, "NAME...",
      "take over what workstations hold that this server does not know of since it was restored",
      NO_OPTIONS, 1, ARGS_MAX, cmd_recover_accept},
-    {"recover", SIDE_SERVER, "[--depot DIR]... [--dry-run]",
+    {"recover", SIDE_SERVER, "[--depot DIR]... [--rebuild] [--root-key FILE] [--dry-run]",
      "go on above what was published, when this is a backup of the server",
      OPTIONS(recover_options), 0, 0, cmd_recover},
     {"sync", SIDE_EITHER, "[--knock WORKSTATION...]",

@@ -16,6 +16,11 @@
 int station_enrol(struct station *s, const char *code, const char *depot, const char *name,
 		  struct err *err);
 
+/** enrol_again(s, err): the site does not list this workstation.  When it says in its beat that it
+ * lost what it knew, ask once to be enrolled with the keys that are here, under the name that it
+ * had; an administrator approves it there. */
+int enrol_again(struct station *s, struct err *err);
+
 /** enrol_forget(s, site, err): a decommissioned workstation joins ${site}: every room forgets, in
  * the caller's transaction.  What stays: counters, the last receipt while it waits, and of the same
  * site trust chain and beat. */

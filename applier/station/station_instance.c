@@ -26,7 +26,7 @@ static int place_digest(struct station *s, struct digest *ret, struct err *err)
 	uint8_t raw[8];
 
 	if (statx(s->statefd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) < 0)
-		return err_sys(err, RC_IO, "cannot look at the state directory %s", s->state);
+		return err_sys(err, RC_IO, "cannot stat the state directory %s", s->state);
 	etc = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Containers may have none. */
 	if (etc < 0 || file_read(etc, "machine-id", 64, &machine, ERR_IGNORED) < 0)

@@ -4,6 +4,7 @@
  * receipt written last.  One thing that fails is told and does not stop the others; the worst of a
  * run is its result.
  */
+#include "applier/enrol/enrol.h"
 #include "applier/sync/sync_internal.h"
 
 #include <inttypes.h>
@@ -372,7 +373,8 @@ static int row_missing(struct sync *y, struct err *err)
 			"to collect and publish",
 			y->s->trust.name);
 	if (generation > 0 && !(y->flags & SYNC_DRY_RUN) &&
-	    station_property_put(y->s, PROPERTY_UNLISTED, bytes_of("1"), err) < 0)
+	    (station_property_put(y->s, PROPERTY_UNLISTED, bytes_of("1"), err) < 0 ||
+	     enrol_again(y->s, err) < 0))
 		return err->rc;
 	return sync_event(y, &bad, err);
 }

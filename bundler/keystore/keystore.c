@@ -239,6 +239,8 @@ static int version_floor(struct site *s, const char *name, uint64_t *ret, struct
 
 	snprintf(counter, sizeof(counter), "key-floor %s", name);
 	rc = registry_last(s->db, counter, &lowest, err);
+	if (rc == 0 && lowest == 0) /* of all, when the whole registry was lost */
+		rc = registry_last(s->db, "key-floor", &lowest, err);
 	if (rc == 0 && lowest > *ret)
 		*ret = lowest;
 	return rc;
@@ -368,7 +370,9 @@ static int make(struct keystore *k, const char *name, struct err *err)
 
 	if (rc < 0 || last > 0)
 		return rc;
-	rc = version_make(k, name, 1, err);
+	rc = version_floor(k->s, name, &last, err);
+	if (rc == 0)
+		rc = version_make(k, name, last + 1, err);
 	return rc < 0 ? rc : 1;
 }
 

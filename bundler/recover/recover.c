@@ -210,7 +210,7 @@ static int private_take(struct recovering *r, const struct shard_workstation *w,
 	a.tree = m.tree;
 	if (rc == 0)
 		rc = private_adopt(r->s->db, &a, err);
-	return rc < 0 ? rc : strings_add(&r->report->apart, name, err);
+	return rc < 0 || name == NULL ? rc : strings_add(&r->report->apart, name, err);
 }
 
 /* 1: the private channel of the registry is the one that the shard names, or a newer one. */
@@ -242,16 +242,19 @@ static int workstation_take(struct recovering *r, const struct shard_workstation
 			    struct err *err)
 {
 	struct workstation row;
+	bool known;
 	int rc = strings_add(&r->listed, w->id, err);
 
 	if (rc == 0)
 		rc = workstation_by_id(r->s->db, w->id, &row, err);
-	if (rc == 0)
-		r->report->unknown++;
-	if (rc <= 0)
+	if (rc < 0)
 		return rc;
+	known = rc == 1;
+	if (!known)
+		r->report->unknown++;
 	rc = private_known(r, w, err);
-	return rc != 0 ? (rc < 0 ? rc : 0) : private_take(r, w, row.name, err);
+	/* One that is not known asks to be enrolled again, and what it has must be above this. */
+	return rc != 0 ? (rc < 0 ? rc : 0) : private_take(r, w, known ? row.name : NULL, err);
 }
 
 static int shard_take(struct recovering *r, const struct beat_shard *which, struct err *err)
@@ -325,7 +328,8 @@ static int keys_check(struct recovering *r, struct err *err)
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(online); i++) {
 		OWNED(key_freep) struct key_secret *k = NULL;
 
-		if (site_key(r->s, online[i], &k, ERR_IGNORED) < 0)
+		if (trust_acting(&r->s->trust, online[i]) == online[i] &&
+		    site_key(r->s, online[i], &k, ERR_IGNORED) < 0)
 			rc = strings_add(&r->report->missing, role_names[online[i]], err);
 	}
 	return rc;

@@ -141,7 +141,12 @@ static int state_open(struct site *s, struct err *err)
 
 	s->statefd = os_open_dir(s->state, err);
 	if (s->statefd < 0)
-		return err_prefix(err, "the state of the site (keys and registry)");
+		return err_set(
+		    err, RC_STATE,
+		    "the state of the site (keys and registry), %s, cannot be opened: "
+		    "is it mounted? When it is lost, restore a backup (satchel restore); "
+		    "when there is none, satchel recover --rebuild --root-key FILE",
+		    s->state);
 	if (fstat(s->statefd, &st) < 0)
 		return err_sys(err, RC_IO, "%s", s->state);
 	if ((st.st_mode & 077) != 0)
@@ -167,7 +172,8 @@ static int registry_use(struct site *s, struct err *err)
 		return err_set(
 		    err, RC_STATE,
 		    "%s holds no registry: restore it from your backup; an empty one would use "
-		    "generation numbers a second time",
+		    "generation numbers a second time. When there is no backup, satchel recover "
+		    "--rebuild makes one of what the depot has",
 		    s->state);
 	rc = site_registry_path(s->state, &path, err);
 	if (rc == 0)
@@ -190,6 +196,16 @@ static int documents_use(struct site *s, enum site_flags flags, struct err *err)
 	return 0;
 }
 
+int site_begin(struct site *s, const char *dir, struct err *err)
+{
+	s->dirfd = s->statefd = s->lock = -1;
+	s->dir = realpath(dir, NULL);
+	if (s->dir == NULL)
+		return err_sys(err, errno == ENOENT ? RC_STATE : RC_IO, "site %s", dir);
+	s->dirfd = os_open_dir(s->dir, err);
+	return s->dirfd < 0 ? s->dirfd : site_yaml_read(s, err);
+}
+
 int site_open(const char *dir, enum site_flags flags, struct reporter *reporter, struct site **ret,
 	      struct err *err)
 {
@@ -198,15 +214,8 @@ int site_open(const char *dir, enum site_flags flags, struct reporter *reporter,
 
 	if (s == NULL)
 		return err_memory(err);
-	s->dirfd = s->statefd = s->lock = -1;
+	rc = site_begin(s, dir, err);
 	s->reporter = reporter;
-	s->dir = realpath(dir, NULL);
-	if (s->dir == NULL)
-		return err_sys(err, errno == ENOENT ? RC_STATE : RC_IO, "site %s", dir);
-	s->dirfd = os_open_dir(s->dir, err);
-	if (s->dirfd < 0)
-		return s->dirfd;
-	rc = site_yaml_read(s, err);
 	if (rc == 0)
 		rc = state_open(s, err);
 	if (rc == 0 && (flags & SITE_LOCK) != 0) {

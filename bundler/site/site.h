@@ -52,6 +52,15 @@ int site_open(const char *dir, enum site_flags flags, struct reporter *reporter,
 struct site *site_free(struct site *s);
 void site_freep(struct site **s);
 
+/**
+ * site_rebuild(dir, root, ask, err):
+ * The state of the site in ${dir} is lost, or its registry: a new one, which knows no more than the
+ * first trust document that the home depot has.  ${root} (may be NULL): the file of a root key, to
+ * replace the other keys with; ${ask} asks for its passphrase.  Does nothing to a registry that is
+ * there.  Errors: RC_STATE: the depot has no trust document of this site; RC_IO.
+ */
+int site_rebuild(const char *dir, const char *root, struct key_ask *ask, struct err *err);
+
 /** site_set(s, list, n, err): single fields of site.yaml: policy, licence-warning-days, beat-hours,
  * silent-hours, sync-minutes, jitter-percent, watch, sticks.  RC_USAGE: no such field. */
 int site_set(struct site *s, const struct site_value *list, size_t n, struct err *err);

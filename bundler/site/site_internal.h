@@ -15,6 +15,9 @@
 #define SITE_JITTER_PERCENT 10
 #define SITE_WARNING_DAYS   30 /* a month to buy what ends */
 
+/** site_begin(s, dir, err): the first steps of opening: the directory of the documents, and
+ * site.yaml.  ${s} is all zero, and the caller's to free. */
+int site_begin(struct site *s, const char *dir, struct err *err);
 /** registry_open(path, ret, err): the database with the tables of every room, made or brought up
  * to date. */
 int registry_open(const char *path, struct db **ret, struct err *err);

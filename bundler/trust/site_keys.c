@@ -320,13 +320,31 @@ static int key_new(int keysfd, const char *name, enum key_kind kind, struct key_
 	return 0;
 }
 
+static int public_write(int keysfd, const char *name, const struct key_secret *k, struct err *err)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	struct key_public pub = key_public_of(k);
+	char pub_name[64];
+	int rc = key_public_text(&pub, &text, err);
+
+	public_name(pub_name, name);
+	if (rc == 0)
+		rc = durable_write(keysfd, pub_name, bytes_in(&text), 0444, DURABLE_REPLACE, err);
+	return rc < 0 ? err_prefix(err, "keys/%s", pub_name) : 0;
+}
+
+int site_key_publish(int keysfd, const char *name, struct key_ask *ask, struct err *err)
+{
+	OWNED(key_freep) struct key_secret *k = NULL;
+	int rc = key_read(keysfd, name, ask, &k, err);
+
+	return rc < 0 ? rc : public_write(keysfd, name, k, err);
+}
+
 int site_key_make(int keysfd, const char *name, enum key_kind kind, struct key_secret **ret,
 		  struct err *err)
 {
 	OWNED(key_freep) struct key_secret *k = NULL;
-	OWNED(buf_clear) struct buf text = BUF_INIT;
-	struct key_public pub;
-	char pub_name[64];
 	struct stat st;
 	int rc;
 
@@ -336,13 +354,9 @@ int site_key_make(int keysfd, const char *name, enum key_kind kind, struct key_s
 		rc = key_new(keysfd, name, kind, &k, err);
 	if (rc < 0)
 		return rc;
-	pub = key_public_of(k);
-	public_name(pub_name, name);
-	rc = key_public_text(&pub, &text, err);
-	if (rc == 0)
-		rc = durable_write(keysfd, pub_name, bytes_in(&text), 0444, DURABLE_REPLACE, err);
+	rc = public_write(keysfd, name, k, err);
 	if (rc < 0)
-		return err_prefix(err, "keys/%s", pub_name);
+		return rc;
 	*ret = TAKE(k);
 	return 0;
 }

@@ -34,6 +34,9 @@ int site_keys_elsewhere(struct site *s, enum role role, struct err *err);
  * interrupted run left is taken. */
 int site_key_make(int keysfd, const char *name, enum key_kind kind, struct key_secret **ret,
 		  struct err *err);
+/** site_key_publish(keysfd, name, ask, err): the public file of the secret key that is there as
+ * ${name}; ${ask} asks for its passphrase. */
+int site_key_publish(int keysfd, const char *name, struct key_ask *ask, struct err *err);
 /**
  * site_keys_each(keysfd, role, each, arg, err): the names ("publish.key", "publish-2.key") of the
  * secret key files of a role, oldest first; stops when ${each} does not return 0, and returns that.

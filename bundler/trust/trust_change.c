@@ -308,19 +308,40 @@ static int rotate_check(struct site *s, enum role role, struct err *err)
 			     "trust end");
 }
 
-int trust_change_rotate(struct site *s, enum role role, enum key_state old, struct key_ask *ask,
-			struct err *err)
+static int key_replace(struct site *s, enum role role, enum key_state old, struct key_ask *ask,
+		       struct err *err)
 {
 	OWNED(pending_clear) struct pending p = {0};
-	int rc = rotate_check(s, role, err);
+	int rc = next_begin(s, &p, err);
 
-	if (rc == 0)
-		rc = next_begin(s, &p, err);
 	if (rc < 0)
 		return rc;
 	keys_end(&p.next, role, old);
 	rc = role_key_make(s, &p, role, err);
 	return rc < 0 ? rc : next_end(s, &p, ask, err);
+}
+
+int trust_change_rotate(struct site *s, enum role role, enum key_state old, struct key_ask *ask,
+			struct err *err)
+{
+	int rc = rotate_check(s, role, err);
+
+	return rc < 0 ? rc : key_replace(s, role, old, ask, err);
+}
+
+/* Several keys, or keys for some channels, are in other hands, and were not lost with this server.
+ */
+int trust_change_lost(struct site *s, enum role role, struct key_ask *ask, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; role == ROLE_PUBLISH && i < s->trust.keys; i++) {
+		const struct trust_key *k = &s->trust.key[i];
+
+		if (k->state == KEY_CURRENT && (k->roles & (1u << role)) != 0)
+			n += k->only[0] == '\0' ? 1 : 2;
+	}
+	return n > 1 ? 0 : key_replace(s, role, KEY_RETIRED, ask, err);
 }
 
 int trust_change_epoch(struct site *s, enum role role, struct key_ask *ask, struct err *err)

@@ -34,6 +34,10 @@ int trust_change_publish(struct site *s, const struct key_public *pub, const cha
 			 struct key_ask *ask, struct err *err);
 int trust_change_rotate(struct site *s, enum role role, enum key_state old, struct key_ask *ask,
 			struct err *err);
+/** trust_change_lost(s, role, ask, err): as trust_change_rotate, for a key that is gone with the
+ * state of the server; publish keys are left as they are, and 0 is returned, where they are in
+ * several hands. */
+int trust_change_lost(struct site *s, enum role role, struct key_ask *ask, struct err *err);
 int trust_change_epoch(struct site *s, enum role role, struct key_ask *ask, struct err *err);
 int trust_change_renew(struct site *s, unsigned days, struct key_ask *ask, struct err *err);
 int trust_change_root(struct site *s, const struct key_public *pub, struct key_ask *ask,

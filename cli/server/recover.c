@@ -3,8 +3,11 @@
  * recover: this server is an old copy of itself, and goes on above what it published.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "bundler/recover/recover.h"
+#include "bundler/trust/trust_change.h"
+#include "cli/frame/passphrase.h"
 #include "cli/frame/show.h"
 #include "cli/server/server.h"
 #include "core/base/own.h"
@@ -29,9 +32,12 @@ static void report_text(struct cli *cli, const struct recover_report *r, bool dr
 		show_line("lost", "shards: %" PRIu64, r->shards_lost);
 	for (size_t i = 0; i < r->missing.n; i++)
 		reporter_warning(cli->reporter,
-				 "the key of %s that is in force is not in this state: run satchel "
-				 "trust rotate %s",
-				 r->missing.items[i], r->missing.items[i]);
+				 "the key of %s that is in force is not in this state%s: satchel "
+				 "recover --root-key FILE replaces it",
+				 r->missing.items[i],
+				 strcmp(r->missing.items[i], "publish") == 0
+				     ? "; unless it is kept elsewhere"
+				     : "");
 	if (dry)
 		return;
 	reporter_info(cli->reporter,
@@ -67,6 +73,37 @@ static void report_json(const struct recover_report *r)
 	putchar('\n');
 }
 
+/* Keys that are gone are replaced, when a root key is at hand. */
+static int keys_replace(struct cli *cli, struct site *s, struct recover_report *r, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < r->missing.n; i++) {
+		enum role role = ROLE_ROOT;
+
+		while (strcmp(role_names[role], r->missing.items[i]) != 0)
+			role++;
+		rc = trust_change_lost(s, role, &cli->passphrase->ask, err);
+		if (rc == 1)
+			reporter_info(cli->reporter, "the key of %s was replaced",
+				      r->missing.items[i]);
+	}
+	if (rc >= 0) {
+		r->trust = s->trust.version;
+		strings_clear(&r->missing);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int state_rebuild(struct cli *cli, const struct args *args, struct err *err)
+{
+	const char *dir = cli_site_dir(cli, err);
+
+	return dir == NULL ? err->rc
+			   : site_rebuild(dir, args_text(args, "root-key", NULL),
+					  &cli->passphrase->ask, err);
+}
+
 int cmd_recover(struct cli *cli, const struct args *args, struct err *err)
 {
 	OWNED(recover_report_clear) struct recover_report r = {.trust = 0};
@@ -74,13 +111,28 @@ int cmd_recover(struct cli *cli, const struct args *args, struct err *err)
 	bool dry = args_has(args, "dry-run");
 	char *depots[ARGS_MAX];
 	size_t n = args_list(args, "depot", depots);
-	int rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err);
+	bool rebuild = args_has(args, "rebuild"), root = args_has(args, "root-key");
+	int was, rc = 0;
 
+	if ((rebuild || root) && dry)
+		return err_set(err, RC_USAGE, "--rebuild and --root-key do not go with --dry-run");
+	if (rebuild || root)
+		rc = state_rebuild(cli, args, err);
+	if (rc == 0)
+		rc = server_open(cli, SITE_LOCK | SITE_UNREAD, &s, err);
 	if (rc == 0)
 		rc = recover_site(s, (const char *const *)depots, n, dry ? RECOVER_DRY_RUN : 0, &r,
 				  err);
 	if (rc < 0)
 		return rc;
+	was = rc;
+	if (root && r.missing.n > 0) {
+		rc = keys_replace(cli, s, &r, err);
+		if (rc < 0)
+			return rc;
+		was = 1;
+	}
+	rc = was;
 	if (cli->json)
 		report_json(&r);
 	else if (rc == 1)

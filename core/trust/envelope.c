@@ -223,7 +223,7 @@ int envelope_open(int fd, struct key_ask *ask, const struct key_secret *key, str
 	if (bytes_read(fd, magic, sizeof(magic), ERR_IGNORED) < 0 ||
 	    memcmp(magic, MAGIC, MAGIC_BYTES) != 0 ||
 	    (magic[MAGIC_BYTES] != FOR_PASSPHRASE && magic[MAGIC_BYTES] != FOR_KEY))
-		return err_set(err, RC_MALFORMED, "it is no backup of satchel");
+		return err_set(err, RC_MALFORMED, "it is not a backup of satchel");
 	rc = magic[MAGIC_BYTES] == FOR_KEY ? open_key(e, key, err) : open_passphrase(e, ask, err);
 	if (rc == 0)
 		rc = bytes_read(fd, header, sizeof(header), err);
