@@ -208,6 +208,9 @@ static const struct option_row enrol_options[] = {
 static const struct option_row activate_options[] = {
     {"account", 0, "NAME", "the Unix account (default: the one that runs the command)", false},
 };
+static const struct option_row drift_options[] = {
+    {"read", 0, NULL, "read every file, instead of those that stat says have changed", false},
+};
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "show what would be done, and change nothing", false},
     {"now", 0, NULL, "apply even outside the windows of the policy", false},
@@ -484,8 +487,8 @@ const struct command commands[] = {
      cmd_activate},
     {"apply", SIDE_STATION, "[BUNDLE | DEPOT] [--dry-run] [--now]", "verify and apply what is new",
      OPTIONS(apply_options), 0, 1, cmd_apply},
-    {"drift", SIDE_STATION, "", "list what differs on disk from what was applied", NO_OPTIONS, 0, 0,
-     cmd_drift},
+    {"drift", SIDE_STATION, "[--read]", "list what differs on disk from what was applied",
+     OPTIONS(drift_options), 0, 0, cmd_drift},
     {"repair", SIDE_STATION, "[CHANNEL [PATH...]]",
      "make again what differs on disk from what was applied", NO_OPTIONS, 0, ARGS_MAX, cmd_repair},
     {"resolve", SIDE_STATION, "[CHANNEL [PATH...] --mine | --theirs]",

@@ -23,6 +23,7 @@
 #include "applier/station/station_state.h"
 #include "applier/trees/outcome.h"
 #include "applier/trees/tree.h"
+#include "applier/verify/verify.h"
 #include "core/base/own.h"
 #include "core/base/places.h"
 #include "core/os/lock.h"
@@ -38,6 +39,7 @@ static const struct db_schema *const rooms[] = {
     &station_applied_schema,
     &apply_schema,
     &undo_schema,
+    &verify_schema,
     &station_incomplete_schema,
     &station_handout_schema,
     &station_tree_schema,

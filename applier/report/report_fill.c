@@ -11,6 +11,7 @@
 #include "applier/report/report_internal.h"
 #include "applier/station/station_state.h"
 #include "applier/trees/outcome.h"
+#include "applier/verify/verify.h"
 #include "core/base/list.h"
 #include "core/base/own.h"
 
@@ -143,6 +144,18 @@ static int keys_tell(struct station *s, struct receipt *r, struct err *err)
 	return 0;
 }
 
+/* Since when all files are known to be right: no news by itself, and in every receipt. */
+static int verified_add(struct station *s, struct receipt *r, struct err *err)
+{
+	int rc = 0;
+
+	r->verify_days = s->verify_days;
+	for (size_t i = 0; rc == 0 && s->verify_days > 0 && i < r->channels; i++)
+		if (r->channel[i].generation > 0)
+			rc = verify_since(s, r->channel[i].name, &r->channel[i].verified, err);
+	return rc;
+}
+
 int report_fill(struct station *s, struct receipt *ret, struct err *err)
 {
 	struct filling f = {ret, ret->channels, ret->users, ret->events};
@@ -167,6 +180,8 @@ int report_fill(struct station *s, struct receipt *ret, struct err *err)
 	if (rc == 0)
 		rc = station_property_number(s, PROPERTY_RECOVERED, &ret->recovered, err);
 	if (rc >= 0)
+		rc = verified_add(s, ret, err);
+	if (rc == 0)
 		rc = handout_users(s, user_add, &f, err);
 	if (rc == 0)
 		rc = station_events(s, false, event_add, &f, err);

@@ -54,6 +54,7 @@ struct station {
 	enum local_answer local;       /* and in force: what a policy chose of those allowed */
 	unsigned local_allowed;        /* bit (1 << enum local_answer) */
 	unsigned undo_keep;            /* generations that can be left again; 0: none */
+	uint64_t verify_days;          /* within which all files are read; 0: never */
 	uint64_t undo_bytes;           /* and what their contents may amount to, of each tree */
 	bool sticks;                   /* are media that are plugged in looked at? */
 	bool owners, special_modes;    /* does the owner of this machine let channels set them? */

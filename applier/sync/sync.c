@@ -18,6 +18,7 @@
 #include "applier/station/station_config.h"
 #include "applier/station/station_state.h"
 #include "applier/trees/drift.h"
+#include "applier/verify/verify.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
@@ -535,6 +536,8 @@ static int sync_run(struct sync *y, const char *only, struct err *err)
 		return sync_last_post(y, err);
 	if (rc == 0)
 		rc = differing_check(y, err);
+	if (rc == 0)
+		rc = verify_share(y->s, y->s->verify_days, VERIFY_SECONDS, err);
 	return rc < 0 ? rc : sync_report(y, err);
 }
 

@@ -41,6 +41,9 @@ int sync_policy_load(struct sync *y, struct err *err)
 	y->policy_loaded = rc != RC_STATE && rc != RC_IO;
 	y->policy_file = file;
 	y->s->local = y->policy.local;
+	y->s->undo_keep = (unsigned)y->policy.effective.policy.settings.undo_generations;
+	y->s->verify_days = y->policy.effective.policy.settings.verify_days;
+	y->s->undo_bytes = y->policy.effective.policy.settings.undo_megabytes << 20;
 	if (rc == RC_STATE || rc == RC_IO || rc == RC_ABSENT) /* put right by this very run */
 		reporter_debug(y->s->reporter, "%s", bad.text);
 	else if (rc < 0)

@@ -84,6 +84,16 @@ int outcome_put(struct station *s, const char *tree, const struct outcome *o, st
 		      (int64_t)o->milliseconds, (int64_t)(o->result == TREE_APPLIED));
 }
 
+int outcome_at(struct station *s, const char *tree, int64_t *ret, struct err *err)
+{
+	int64_t at = 0;
+	int rc = db_int(s->db, err, &at, "SELECT at FROM outcome WHERE tree = ?", "t", tree);
+
+	if (rc > 0)
+		*ret = at;
+	return rc < 0 ? rc : 0;
+}
+
 int outcome_left_forget(struct station *s, struct err *err)
 {
 	return db_run(s->db, err, "DELETE FROM outcome WHERE result = 'left'", "");

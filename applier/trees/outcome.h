@@ -34,6 +34,9 @@ struct outcome {
  * writes nothing.  Deviations and adaptations are those of what is applied: TREE_APPLIED alone
  * changes them. */
 int outcome_put(struct station *s, const char *tree, const struct outcome *o, struct err *err);
+/** outcome_at(s, tree, ret, err): when it was written, seconds since 1970; ${*ret} stays when there
+ * is none. */
+int outcome_at(struct station *s, const char *tree, int64_t *ret, struct err *err);
 /** outcome_left_forget(s, err): a receipt that says which trees were left has been read. */
 int outcome_left_forget(struct station *s, struct err *err);
 

@@ -48,7 +48,7 @@ static const char views[] =
     "CREATE VIEW receipt_newest AS SELECT id, sequence, recorded, beat_epoch, beat, private_epoch,"
     " private_generation, private_tree, version, policy FROM receipt;"
     "CREATE VIEW receipt_newest_channel AS SELECT id, channel, epoch, generation, tree, result,"
-    " reason, deviations, drift FROM receipt_channel;"
+    " reason, deviations, drift, verify_until FROM receipt_channel;"
     "CREATE VIEW receipt_newest_user AS SELECT id, email, account, result, reason FROM receipt_user;"
     "CREATE VIEW receipt_forked AS SELECT id, sequence, at, state FROM receipt_fork"
     " WHERE state <> 'settled';"
@@ -78,7 +78,12 @@ static const char line_tables[] =
 static const char returned_table[] =
     "CREATE TABLE receipt_returned(id TEXT PRIMARY KEY REFERENCES workstation(id),"
     " content BLOB NOT NULL) STRICT, WITHOUT ROWID;";
-static const char *const steps[] = {tables, twice_table, line_tables, returned_table};
+/* Until when the files of a channel count as compared with what was published; 0: it is not said.
+ */
+static const char verified_column[] =
+    "ALTER TABLE receipt_channel ADD COLUMN verify_until INTEGER NOT NULL DEFAULT 0;";
+static const char *const steps[] = {tables, twice_table, line_tables, returned_table,
+				    verified_column};
 const struct db_schema receipts_schema = DB_SCHEMA_VIEWS("receipts", steps, views);
 
 static const char *const forget_workstation[] = {
@@ -156,6 +161,16 @@ int receipts_behind(struct db *db, uint64_t formats, bool silent,
 	return rc;
 }
 
+/* Twice the time within which all of it is read: what was not read by then, nobody vouches for. */
+static int64_t verify_until(const struct receipt *r, const struct receipt_channel *c)
+{
+	int64_t since = c->verified > 0 && c->verified <= r->written ? c->verified : c->at;
+
+	return r->verify_days == 0 || c->generation == 0
+		   ? 0
+		   : since + 2 * 86400 * (int64_t)r->verify_days;
+}
+
 static int channels_put(struct db *db, const struct receipt *r, struct err *err)
 {
 	int rc = db_run(db, err, "DELETE FROM receipt_channel WHERE id = ?1", "t", r->workstation);
@@ -166,12 +181,13 @@ static int channels_put(struct db *db, const struct receipt *r, struct err *err)
 		rc = db_run(
 		    db, err,
 		    "INSERT INTO receipt_channel(id, channel, epoch, generation, tree, result,"
-		    " reason, wanted, deviations, adaptations, drift, at, milliseconds)"
-		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-		    "ttiidttiiiiii", r->workstation, c->name, (int64_t)c->epoch,
+		    " reason, wanted, deviations, adaptations, drift, at, milliseconds,"
+		    " verify_until)"
+		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+		    "ttiidttiiiiiii", r->workstation, c->name, (int64_t)c->epoch,
 		    (int64_t)c->generation, &c->tree, c->result, c->reason, (int64_t)c->wanted,
 		    (int64_t)c->deviations, (int64_t)c->adaptations, (int64_t)c->drift, c->at,
-		    (int64_t)c->milliseconds);
+		    (int64_t)c->milliseconds, verify_until(r, c));
 	}
 	return rc;
 }

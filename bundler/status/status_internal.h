@@ -61,6 +61,7 @@ struct held {
 	struct digest tree;
 	char result[16], reason[512];
 	uint64_t deviations, drift;
+	int64_t verify_until; /* seconds since 1970; 0: it is not said */
 };
 
 /* The private channel of a machine: what is wanted, and what its newest receipt confirms. */

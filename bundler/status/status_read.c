@@ -27,7 +27,7 @@ static const char enrolled_sql[] =
     " ORDER BY w.name";
 static const char held_sql[] =
     "SELECT w.name, c.channel, c.epoch, c.generation, c.tree, c.result, c.reason, c.deviations,"
-    " c.drift FROM workstation_member w JOIN receipt_newest_channel c ON c.id = w.id"
+    " c.drift, c.verify_until FROM workstation_member w JOIN receipt_newest_channel c ON c.id = w.id"
     " WHERE w.leaving = 0 ORDER BY w.name, c.channel";
 static const char handed_sql[] =
     "SELECT w.name, u.email, u.account, u.result, u.reason FROM workstation_member w"
@@ -169,6 +169,7 @@ static int held_add(struct reading *r, struct err *err)
 	snprintf(h->reason, sizeof(h->reason), "%s", db_text(st, 6));
 	h->deviations = (uint64_t)db_i64(st, 7);
 	h->drift = (uint64_t)db_i64(st, 8);
+	h->verify_until = db_i64(st, 9);
 	if (!db_digest(st, 4, &h->tree))
 		return err_set(err, RC_STATE, "the registry is damaged: receipt of %s",
 			       r->held.name);

@@ -98,6 +98,16 @@ static const struct held *held_find(const struct snapshot *in, const char *chann
 	return NULL;
 }
 
+static void judge_verified(const char *what, const struct held *h, int64_t now, struct reasons *l)
+{
+	char at[CLOCK_TEXT + 1];
+
+	if (h->verify_until > 0 && now > h->verify_until)
+		because(l, RULE_W_UNVERIFIED, h->name,
+			"%s: its files were to be compared by %.10s, and were not all", what,
+			date(at, h->verify_until));
+}
+
 static void judge_blocked(const char *what, const char *about, const struct wanted_generation *w,
 			  struct reasons *l)
 {
@@ -109,7 +119,7 @@ static void judge_blocked(const char *what, const char *about, const struct want
 			date(at, w->blocked->since), w->blocked->why);
 }
 
-static void judge_channel(const struct snapshot *in, size_t i, struct reasons *l,
+static void judge_channel(const struct snapshot *in, size_t i, int64_t now, struct reasons *l,
 			  struct status_channel *ret)
 {
 	static const struct held nothing;
@@ -129,6 +139,7 @@ static void judge_channel(const struct snapshot *in, size_t i, struct reasons *l
 	    w->generation > 0 && ret->held == w->generation && digest_equal(&h->tree, &w->tree);
 	if (in->heard > 0)
 		judge_result(what, h, l);
+	judge_verified(what, h, now, l);
 	status_judge_generation(what, name, h->epoch, h->generation, &h->tree, w,
 				&workstation_rules, l);
 	judge_blocked(what, name, w, l);
@@ -293,7 +304,7 @@ static void judge_state(const struct snapshot *in, int64_t now, int64_t silent, 
 	case WORKSTATION_ENROLLED:
 		judge_private(in, l);
 		for (size_t i = 0; i < in->channels; i++)
-			judge_channel(in, i, l, &ret->channel[i]);
+			judge_channel(in, i, now, l, &ret->channel[i]);
 		ret->channels = in->channels;
 		ret->user = in->handed;
 		ret->users = in->handeds;

@@ -12,6 +12,7 @@
 #include "applier/open/open.h"
 #include "applier/report/report.h"
 #include "applier/trees/drift.h"
+#include "applier/verify/verify.h"
 #include "cli/frame/show.h"
 #include "cli/frame/term.h"
 #include "core/base/clock.h"
@@ -238,6 +239,8 @@ int cmd_drift(struct cli *cli, const struct args *args, struct err *err)
 	uint64_t n = 0;
 	int rc = station_open(cli->station, STATION_LOCK, cli->reporter, &s, err);
 
+	if (rc == 0 && args_has(args, "read"))
+		rc = verify_share(s, 1, 0, err);
 	if (rc < 0)
 		return rc;
 	if (cli->json)

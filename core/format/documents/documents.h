@@ -198,6 +198,7 @@ struct receipt {
 	uint64_t trust;            /* trust version held */
 	uint64_t private_epoch, private_generation;
 	struct digest private_tree;
+#define VERIFY_DAYS_MAX 3650u /* days of a receipt's verify-days */
 	struct receipt_channel {
 		char name[CHANNEL_NAME];
 		uint64_t epoch, generation; /* held, whatever the result */
@@ -209,8 +210,10 @@ struct receipt {
 		uint64_t deviations, adaptations, drift; /* counts */
 		int64_t at;                              /* of the result */
 		uint64_t milliseconds;                   /* that the apply took */
-	} * channel;                                     /* owned */
+		int64_t verified; /* since when every file has been read; 0: not said */
+	} * channel;              /* owned */
 	size_t channels;
+	uint64_t verify_days; /* within which all of it is read; 0: not said, or never */
 	struct digest policy; /* of the effective policy in force; zero: none */
 	struct receipt_user {
 		char email[EMAIL_NAME];

@@ -140,6 +140,19 @@ static int receipt_chain(const struct node *more, struct receipt *r, struct err 
 	return 0;
 }
 
+static void receipt_verified(const struct node *more, struct receipt *r)
+{
+	const struct node *map = node_get(more, "verified");
+
+	for (size_t i = 0; i < r->channels; i++)
+		if (node_time(node_get(map, r->channel[i].name), &r->channel[i].verified,
+			      ERR_IGNORED) < 0)
+			r->channel[i].verified = 0;
+	r->verify_days = node_u64(node_get(more, "verify-days"), 0);
+	if (r->verify_days > VERIFY_DAYS_MAX)
+		r->verify_days = 0;
+}
+
 int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {0};
@@ -163,6 +176,7 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 		return rc;
 	node_addition_key(node_get(node_get(root, "more"), "seal"), &r.seal);
 	node_addition_key(node_get(node_get(root, "more"), "codes"), &r.codes);
+	receipt_verified(node_get(root, "more"), &r);
 	rc = receipt_chain(node_get(root, "more"), &r, err);
 	if (rc < 0)
 		return rc;
@@ -262,7 +276,8 @@ static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, 
 static bool receipt_adds(const struct receipt *r)
 {
 	return !key_absent(&r->codes) || !key_absent(&r->seal) || r->instance[0] != '\0' ||
-	       !digest_is_zero(&r->previous) || r->set_back > 0 || r->returned != NULL;
+	       !digest_is_zero(&r->previous) || r->set_back > 0 || r->returned != NULL ||
+	       r->verify_days > 0;
 }
 
 /* An older server passes over it and goes on as before. */
@@ -285,6 +300,14 @@ static void receipt_encode_additions(struct yaml_writer *w, const struct receipt
 		yaml_public_key(w, "seal", &r->seal);
 	if (r->set_back > 0)
 		yaml_u64(w, "set-back", r->set_back);
+	if (r->verify_days > 0) {
+		yaml_map(w, "verified");
+		for (size_t i = 0; i < r->channels; i++)
+			if (r->channel[i].verified > 0)
+				yaml_time(w, r->channel[i].name, r->channel[i].verified);
+		yaml_close(w);
+		yaml_u64(w, "verify-days", r->verify_days);
+	}
 	yaml_close(w);
 }
 

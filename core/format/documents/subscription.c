@@ -17,7 +17,8 @@ static void subscription_more(const struct node *more, struct subscription *s)
 {
 	const struct node *ceiling = node_get(more, "ceiling");
 	struct subscription_ceiling c = {.epoch = node_u64(node_get(ceiling, "epoch"), 0),
-					 .generation = node_u64(node_get(ceiling, "generation"), 0)};
+					 .generation =
+					     node_u64(node_get(ceiling, "generation"), 0)};
 
 	if (c.generation > 0 &&
 	    hex_decode(c.head.b, sizeof(c.head.b), node_text(node_get(ceiling, "head"), ""),

@@ -40,6 +40,45 @@ static int origin_take(void *arg, const struct policy_item *it, struct err *err)
 	return 0;
 }
 
+/*
+ * Settings that 0.2.0 does not know stand below more:, where it passes over them.  One that is no
+ * good here counts as not said.
+ */
+static void later_take(const struct node *more, struct policy *p)
+{
+	const struct node *settings = node_get(more, "settings");
+	const struct node *origins = node_get(more, "origins");
+
+	for (size_t i = POLICY_LATER; i < POLICY_SETTINGS; i++) {
+		const char *name = policy_setting_name((enum policy_setting)i);
+		uint64_t n = node_u64(node_get(settings, name), UINT64_MAX);
+
+		if (n < policy_rows[i].min || n > policy_rows[i].max)
+			continue;
+		*(uint64_t *)((uint8_t *)&p->settings + policy_rows[i].offset) = n;
+		p->settings.said |= 1u << i;
+		p->origin[i] = node_text(node_get(origins, name), "");
+	}
+}
+
+static void later_write(struct yaml_writer *w, const struct policy *p)
+{
+	yaml_map(w, "more");
+	yaml_map(w, "origins");
+	for (size_t i = POLICY_LATER; i < POLICY_SETTINGS; i++)
+		if ((p->settings.said & 1u << i) != 0)
+			yaml_text(w, policy_setting_name((enum policy_setting)i), p->origin[i]);
+	yaml_close(w);
+	yaml_map(w, "settings");
+	for (size_t i = POLICY_LATER; i < POLICY_SETTINGS; i++)
+		if ((p->settings.said & 1u << i) != 0)
+			yaml_u64(w, policy_setting_name((enum policy_setting)i),
+				 *(const uint64_t *)((const uint8_t *)&p->settings +
+						     policy_rows[i].offset));
+	yaml_close(w);
+	yaml_close(w);
+}
+
 int effective_decode(struct bytes in, const char *file, struct effective *ret, struct err *err)
 {
 	OWNED(effective_clear) struct effective e = {0};
@@ -60,6 +99,7 @@ int effective_decode(struct bytes in, const char *file, struct effective *ret, s
 		rc = node_error(node_at(o.list, o.at), err, "an origin of nothing");
 	if (rc < 0)
 		return rc;
+	later_take(node_get(root, "more"), &e.policy);
 	*ret = e;
 	e = (struct effective){0};
 	return 0;
@@ -86,14 +126,18 @@ static int effective_again(struct bytes text, struct err *err)
 int effective_encode(const struct policy *p, struct buf *ret, struct err *err)
 {
 	OWNED(yaml_writer_freep) struct yaml_writer *w = NULL;
+	struct policy known = *p; /* what 0.2.0 knows; its values are borrowed */
 	int rc = document_write("effective/1", &w, err);
 
 	if (rc < 0)
 		return rc;
-	policy_settings_write(w, &p->settings);
-	policy_values_write(w, &p->values);
+	known.settings.said &= (1u << POLICY_LATER) - 1;
+	policy_settings_write(w, &known.settings);
+	policy_values_write(w, &known.values);
 	yaml_list(w, "origins");
-	rc = policy_each(p, origin_write, w, err);
+	rc = policy_each(&known, origin_write, w, err);
 	yaml_close(w);
+	if ((p->settings.said & ~((1u << POLICY_LATER) - 1)) != 0)
+		later_write(w, p);
 	return rc < 0 ? rc : document_end(TAKE(w), effective_again, ret, err);
 }

@@ -36,6 +36,12 @@ const struct policy_row policy_rows[POLICY_SETTINGS] = {
 			      STRICT_SHORTER},
     [POLICY_DISABLE_HOURS] = {"disable-hours", ROW_NUMBER, AT(disable_hours), 0, 87600, 0, NULL,
 			      STRICT_FEWER_BUT_ZERO},
+    [POLICY_VERIFY_DAYS] = {"verify-days", ROW_NUMBER, AT(verify_days), 0, 3650, 30, NULL,
+			    STRICT_FEWER_BUT_ZERO},
+    [POLICY_UNDO_GENERATIONS] = {"undo-generations", ROW_NUMBER, AT(undo_generations), 0, 100, 2,
+				 NULL, STRICT_MORE},
+    [POLICY_UNDO_MEGABYTES] = {"undo-megabytes", ROW_NUMBER, AT(undo_megabytes), 0, 1048576, 1024,
+			       NULL, STRICT_FEWER},
 };
 
 static uint64_t *number_at(struct policy_settings *p, const struct policy_row *r)

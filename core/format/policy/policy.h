@@ -34,8 +34,13 @@ enum policy_setting {
 	POLICY_LOCAL_CHANGES,
 	POLICY_APPLY_WINDOWS,
 	POLICY_DISABLE_HOURS,
+	/* From here on below more: of effective/1, because 0.2.0 does not know them. */
+	POLICY_VERIFY_DAYS,
+	POLICY_UNDO_GENERATIONS,
+	POLICY_UNDO_MEGABYTES,
 	POLICY_SETTINGS
 };
+#define POLICY_LATER POLICY_VERIFY_DAYS /* the first of those */
 
 /* In ascending order of strictness. */
 enum policy_expiry { POLICY_EXPIRY_WARN, POLICY_EXPIRY_REFUSE };
@@ -56,6 +61,8 @@ struct policy_settings {
 	uint64_t expiry;        /* enum policy_expiry */
 	uint64_t local_changes; /* enum policy_local; POLICY_LOCAL_OWNER when no policy says it */
 	uint64_t disable_hours; /* 0: never */
+	uint64_t verify_days;   /* 0: never */
+	uint64_t undo_generations, undo_megabytes; /* kept of each channel; 0: none */
 	struct policy_window {
 		uint16_t from, to; /* minutes of the local day, 0 to 1440; over midnight when from
 				      is the later one */

@@ -62,7 +62,7 @@ static void encodes(const struct policy *p, const char *text)
 
 Test(policy, the_schema_and_the_table_agree_on_names_and_bounds)
 {
-	const struct schema *s = schema_find("effective/1")->fields[1].schema;
+	const struct schema *s = schema_find("policy/1")->fields[1].schema;
 
 	cr_assert_eq(s->field_count, POLICY_SETTINGS);
 	for (size_t i = 0; i < POLICY_SETTINGS; i++) {
