@@ -286,6 +286,11 @@ $(B)/tests/crash/crash: $(CRASH_OBJ) $(SEAM_OBJ) $(filter-out $(B)/cli/main.o,$(
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Errors, kills and a lack of memory at every call: tests/faults/faults.c says how to call it.
+$(B)/tests/faults/faults: $(B)/tests/faults/faults.o $(filter-out %/crash.o,$(CRASH_OBJ)) $(SEAM_OBJ) $(filter-out $(B)/cli/main.o,$(CLI_OBJ)) $(B)/libsatchel.a
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 .PHONY: crash
 crash: $(B)/tests/crash/crash
 	$(B)/tests/crash/crash $(if $(STATES),--states $(STATES)) $(if $(SEED),--seed $(SEED))

@@ -100,7 +100,7 @@ static void meta_after(int fd, const char *path, int flags, int rc)
 
 /* Bytes */
 
-static ssize_t short_write(int fd, const void *p, size_t n, off_t at, bool seeks)
+static ssize_t bytes_write(int fd, const void *p, size_t n, off_t at, bool seeks)
 {
 	return seeks ? syscall(SYS_write, fd, p, n) : syscall(SYS_pwrite64, fd, p, n, at);
 }
@@ -111,13 +111,15 @@ static ssize_t bytes_written(int fd, const void *p, size_t n, off_t at, bool see
 	ssize_t rc;
 
 	if (!seam.active || stat_fd(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return short_write(fd, p, n, at, seeks);
+		return bytes_write(fd, p, n, at, seeks);
 	if (seam_meets(SEAM_ALLOCATE))
 		return -1;
+	if (n > 1 && seam_meets(SEAM_SHORT))
+		n /= 2;
 	if (!recording())
-		return short_write(fd, p, n, at, seeks);
+		return bytes_write(fd, p, n, at, seeks);
 	seam_lock();
-	rc = short_write(fd, p, n, at, seeks);
+	rc = bytes_write(fd, p, n, at, seeks);
 	if (rc > 0) {
 		struct record r = {.op = RECORD_WRITE, .ino = st.st_ino, .data = (uint64_t)rc};
 

@@ -18,6 +18,8 @@ enum seam_kind {
 	SEAM_CHANGE = 2,   /* renames, removes, cuts, sets modes */
 	SEAM_FLUSH = 4,
 	SEAM_ALL = 7,
+	SEAM_SHORT = 8,   /* a write, of which only the first half arrives */
+	SEAM_MEMORY = 16, /* no call that writes, but an allocation */
 };
 
 /* What a command meets. */

@@ -102,13 +102,15 @@ struct world {
 	char stick[STICKS][PATH];
 	struct channel channel[CHANNELS];
 	struct station station[STATIONS];
-	long calls[8]; /* of the last run of each kind of command */
-	bool record;   /* the next commands go into the log of the seam */
-	bool calm;     /* the faults have stopped */
-	bool asked;    /* the server did something since the oracle looked */
-	bool copied;   /* there is an older copy of the server */
-	bool old;      /* it is the server, or was until it recovered */
-	bool told;     /* every command is printed */
+	long calls[8];                  /* of the last run of each kind of command */
+	bool record;                    /* the next commands go into the log of the seam */
+	const struct seam_order *meets; /* the fault that the next commands meet; NULL: by chance */
+	struct seam_result met;         /* what came of the last command */
+	bool calm;                      /* the faults have stopped */
+	bool asked;                     /* the server did something since the oracle looked */
+	bool copied;                    /* there is an older copy of the server */
+	bool old;                       /* it is the server, or was until it recovered */
+	bool told;                      /* every command is printed */
 	uint64_t commands, faults;
 	uint64_t words; /* contents made so far */
 	struct secrets secrets;

@@ -104,6 +104,16 @@ static bool order_harm(struct world *w, enum command_kind kind, struct seam_orde
 	}
 }
 
+static bool order_given(const struct world *w, struct seam_order *o)
+{
+	o->at = w->meets->at;
+	o->until = w->meets->until;
+	o->error = w->meets->error;
+	o->kinds = w->meets->kinds;
+	o->one = w->meets->one;
+	return true;
+}
+
 static void say_output(struct world *w, int status)
 {
 	FILE *f = fopen(w->out, "r");
@@ -138,11 +148,12 @@ static int run(struct world *w, int64_t now, bool harmless, const char *const *a
 			       .kinds = SEAM_ALL,
 			       .record = w->record};
 	struct seam_result r;
-	bool harm = !harmless && order_harm(w, kind, &o);
+	bool harm = !harmless && (w->meets != NULL ? order_given(w, &o) : order_harm(w, kind, &o));
 
 	if (!harmless)
 		say_command(w, argv, &o);
 	seam_run(&o, w->out, argv, &r);
+	w->met = r;
 	w->commands++;
 	w->asked |= !harmless && strcmp(argv[1], "-s") == 0;
 	if (!harmless && !r.hit)
