@@ -17,6 +17,7 @@
 #include "bundler/outbox/site_depot.h"
 #include "bundler/outbox/site_missing.h"
 #include "bundler/outbox/site_post.h"
+#include "bundler/outbox/site_verify.h"
 #include "bundler/pack/store.h"
 #include "bundler/private/compile.h"
 #include "bundler/private/private.h"
@@ -303,6 +304,8 @@ static int depot_compare(struct publish_run *r, struct err *err)
 	if (open < 0)
 		return open;
 	rc = site_missing_mark(r->s, d, &r->missing, &e);
+	if (rc == 0 && !(r->flags & PUBLISH_REFILL))
+		rc = site_verify(r->s, d, &r->missing, &e);
 	/* A file with wrong bytes and the right length shows only when it is compared. */
 	if ((r->flags & PUBLISH_REFILL) && site_post_again(r->s, rc < 0 ? ERR_IGNORED : &e) < 0)
 		rc = rc < 0 ? rc : e.rc;
@@ -334,8 +337,8 @@ static int post(struct publish_run *r, struct err *err)
 	if (site_missing_back(r->s, &r->missing, &back, ERR_IGNORED) < 0 || back == 0)
 		return rc;
 	reporter_warning(r->s->reporter,
-			 "posted %" PRIu64 " %s again that %s missing from the depot", back,
-			 back == 1 ? "file" : "files", back == 1 ? "was" : "were");
+			 "posted %" PRIu64 " %s again that %s missing from the depot, or not whole",
+			 back, back == 1 ? "file" : "files", back == 1 ? "was" : "were");
 	return rc;
 }
 

@@ -80,8 +80,9 @@ int published_generation_add(struct db *db, const char *channel,
 int published_generation_adopt(struct db *db, const char *channel,
 			       const struct published_generation *g, struct err *err);
 
-/** published_head_set(db, channel, g, rings, err): g->head and g->path, for the row of its epoch and
- * number.  ${rings}: when it is its first head, no shard names it before published_release_all. */
+/** published_head_set(db, channel, g, rings, err): g->head and g->path, for the row of its epoch
+ * and number.  ${rings}: when it is its first head, no shard names it before published_release_all.
+ */
 int published_head_set(struct db *db, const char *channel, const struct published_generation *g,
 		       bool rings, struct err *err);
 
@@ -305,6 +306,8 @@ int published_chain(struct db *db, const char *channel, uint64_t epoch, struct p
  * published_unposted_in(db, channel, epoch, each, arg, err): those of one channel and epoch,
  * without their prefixes.
  * published_sent(db, each, arg, err): those that were posted, likewise.
+ * published_sent_before(db, before, each, arg, err): those that were posted before that time, the
+ * oldest first, likewise.
  * published_unposted_count(db, ret, err): how many wait.
  * published_posted(db, path, err): mark one as posted now.
  * published_post_again(db, path, err): one does not count as posted any more; it is no error when
@@ -315,6 +318,8 @@ int published_unposted(struct db *db, published_file_each each, void *arg, struc
 int published_unposted_in(struct db *db, const char *channel, uint64_t epoch,
 			  published_file_each each, void *arg, struct err *err);
 int published_sent(struct db *db, published_file_each each, void *arg, struct err *err);
+int published_sent_before(struct db *db, int64_t before, published_file_each each, void *arg,
+			  struct err *err);
 int published_unposted_count(struct db *db, uint64_t *ret, struct err *err);
 int published_posted(struct db *db, const char *path, struct err *err);
 int published_post_again(struct db *db, const char *path, struct err *err);

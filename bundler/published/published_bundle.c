@@ -305,6 +305,20 @@ int published_sent(struct db *db, published_file_each each, void *arg, struct er
 	return rc < 0 ? rc : files_hand(db, st, each, arg, err);
 }
 
+int published_sent_before(struct db *db, int64_t before, published_file_each each, void *arg,
+			  struct err *err)
+{
+	sqlite3_stmt *st OWNED(db_done) = NULL;
+	int rc = db_query(db,
+			  "SELECT path, pack, pieces, x'', key FROM bundle WHERE posted > 0"
+			  " AND posted < ?1 ORDER BY posted, path",
+			  &st, err);
+
+	if (rc == 0)
+		rc = db_bind(st, err, "i", before);
+	return rc < 0 ? rc : files_hand(db, st, each, arg, err);
+}
+
 int published_posted(struct db *db, const char *path, struct err *err)
 {
 	return db_run(db, err, "UPDATE bundle SET posted = ?1 WHERE path = ?2", "it", clock_now(),

@@ -33,13 +33,14 @@ int published_offers(struct db *db, const char *channel, struct published_offers
 		     struct err *err)
 {
 	sqlite3_stmt *st OWNED(db_done) = NULL;
-	int rc = db_query(db,
-			  "SELECT o.ring, o.epoch, o.generation, o.since, o.behind, o.stopped, o.why,"
-			  " g.path, g.head, g.tree FROM offer o JOIN generation g"
-			  " ON g.channel = o.channel AND g.epoch = o.epoch"
-			  " AND g.generation = o.generation"
-			  " WHERE o.channel = ?1 AND g.path IS NOT NULL ORDER BY o.ring",
-			  &st, err);
+	int rc =
+	    db_query(db,
+		     "SELECT o.ring, o.epoch, o.generation, o.since, o.behind, o.stopped, o.why,"
+		     " g.path, g.head, g.tree FROM offer o JOIN generation g"
+		     " ON g.channel = o.channel AND g.epoch = o.epoch"
+		     " AND g.generation = o.generation"
+		     " WHERE o.channel = ?1 AND g.path IS NOT NULL ORDER BY o.ring",
+		     &st, err);
 
 	if (rc == 0)
 		rc = db_bind(st, err, "t", channel);
@@ -51,11 +52,12 @@ int published_offers(struct db *db, const char *channel, struct published_offers
 int published_offer_set(struct db *db, const char *channel, const struct published_offer *o,
 			struct err *err)
 {
-	return db_run(db, err,
-		      "INSERT OR REPLACE INTO offer(channel, ring, epoch, generation, since, behind,"
-		      " stopped, why) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-		      "tiiiiiit", channel, (int64_t)o->ring, (int64_t)o->epoch,
-		      (int64_t)o->generation, o->since, o->behind, (int64_t)o->stopped, o->why);
+	return db_run(
+	    db, err,
+	    "INSERT OR REPLACE INTO offer(channel, ring, epoch, generation, since, behind,"
+	    " stopped, why) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	    "tiiiiiit", channel, (int64_t)o->ring, (int64_t)o->epoch, (int64_t)o->generation,
+	    o->since, o->behind, (int64_t)o->stopped, o->why);
 }
 
 int published_offers_drop(struct db *db, const char *channel, uint64_t rings, struct err *err)
