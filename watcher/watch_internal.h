@@ -152,6 +152,8 @@ void removables_mounts(struct watch *w, int64_t now);
 void removables_found(struct watch *w, size_t i, const struct run_result *r);
 /** removables_done(w, r): a run has ended: which of its media may be pulled. */
 void removables_done(struct watch *w, const struct run_result *r);
+/** removables_behind(w): a run that did not look at media has made something that they lack. */
+void removables_behind(struct watch *w);
 /** removables_clear(w): forget all of them. */
 void removables_clear(struct watch *w);
 /** removable_state_text(s): its state in words. */

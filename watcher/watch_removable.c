@@ -181,6 +181,19 @@ void removables_done(struct watch *w, const struct run_result *r)
 			watch_want(w, RUN_REMOVABLE, 0);
 }
 
+void removables_behind(struct watch *w)
+{
+	for (size_t i = 0; i < w->removables; i++) {
+		struct removable *s = &w->removable[i];
+
+		if (s->state != REMOVABLE_SAFE)
+			continue;
+		s->state = REMOVABLE_OURS;
+		reporter_info(w->reporter, "%s is behind; leave it plugged in", s->point);
+		watch_want(w, RUN_REMOVABLE, 0);
+	}
+}
+
 void removables_clear(struct watch *w)
 {
 	for (size_t i = 0; i < w->removables; i++)

@@ -251,6 +251,8 @@ static void run_ended(struct watch *w, const struct run_result *r, int64_t now)
 			w->last_full = now;
 		clients_tell(w, r);
 		removables_done(w, r);
+		if (w->run_cheap && !r->nothing)
+			removables_behind(w);
 	}
 	plan_use(w, &w->run_plan, now);
 	if (r->rc == 0 && !r->nothing && !r->later)
