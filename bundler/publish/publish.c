@@ -21,6 +21,7 @@
 #include "bundler/pack/store.h"
 #include "bundler/private/compile.h"
 #include "bundler/private/private.h"
+#include "bundler/private/private_history.h"
 #include "bundler/publish/publish_internal.h"
 #include "bundler/recover/recover.h"
 #include "bundler/registry/registry.h"
@@ -251,6 +252,19 @@ static int beat_step(struct publish_run *r, struct err *err)
 	return rc < 0 ? rc : publish_beat(r->s, r->flags & PUBLISH_PURGE ? BEAT_ALL_NEW : 0, err);
 }
 
+/* As many as a confirmation code is compared with, and some more. */
+#define GENERATIONS_KEPT (2 * PUBLISHED_STATES_MOST)
+
+static int generations_step(struct publish_run *r, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->s->channels; i++)
+		rc = published_generations_prune(r->s->db, r->s->channel[i].name, GENERATIONS_KEPT,
+						 err);
+	return rc;
+}
+
 static int readers_step(struct publish_run *r, struct err *err)
 {
 	return publish_readers(r->s, err);
@@ -391,6 +405,8 @@ int publish_site(struct site *s, const char *const *only, size_t n, enum publish
 	if (publish_releases(s, &e) < 0)
 		failed(&r, &e, err);
 	step_commit(&r, beat_step, err);
+	if (r.made)
+		step_commit(&r, generations_step, err);
 	rc = post(&r, &e);
 	/* A depot that is too slow to be compared can still be posted to.  When it cannot, the
 	 * fault is the same, or that of the post is the nearer one. */

@@ -280,6 +280,27 @@ int published_release_drop(struct db *db, const char *channel, struct err *err)
 	return db_run(db, err, "DELETE FROM release WHERE channel = ?1", "t", channel);
 }
 
+int published_generations_prune(struct db *db, const char *channel, unsigned keep, struct err *err)
+{
+	return db_run(db, err,
+		      "DELETE FROM generation WHERE channel = ?1 AND path IS NULL"
+		      " AND (epoch, generation) < (SELECT epoch, generation FROM generation"
+		      "  WHERE channel = ?1 ORDER BY epoch DESC, generation DESC LIMIT 1 OFFSET ?2)"
+		      " AND generation < (SELECT max(n.generation) FROM generation n"
+		      "  WHERE n.channel = ?1 AND n.epoch = generation.epoch)"
+		      " AND (epoch, generation) <> (SELECT n.epoch, n.generation FROM generation n"
+		      "  WHERE n.channel = ?1 AND n.head IS NOT NULL AND n.beat < ?3"
+		      "  ORDER BY n.epoch DESC, n.generation DESC LIMIT 1)"
+		      " AND NOT EXISTS (SELECT 1 FROM bundle b WHERE b.channel = ?1"
+		      "  AND b.epoch = generation.epoch"
+		      "  AND generation.generation IN (b.base, b.generation))"
+		      " AND NOT EXISTS (SELECT 1 FROM offer o WHERE o.channel = ?1"
+		      "  AND o.epoch = generation.epoch AND o.generation = generation.generation)"
+		      " AND NOT EXISTS (SELECT 1 FROM receipt_newest_channel r WHERE r.channel = ?1"
+		      "  AND r.epoch = generation.epoch AND r.generation = generation.generation)",
+		      "tii", channel, (int64_t)keep, BEAT_NEVER);
+}
+
 int published_beats(struct db *db, const char *channel, uint64_t after, uint64_t before,
 		    unsigned max, int (*each)(void *arg, uint64_t beat, struct err *err), void *arg,
 		    struct err *err)

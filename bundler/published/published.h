@@ -99,6 +99,14 @@ int published_heads_each(struct db *db, const char *channel, uint64_t epoch,
 int published_heads_idle_take(struct db *db, const char *channel, uint64_t epoch,
 			      published_path_each each, void *arg, struct err *err);
 
+/**
+ * published_generations_prune(db, channel, keep, err): the rows of generations that nobody needs
+ * any more: neither the newest ${keep} of the channel, nor one with a head or a bundle, nor what a
+ * ring, everybody or the newest receipt of a workstation has.  Numbers never go back, because the
+ * newest of each epoch stays.
+ */
+int published_generations_prune(struct db *db, const char *channel, unsigned keep, struct err *err);
+
 /* What a release says of an earlier generation. */
 struct published_tree {
 	struct digest tree;
