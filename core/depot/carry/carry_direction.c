@@ -30,7 +30,7 @@ uint64_t carry_allocated(uint64_t size)
 	return (size + ALLOCATION - 1) / ALLOCATION * ALLOCATION;
 }
 
-enum choice { ALL, NOT_INBOX, INBOX, NOTHING };
+enum choice { ALL, NOT_INBOX, SMALL, INBOX, NOTHING };
 
 struct direction {
 	struct carry_run *r;
@@ -40,6 +40,7 @@ struct direction {
 	struct carry_direction *result;
 	char dir[DEPOT_NAME]; /* last written to */
 	unsigned failures;
+	bool full; /* a bundle did not fit: only what is small is tried */
 };
 
 void carry_progress(struct carry_run *r, size_t n)
@@ -79,9 +80,19 @@ static bool inbox(const struct move *m)
 	return m->kind == NAME_RECEIPT || m->kind == NAME_REQUEST;
 }
 
+/* Of a channel, whole or in parts: everything else is a few KiB each. */
+static bool large(const struct move *m)
+{
+	return m->kind == NAME_BUNDLE || m->kind == NAME_PART;
+}
+
 static bool chosen(const struct direction *w, const struct move *m)
 {
-	return m->to == w->to && (w->choice == ALL || (w->choice == INBOX) == inbox(m));
+	if (m->to != w->to)
+		return false;
+	if (w->choice == SMALL)
+		return m->how != MOVE_COPY || !large(m);
+	return w->choice == ALL || (w->choice == INBOX) == inbox(m);
 }
 
 static uint64_t needed(const struct direction *w)
@@ -99,7 +110,8 @@ static uint64_t needed(const struct direction *w)
 
 /*
  * When there is no room for all: a flood of receipts must not keep the rest away, and a bundle that
- * does not fit must not keep receipts, which are small, from coming home.
+ * does not fit must keep neither receipts from coming home, nor trust and beat from going out: who
+ * gets these goes on believing what is there, and asks for what is missing by its name.
  */
 static int space_check(struct direction *w, struct err *err)
 {
@@ -107,6 +119,7 @@ static int space_check(struct direction *w, struct err *err)
 		enum choice choice;
 		const char *words;
 	} less[] = {{NOT_INBOX, "only receipts and requests were left"},
+		    {SMALL, "all but bundles of channels was written"},
 		    {INBOX, "only receipts and requests were written"},
 		    {NOTHING, "nothing was written there"}};
 	char needs[SIZE_TEXT], has[SIZE_TEXT];
@@ -188,6 +201,15 @@ static int move_try(struct direction *w, const struct move *m, struct err *err)
 		w->failures = 0;
 		return 0;
 	}
+	/* What it took before it did not fit is free again, and the beat is still to come. */
+	if (rc == RC_SPACE && large(m)) {
+		w->full = true;
+		if (w->result->rc == 0) {
+			w->result->rc = rc;
+			*err = bad;
+		}
+		return 0;
+	}
 	if (rc == RC_INCOMPLETE || rc == RC_UNTRUSTED || rc == RC_REPLAY) {
 		if (rc == RC_UNTRUSTED)
 			carry_refuse(w->r, &bad);
@@ -261,7 +283,8 @@ int carry_direction(struct carry_run *r, enum at to, struct err *err)
 	w.result->rc = rc;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && w.choice != NOTHING && i < r->moves; i++)
-		if (chosen(&w, &r->move[i]))
+		if (chosen(&w, &r->move[i]) &&
+		    !(w.full && large(&r->move[i]) && r->move[i].how == MOVE_COPY))
 			rc = move_try(&w, &r->move[i], err);
 	if (w.result->rc == 0)
 		w.result->rc = rc;
