@@ -211,6 +211,9 @@ static const struct option_row activate_options[] = {
 static const struct option_row drift_options[] = {
     {"read", 0, NULL, "read every file, instead of those that stat says have changed", false},
 };
+static const struct option_row rollback_options[] = {
+    {"again", 0, NULL, "let what was rolled back be applied again by the next apply", false},
+};
 static const struct option_row apply_options[] = {
     {"dry-run", 'n', NULL, "show what would be done, and change nothing", false},
     {"now", 0, NULL, "apply even outside the windows of the policy", false},
@@ -494,8 +497,9 @@ const struct command commands[] = {
     {"resolve", SIDE_STATION, "[CHANNEL [PATH...] --mine | --theirs]",
      "list what is in the way of an update, or say what to do with it", OPTIONS(resolve_options), 0,
      ARGS_MAX, cmd_resolve},
-    {"rollback", SIDE_STATION, "[CHANNEL [GENERATION]]",
-     "go back to what a channel was before, or list what is kept", NO_OPTIONS, 0, 2, cmd_rollback},
+    {"rollback", SIDE_STATION, "[CHANNEL [GENERATION] [--again]]",
+     "go back to what a channel was before, or list what is kept", OPTIONS(rollback_options), 0, 2,
+     cmd_rollback},
     {"message answer", SIDE_STATION, "ID TEXT", "answer a message from the server", NO_OPTIONS, 2,
      2, cmd_message_answer},
     {"message report", SIDE_STATION, "TEXT", "send a message to the server", NO_OPTIONS, 1, 1,

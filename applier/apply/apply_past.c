@@ -164,10 +164,11 @@ int past_commit(struct apply *a, const struct applied *before, const struct appl
 	rc = undo_floor_load(a->s, a->t->tree, &floor, err);
 	if (rc <= 0)
 		return rc;
-	return applied_later(now, &(struct applied){.epoch = floor.accepted.epoch,
-						    .generation = floor.accepted.generation})
-		   ? undo_floor_drop(a->s, a->t->tree, err)
-		   : 0;
+	return applied_later(&(struct applied){.epoch = floor.accepted.epoch,
+					       .generation = floor.accepted.generation},
+			     now)
+		   ? 0
+		   : undo_floor_drop(a->s, a->t->tree, err);
 }
 
 int past_floor(const struct apply *a, const struct applied *offered, struct err *err)
@@ -180,7 +181,8 @@ int past_floor(const struct apply *a, const struct applied *offered, struct err 
 		return rc;
 	accepted =
 	    (struct applied){floor.accepted.epoch, floor.accepted.generation, floor.accepted.tree};
-	if (applied_later(offered, &accepted))
+	if (applied_later(offered, &accepted) ||
+	    (floor.why[0] == '\0' && !applied_later(&accepted, offered)))
 		return 0;
 	return err_set(
 	    err, RC_REPLAY,

@@ -256,3 +256,19 @@ int rollback_tree(struct station *s, const char *tree, uint64_t generation, cons
 	*ret = (struct rollback_result){b.held.generation, b.step.from.generation};
 	return 0;
 }
+
+int rollback_again(struct station *s, const char *tree, struct err *err)
+{
+	struct undo_floor floor;
+	int rc = undo_floor_load(s, tree, &floor, err);
+
+	if (rc == 0)
+		return err_set(err, RC_USAGE,
+			       "channel %s was not rolled back here: satchel apply applies what is "
+			       "new",
+			       tree);
+	if (rc < 0)
+		return rc;
+	floor.why[0] = '\0';
+	return undo_floor_put(s, tree, &floor, err);
+}

@@ -23,6 +23,9 @@ int rollback_tree(struct station *s, const char *tree, uint64_t generation, cons
 /** rollback_where(s, tree, generation, ret, err): where that would go; errors as rollback_tree. */
 int rollback_where(struct station *s, const char *tree, uint64_t generation,
 		   struct undo_generation *ret, struct err *err);
+/** rollback_again(s, tree, err): what was left may be applied again by the next sync: its owner has
+ * corrected what was wrong here.  RC_USAGE: nothing was left. */
+int rollback_again(struct station *s, const char *tree, struct err *err);
 /** rollback_kept(s, tree, each, arg, err): the generations that can come back, newest first;
  * anything but 0 ends it and is returned. */
 int rollback_kept(struct station *s, const char *tree,

@@ -583,7 +583,7 @@ static int job_run(struct channel_job *j, const char *path, struct err *err)
 		return rc;
 	offered = row_generation(j);
 	floor = highest(j);
-	if (j->floor.at > 0 && !applied_later(&offered, &floor))
+	if (j->floor.at > 0 && j->floor.why[0] != '\0' && !applied_later(&offered, &floor))
 		return err_set(err, RC_ROLLED_BACK, "%s", j->floor.why);
 	if (applied_later(&j->now, &offered))
 		return 0;

@@ -146,6 +146,18 @@ static int channel_prepare(struct by_hand *h, struct err *err)
 	return rc < 0 ? rc : channel_place(h, &h->y->wanted, err);
 }
 
+/* By hand as well the owner's hooks say whether it stays. */
+static int file_health(struct by_hand *h, const struct sync_update *update, struct err *err)
+{
+	int rc = sync_update_end(h->y, update, err);
+
+	if (rc == RC_ROLLED_BACK) {
+		h->o.out.after = h->now.generation;
+		h->o.out.epoch = h->now.epoch;
+	}
+	return rc;
+}
+
 static int file_apply(struct by_hand *h, struct err *err)
 {
 	const struct manifest *m = &h->b.manifest;
@@ -156,6 +168,7 @@ static int file_apply(struct by_hand *h, struct err *err)
 				      .blocks = h->b.blocks,
 				      .payload_offset = h->b.payload_offset,
 				      .part_blocks = h->b.part_blocks};
+	struct sync_update update;
 	int rc = applied_load(h->y->s, h->o.tree, &h->now, err);
 
 	if (rc < 0)
@@ -175,6 +188,11 @@ static int file_apply(struct by_hand *h, struct err *err)
 	if (rc < 0)
 		return rc;
 	bundle.key = h->key;
+	update = (struct sync_update){h->o.tree, h->place.path, h->now.generation, m->generation};
+	if (!m->private_channel)
+		rc = sync_update_begin(h->y, &update, &h->now, err);
+	if (rc < 0)
+		return rc;
 	rc = apply_bundle(h->y->s, &bundle, &h->target, dry ? APPLY_DRY_RUN : 0, &h->o.out.preview,
 			  err);
 	if (rc < 0 || dry)
@@ -184,8 +202,10 @@ static int file_apply(struct by_hand *h, struct err *err)
 	h->o.out.epoch = m->epoch;
 	/* No head has confirmed it yet. */
 	memset(&h->place.head, 0, sizeof(h->place.head));
-	return m->private_channel ? sync_seal_settle(h->y, err)
-				  : tree_place_put(h->y->s, &h->place, err);
+	if (m->private_channel)
+		return sync_seal_settle(h->y, err);
+	rc = tree_place_put(h->y->s, &h->place, err);
+	return rc < 0 ? rc : file_health(h, &update, err);
 }
 
 static int freshness_unknown(struct by_hand *h, struct err *err)

@@ -93,8 +93,8 @@ int undo_intent_load(struct station *s, const char *tree, int64_t *ret_step, cha
  * older one now.  Only something later is applied to it. */
 struct undo_floor {
 	struct undo_generation accepted;
-	char why[512];
-	int64_t at; /* seconds since 1970 */
+	char why[512]; /* that was left again; "": it may be applied again */
+	int64_t at;    /* seconds since 1970 */
 };
 /** undo_floor_load(s, tree, ret, err): 1 there is one, 0: what is held is the highest.
  * undo_floor_put(s, tree, f, err), undo_floor_drop(s, tree, err): in the caller's transaction. */

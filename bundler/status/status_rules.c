@@ -91,7 +91,10 @@ const struct rule_row rule_rows[RULES] = {
 			    "rolled back to what it held before",
 			    {{"read what happened", "satchel events"},
 			     {"correct the source, and publish it as a new generation",
-			      "satchel publish {about}"}}},
+			      "satchel publish {about}"},
+			     {"when the cause is on the workstation and is corrected, let it be "
+			      "tried again there",
+			      "satchel rollback {about} --again"}}},
     [RULE_W_STRANGE] = {"strange",
 			SUBJECT_WORKSTATION,
 			COLOUR_RED,

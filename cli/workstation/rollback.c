@@ -93,6 +93,8 @@ int cmd_rollback(struct cli *cli, const struct args *args, struct err *err)
 		return rc;
 	if (args->rest_n == 0)
 		return kept_list(cli, s, err);
+	if (args_has(args, "again"))
+		return rollback_again(s, args->rest[0], err);
 	rc = sync_rollback(s, args->rest[0], generation, &r, err);
 	if (r.to == 0)
 		return rc;

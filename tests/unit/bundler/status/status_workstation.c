@@ -418,3 +418,130 @@ Test(status_workstation, puts_every_fault_in_the_order_of_the_table)
 	for (size_t i = 0; i < l.n; i++)
 		cr_assert_eq(l.item[i].rule, order[i], "reason %zu: %s", i, l.item[i].text);
 }
+
+/* The table of docs/MODEL.md, "What green means": a row that is not there is not green. */
+static void not_heard(void)
+{
+	in.heard = 0;
+}
+static void silent_long(void)
+{
+	in.heard = 10000 - SILENT - 1;
+}
+static void not_compiled(void)
+{
+	in.private.compiled = false;
+}
+static void private_older(void)
+{
+	in.private.generation = 2;
+}
+static void private_other(void)
+{
+	in.private.tree.b[0] = 1;
+}
+static void channel_older(void)
+{
+	held.generation = 41;
+}
+static void channel_newer(void)
+{
+	held.generation = 43;
+}
+static void tree_other(void)
+{
+	held.tree.b[0] = 5;
+}
+static void channel_absent(void)
+{
+	in.helds = 0;
+}
+static void not_posted(void)
+{
+	latest.posted = 0;
+	held.generation = 41;
+}
+static void never_published(void)
+{
+	latest.generation = 0;
+}
+static void refused_result(void)
+{
+	strcpy(held.result, "refused");
+}
+static void failed_result(void)
+{
+	strcpy(held.result, "failed");
+}
+static void rolled_back(void)
+{
+	strcpy(held.result, "failed");
+	strcpy(held.reason, "rolled-back: the check said no");
+}
+static void unhealthy(void)
+{
+	strcpy(held.result, "failed");
+	strcpy(held.reason, "unhealthy: the check said no");
+}
+static void drifted(void)
+{
+	held.drift = 1;
+}
+static void deviating(void)
+{
+	held.deviations = 1;
+}
+static void not_compared(void)
+{
+	held.verify_until = 9999;
+}
+static void other_policy(void)
+{
+	in.policy_wanted.b[0] = 1;
+}
+static void forked(void)
+{
+	in.fork = 6;
+	in.fork_at = 9000;
+}
+static void held_apart(void)
+{
+	in.apart = 9000;
+}
+static void unread(void)
+{
+	in.unread = "a document is damaged";
+}
+static void blocked(void)
+{
+	static const struct published_blocked why = {.since = 9000, .why = "the source is gone"};
+
+	latest.blocked = &why;
+}
+
+Test(status_workstation, is_not_green_without_any_row_of_the_table_of_green)
+{
+	static void (*const missing[])(void) = {
+	    not_heard,      silent_long,   not_compiled,   private_older,  private_other,
+	    channel_older,  tree_other,    channel_newer,  channel_absent, not_posted,
+	    refused_result, failed_result, rolled_back,    unhealthy,      drifted,
+	    deviating,      not_compared,  other_policy,   forked,         held_apart,
+	    unread,         blocked,       never_published};
+
+	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+		good();
+		cr_assert_eq(judged(), COLOUR_GREEN);
+		missing[i]();
+		cr_assert_neq(judged(), COLOUR_GREEN, "row %zu", i);
+		cr_assert_str_neq(w.reason, "");
+	}
+}
+
+Test(status_workstation, is_orange_when_its_files_were_not_compared_and_not_a_second_before)
+{
+	held.verify_until = 10000;
+	cr_assert_eq(judged(), COLOUR_GREEN);
+	held.verify_until = 9999;
+	cr_assert_eq(judged(), COLOUR_ORANGE);
+	cr_assert_eq(ruled(), RULE_W_UNVERIFIED);
+}
