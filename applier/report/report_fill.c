@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "applier/apply/apply.h"
+#include "applier/apply/conflict.h"
 #include "applier/handout/handout.h"
 #include "applier/report/event.h"
 #include "applier/report/report_internal.h"
@@ -20,15 +22,51 @@
 
 /* A receipt that grows. */
 struct filling {
+	struct station *s;              /* borrowed */
 	struct receipt *r;              /* borrowed */
 	size_t channels, users, events; /* room in its lists */
 };
+
+/* Paths in the way, as many as there is room for. */
+static int conflict_add(void *arg, const struct conflict *c, struct err *err)
+{
+	struct receipt_channel *to = arg;
+	char text[LIMIT_PATH + 1];
+	size_t used = strlen(to->conflicts);
+
+	(void)err;
+	if (c->answer[0] != '\0')
+		return 0;
+	err_escape(text, sizeof(text), c->path);
+	if (used + strlen(text) + sizeof(", and more") + 2 > sizeof(to->conflicts)) {
+		snprintf(to->conflicts + used, sizeof(to->conflicts) - used, ", and more");
+		return 1;
+	}
+	snprintf(to->conflicts + used, sizeof(to->conflicts) - used, "%s%s", used > 0 ? ", " : "",
+		 text);
+	return 0;
+}
+
+static int channel_notes(struct station *s, struct receipt_channel *to, struct err *err)
+{
+	OWNED(buf_clear) struct buf words = BUF_INIT;
+	int rc;
+
+	to->file_system[0] = to->conflicts[0] = '\0';
+	memset(to->lacks, 0, sizeof(to->lacks));
+	rc = apply_lacks(s, to->name, to->file_system, &words, err);
+
+	if (rc == 1 && words.n < sizeof(to->lacks))
+		memcpy(to->lacks, words.p, words.n);
+	return rc < 0 ? rc : conflict_each(s, to->name, conflict_add, to, err);
+}
 
 static int channel_add(void *arg, const struct station_channel *c, struct err *err)
 {
 	struct filling *f = arg;
 	struct receipt *r = f->r;
 	struct receipt_channel *to;
+	int rc;
 
 	if (c->name[0] == '\0') {
 		r->private_epoch = c->applied.epoch;
@@ -51,7 +89,8 @@ static int channel_add(void *arg, const struct station_channel *c, struct err *e
 	to->drift = c->drift;
 	to->at = c->at;
 	to->milliseconds = c->milliseconds;
-	return 0;
+	rc = channel_notes(f->s, to, err);
+	return rc < 0 ? rc : 0;
 }
 
 static int user_add(void *arg, const struct receipt_user *u, struct err *err)
@@ -158,7 +197,7 @@ static int verified_add(struct station *s, struct receipt *r, struct err *err)
 
 int report_fill(struct station *s, struct receipt *ret, struct err *err)
 {
-	struct filling f = {ret, ret->channels, ret->users, ret->events};
+	struct filling f = {s, ret, ret->channels, ret->users, ret->events};
 	int rc;
 
 	ret->site = s->site;
@@ -222,6 +261,9 @@ static void add_channel(struct digest_stream *d, const struct receipt_channel *c
 	add_number(d, c->adaptations);
 	add_number(d, c->drift);
 	add_number(d, (uint64_t)c->at);
+	add_text(d, c->file_system);
+	add_text(d, c->lacks);
+	add_text(d, c->conflicts);
 }
 
 static void add_user(struct digest_stream *d, const struct receipt_user *u)

@@ -211,7 +211,11 @@ struct receipt {
 		int64_t at;                              /* of the result */
 		uint64_t milliseconds;                   /* that the apply took */
 		int64_t verified; /* since when every file has been read; 0: not said */
-	} * channel;              /* owned */
+		/* Said below more:; "" when it is not. */
+		char file_system[24]; /* of the target: "ext4" */
+		char lacks[128];      /* what that cannot hold: words with spaces between */
+		char conflicts[512];  /* paths that are in the way of an update */
+	} * channel;                  /* owned */
 	size_t channels;
 	uint64_t verify_days; /* within which all of it is read; 0: not said, or never */
 	struct digest policy; /* of the effective policy in force; zero: none */

@@ -153,6 +153,28 @@ static void receipt_verified(const struct node *more, struct receipt *r)
 		r->verify_days = 0;
 }
 
+static void text_take(char *dst, size_t size, const struct node *n)
+{
+	const char *text = node_text(n, "");
+
+	if (strlen(text) < size)
+		memcpy(dst, text, strlen(text) + 1);
+}
+
+static void receipt_channel_additions(const struct node *more, struct receipt *r)
+{
+	const struct node *map = node_get(more, "channels");
+
+	for (size_t i = 0; i < r->channels; i++) {
+		struct receipt_channel *c = &r->channel[i];
+		const struct node *n = node_get(map, c->name);
+
+		text_take(c->file_system, sizeof(c->file_system), node_get(n, "file-system"));
+		text_take(c->lacks, sizeof(c->lacks), node_get(n, "lacks"));
+		text_take(c->conflicts, sizeof(c->conflicts), node_get(n, "conflicts"));
+	}
+}
+
 int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 {
 	OWNED(receipt_clear) struct receipt r = {0};
@@ -177,6 +199,7 @@ int receipt_from(const struct yaml *y, struct receipt *ret, struct err *err)
 	node_addition_key(node_get(node_get(root, "more"), "seal"), &r.seal);
 	node_addition_key(node_get(node_get(root, "more"), "codes"), &r.codes);
 	receipt_verified(node_get(root, "more"), &r);
+	receipt_channel_additions(node_get(root, "more"), &r);
 	rc = receipt_chain(node_get(root, "more"), &r, err);
 	if (rc < 0)
 		return rc;
@@ -272,20 +295,69 @@ static int receipt_encode_users(struct yaml_writer *w, const struct receipt *r, 
 	return 0;
 }
 
+static bool channel_adds(const struct receipt_channel *c)
+{
+	return c->file_system[0] != '\0' || c->lacks[0] != '\0' || c->conflicts[0] != '\0';
+}
+
 /* Is there anything below more:? */
 static bool receipt_adds(const struct receipt *r)
 {
+	for (size_t i = 0; i < r->channels; i++)
+		if (channel_adds(&r->channel[i]))
+			return true;
 	return !key_absent(&r->codes) || !key_absent(&r->seal) || r->instance[0] != '\0' ||
 	       !digest_is_zero(&r->previous) || r->set_back > 0 || r->returned != NULL ||
 	       r->verify_days > 0;
 }
 
-/* An older server passes over it and goes on as before. */
-static void receipt_encode_additions(struct yaml_writer *w, const struct receipt *r)
+static void channel_encode_additions(struct yaml_writer *w, const struct receipt_channel *c,
+				     size_t most)
+{
+	char conflicts[sizeof(c->conflicts)];
+
+	if (!channel_adds(c))
+		return;
+	memcpy(conflicts, c->conflicts, sizeof(conflicts));
+	conflicts[most] = '\0';
+	yaml_map(w, c->name);
+	if (conflicts[0] != '\0')
+		yaml_text(w, "conflicts", conflicts);
+	if (c->file_system[0] != '\0')
+		yaml_text(w, "file-system", c->file_system);
+	if (c->lacks[0] != '\0')
+		yaml_text(w, "lacks", c->lacks);
+	yaml_close(w);
+}
+
+static int receipt_encode_more_channels(struct yaml_writer *w, const struct receipt *r, size_t most,
+					struct err *err)
+{
+	OWNED(freep) const struct receipt_channel **sorted = NULL;
+	int rc = items_new(r->channels, sizeof(struct receipt_channel *), (void **)&sorted, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < r->channels; i++)
+		sorted[i] = &r->channel[i];
+	if (r->channels > 1)
+		qsort(sorted, r->channels, sizeof(struct receipt_channel *), by_name);
+	yaml_map(w, "channels");
+	for (size_t i = 0; i < r->channels; i++)
+		channel_encode_additions(w, sorted[i], most);
+	yaml_close(w);
+	return 0;
+}
+
+/* An older server ignores it and goes on as before.  Texts are of at most ${most} bytes. */
+static int receipt_encode_additions(struct yaml_writer *w, const struct receipt *r, size_t most,
+				    struct err *err)
 {
 	char previous[DIGEST_HEX + 1];
 
 	yaml_map(w, "more");
+	if (receipt_encode_more_channels(w, r, most, err) < 0)
+		return err->rc;
 	if (!key_absent(&r->codes))
 		yaml_public_key(w, "codes", &r->codes);
 	if (r->instance[0] != '\0')
@@ -309,6 +381,7 @@ static void receipt_encode_additions(struct yaml_writer *w, const struct receipt
 		yaml_u64(w, "verify-days", r->verify_days);
 	}
 	yaml_close(w);
+	return 0;
 }
 
 static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reason, struct buf *ret,
@@ -342,7 +415,8 @@ static int receipt_encode_with(const struct receipt *r, size_t skip, size_t reas
 		yaml_close(w);
 	}
 	yaml_close(w);
-	receipt_encode_additions(w, r);
+	if (receipt_encode_additions(w, r, reason, err) < 0)
+		return err->rc;
 	return yaml_writer_end(TAKE(w), ret, err);
 }
 

@@ -247,3 +247,24 @@ Test(receipt, tells_which_copy_of_a_workstation_writes_and_what_it_wrote_before)
 	cr_assert_eq(receipt_decode(bytes_in(&other), &odd, &err), 0, "%s", err.text);
 	cr_expect_eq(odd.set_back, 0);
 }
+
+Test(receipt, tells_what_a_target_cannot_hold_and_what_is_in_the_way)
+{
+	OWNED(buf_clear) struct buf text = BUF_INIT;
+	OWNED(receipt_clear) struct receipt got = {0};
+	struct receipt_channel channels[2];
+	struct receipt r = receipt_example(channels, 2, NULL, 0);
+	struct err err = {0};
+
+	strcpy(channels[0].file_system, "exfat");
+	strcpy(channels[0].lacks, "modes case links");
+	strcpy(channels[0].conflicts, "a, dir/b: \"c\"");
+	cr_assert_eq(receipt_encode(&r, NULL, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(receipt_decode(bytes_in(&text), &got, &err), 0, "%s", err.text);
+	cr_assert_eq(got.channels, 2);
+	cr_expect_str_eq(got.channel[0].file_system, "exfat");
+	cr_expect_str_eq(got.channel[0].lacks, "modes case links");
+	cr_expect_str_eq(got.channel[0].conflicts, "a, dir/b: \"c\"");
+	cr_expect_str_eq(got.channel[1].lacks, "");
+	cr_expect_eq(receipt_exact(&got, bytes_in(&text), &err), 1);
+}
