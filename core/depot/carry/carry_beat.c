@@ -133,6 +133,10 @@ static int beat_take(struct carry_run *r, struct beats *b, size_t row, struct do
 		return 0;
 	}
 	free(beat);
+	if (carry_fatal(rc)) {
+		*err = bad;
+		return rc;
+	}
 	b->row[row].found = rc == 0 ? BEAT_NEWER : rc == RC_REPLAY ? BEAT_OLD : BEAT_REFUSED;
 	if (b->row[row].found == BEAT_REFUSED && b->refused.rc == 0)
 		b->refused = bad;
@@ -200,7 +204,7 @@ static int beat_plan(struct carry_run *r, const struct merged_listing *l, const 
 	if (found == BEAT_OLD || beat_below(b, row->number))
 		return carry_plan_stale(r, d.path, &d.name, row->row, err);
 	if (found == BEAT_REFUSED)
-		carry_refuse(r, &b->refused);
+		return carry_refuse(r, &b->refused, err);
 	if (found == BEAT_INCOMPLETE && (b->n == 0 || row->number > b->kept[0].beat->sequence))
 		carry_lack(r, "%s is not whole", d.path);
 	return 0;

@@ -212,9 +212,8 @@ static int move_try(struct direction *w, const struct move *m, struct err *err)
 	}
 	if (rc == RC_INCOMPLETE || rc == RC_UNTRUSTED || rc == RC_REPLAY) {
 		if (rc == RC_UNTRUSTED)
-			carry_refuse(w->r, &bad);
-		else
-			carry_lack(w->r, "%s", bad.text);
+			return carry_refuse(w->r, &bad, err);
+		carry_lack(w->r, "%s", bad.text);
 		return 0;
 	}
 	if (w->result->rc == 0) {

@@ -281,10 +281,8 @@ static int group_plan(struct group *g, struct err *err)
 		g->r->result->there++;
 		return 0;
 	}
-	if (!good && g->why.rc == RC_UNTRUSTED) {
-		carry_refuse(g->r, &g->why);
-		return 0;
-	}
+	if (!good && g->why.rc == RC_UNTRUSTED)
+		return carry_refuse(g->r, &g->why, err);
 	if (!good && g->blocks > 0 && g->parts > 0 && !covers(g, 1u << AT_FROM | 1u << AT_TO))
 		parts_report(g);
 	else if (!good && g->blocks == 0)

@@ -110,10 +110,8 @@ static int head_row(struct heads *c, const char *path, const struct listed *row,
 	if (rc == RC_REPLAY ||
 	    (rc == 0 && verdict_head(r, &name, &d.doc.identity) == VERDICT_STALE))
 		return carry_plan_stale(r, path, &name, row, err);
-	if (rc < 0) {
-		carry_refuse(r, &bad);
-		return 0;
-	}
+	if (rc < 0)
+		return carry_refuse(r, &bad, err);
 	rc = head_learn(c, &d, err);
 	return rc < 0 ? rc : carry_plan_document(r, &d, err);
 }

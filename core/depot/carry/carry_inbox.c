@@ -82,7 +82,7 @@ static bool inbox_room(struct inbox *in, size_t i, const struct name *name)
 		    "rest stays behind",
 		    LIMIT_CARRY_OWN, name->id, in->dir, depot);
 	if (bad.rc < 0)
-		carry_refuse(r, &bad);
+		carry_refuse(r, &bad, ERR_IGNORED); /* never one of ours */
 	return bad.rc == 0;
 }
 
@@ -110,8 +110,7 @@ static int inbox_read(struct inbox *in, size_t i, const char *path, size_t max, 
 	if (inbox_form(&d))
 		return inbox_take(in, i, &d, err);
 	err_set(&bad, RC_MALFORMED, "%s is not sealed", path);
-	carry_refuse(r, &bad);
-	return 0;
+	return carry_refuse(r, &bad, err);
 }
 
 static int inbox_row(struct inbox *in, size_t i, struct err *err)

@@ -122,11 +122,11 @@ void run_clear(struct carry_run *r);
 /** carry_fatal(rc): of no use to go on with this depot? */
 bool carry_fatal(int rc);
 /**
- * carry_refuse(r, why): count what is not signed by the site, or not ours; the first reason is
- * kept.
+ * carry_refuse(r, why, err): count what is not signed by the site, or not ours; the first reason is
+ * kept.  What carry_fatal names (no memory, no answer) says nothing about a file, and is returned.
  * carry_lack(r, fmt, ...): the same for what is not whole on any side.
  */
-void carry_refuse(struct carry_run *r, const struct err *why);
+int carry_refuse(struct carry_run *r, const struct err *why, struct err *err);
 void carry_lack(struct carry_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /**
  * carry_enough(r, dir): has so much been read, or waited for, that what is left of ${dir} must stay

@@ -13,11 +13,16 @@
 #include "core/depot/candidates.h"
 #include "core/depot/carry/carry_internal.h"
 
-void carry_refuse(struct carry_run *r, const struct err *why)
+int carry_refuse(struct carry_run *r, const struct err *why, struct err *err)
 {
+	if (carry_fatal(why->rc)) { /* ours, and no fault of the file */
+		*err = *why;
+		return why->rc;
+	}
 	r->result->refused++;
 	if (r->refused.rc == 0)
 		r->refused = *why;
+	return 0;
 }
 
 void carry_lack(struct carry_run *r, const char *fmt, ...)

@@ -103,10 +103,8 @@ static int shard_row(struct carry_run *r, const char *path, const struct listed 
 	named = rc < 0 ? NULL : shard_named(&r->known, d.name.xx, &d.doc.identity);
 	if (rc == RC_REPLAY || (rc == 0 && named == NULL))
 		return carry_plan_stale(r, path, &d.name, row, err);
-	if (rc < 0) {
-		carry_refuse(r, &bad);
-		return 0;
-	}
+	if (rc < 0)
+		return carry_refuse(r, &bad, err);
 	rc = shard_learn(r, &d, named, err);
 	return rc < 0 ? rc : carry_plan_document(r, &d, err);
 }

@@ -94,13 +94,13 @@ static int trust_judge(struct carry_run *r, const struct document *d, uint64_t v
 
 	if (rc == 0 && trust_try(r, d, version, t, &bad) < 0) {
 		err_prefix(&bad, "%s", d->path);
-		carry_refuse(r, &bad);
+		rc = carry_refuse(r, &bad, err);
 	} else if (rc == 0 && *found && !digest_equal(&next->identity, &t->identity)) {
 		err_set(&bad, RC_FORK,
 			"%s: another trust document %" PRIu64
 			" of the same site: tell its administrator",
 			d->path, version);
-		carry_refuse(r, &bad);
+		rc = carry_refuse(r, &bad, err);
 	} else if (rc == 0) {
 		*next = *t;
 		*found = true;
