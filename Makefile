@@ -130,9 +130,10 @@ asan-alone:
 
 # Killed, and given errors, at every single call that writes.
 .PHONY: faults
-faults: $(UNIT_KILL) $(B)/satchel
+faults: $(UNIT_KILL) $(B)/satchel $(B)/tests/faults/faults
 	SATCHEL_FAULT_STRIDE=1 tests/run-unit $(UNIT_KILL)
 	KILL_STRIDE=1 $(MAKE) e2e E2E="$(filter tests/e2e/kill/40%,$(E2E_ALL))"
+	$(B)/tests/faults/faults $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED))
 
 # The pools of threads and the watcher under ThreadSanitizer, with their own build directory.  A fixed layout of memory,
 # because older ThreadSanitizers want one.
@@ -297,9 +298,10 @@ crash: $(B)/tests/crash/crash
 
 # The short forms of both, of fixed seeds, for make check.
 .PHONY: proof-short
-proof-short: $(B)/tests/sim/life $(B)/tests/crash/crash
+proof-short: $(B)/tests/sim/life $(B)/tests/crash/crash $(B)/tests/faults/faults
 	$(B)/tests/sim/life --seeds 4 --steps 45 --seed 1
 	$(B)/tests/crash/crash --states 16
+	$(B)/tests/faults/faults --points 6
 
 SEEDS	?= 300
 STEPS	?= 200
