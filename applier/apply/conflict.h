@@ -17,9 +17,9 @@ struct conflict {
 	const char *answer; /* "", "mine" or "theirs" */
 };
 
-/** conflict_answer_put(s, tree, path, answer, err): what ${path}, or every conflict when it is NULL,
- * is answered: it stays, or what is published takes its place and it is kept aside.  How many there
- * were; in a transaction of its own. */
+/** conflict_answer_put(s, tree, path, answer, err): what ${path}, or every conflict when it is
+ * NULL, is answered: it stays, or what is published takes its place and it is kept aside.  How many
+ * there were; in a transaction of its own. */
 enum conflict_answer { CONFLICT_MINE, CONFLICT_THEIRS };
 int conflict_answer_put(struct station *s, const char *tree, const char *path,
 			enum conflict_answer answer, struct err *err);

@@ -48,11 +48,11 @@ struct site_channel {
 			    "group:NAME" */
 	size_t audiences;
 	bool owners, special_modes;
-	bool watch;           /* published by itself when its source changed */
-	char on_leave[8];     /* "keep" or "remove" */
-	uint64_t keep;        /* generations whose content is kept */
-	bool sealed;          /* for the eyes of its audience only */
-	uint64_t rekey_hours; /* after somebody left its key changes by then */
+	bool watch;             /* published by itself when its source changed */
+	char on_leave[8];       /* "keep" or "remove" */
+	uint64_t keep;          /* generations whose content is kept */
+	bool sealed;            /* for the eyes of its audience only */
+	uint64_t rekey_hours;   /* after somebody left its key changes by then */
 	struct site_ring *ring; /* owned; the first one first; after the last come all others */
 	size_t rings;
 	char **ring_to; /* owned; whom the rings name, one ring after the other, as ${audience} */

@@ -91,8 +91,7 @@ int compile_subscription(const struct compile_channel *ch, const struct publishe
 	snprintf(sub.target, sizeof(sub.target), "%s", c->target);
 	snprintf(sub.on_leave, sizeof(sub.on_leave), "%s", c->on_leave);
 	if (o != NULL)
-		sub.ceiling =
-		    (struct subscription_ceiling){o->epoch, o->generation, o->head};
+		sub.ceiling = (struct subscription_ceiling){o->epoch, o->generation, o->head};
 	return subscription_encode(&sub, ret, err);
 }
 

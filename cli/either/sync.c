@@ -20,8 +20,8 @@ static int server_sync(struct cli *cli, const struct args *args, struct err *err
 
 	if (rc < 0)
 		return rc;
-	/* Whoever may write the inbox must not be able to keep the beat back.  That a document cannot
-	 * be read is said by publish. */
+	/* Whoever may write the inbox must not be able to keep the beat back.  That a document
+	 * cannot be read is said by publish. */
 	collected = server_collect(cli, s, &bad);
 	if (s->unread.rc < 0 && collected == s->unread.rc)
 		collected = 0;
