@@ -235,8 +235,9 @@ int follow_beat(struct follow *f, struct err *err)
 			"the depot %s: trust version %" PRIu64 " has not arrived whole",
 			depot_path(f->depot), s->trust.version + 1);
 	f->refused.rc = 0;
+	/* One that is there and cannot be read is newer than what is called current here. */
 	if (rc_class(b.why.rc) == EXIT_CLASS_MALFORMED ||
-	    rc_class(b.why.rc) == EXIT_CLASS_UNTRUSTED)
+	    rc_class(b.why.rc) == EXIT_CLASS_UNTRUSTED || b.why.rc == RC_IO)
 		f->refused = b.why;
 	if (b.full.rc < 0)
 		f->refused = b.full;

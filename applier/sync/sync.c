@@ -183,7 +183,10 @@ static int depots_pass(struct sync *y, int (*step)(struct follow *f, struct err 
 static int depot_error(struct sync *y, const struct follow *f, struct err *err)
 {
 	if (f->refused.rc < 0 && f->err.rc == 0) {
-		reporter_warning(y->s->reporter, "%s", f->refused.text);
+		if (f->refused.rc == RC_IO)
+			sync_tell(y, &f->refused);
+		else
+			reporter_warning(y->s->reporter, "%s", f->refused.text);
 		if (waiting_event(y, &f->refused, err) < 0)
 			return err->rc;
 	}
