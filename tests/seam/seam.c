@@ -60,7 +60,7 @@ bool seam_meets(enum seam_kind kind)
 	if (!seam.active || (o->kinds & kind) == 0)
 		return false;
 	n = atomic_fetch_add(&seam.shared->calls, 1) + 1;
-	if (o->at == 0 || n < o->at || (o->error != 0 && n > o->until))
+	if (o->at == 0 || n < o->at || (o->error != 0 && n > o->until) || (o->one && n > o->at))
 		return false;
 	if (o->error != 0) {
 		atomic_store(&seam.shared->hit, 1);
