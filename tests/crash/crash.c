@@ -337,6 +337,15 @@ static void shuffle(struct plan *p, uint64_t seed)
 		p->state.items[i - 1] = p->state.items[k];
 		p->state.items[k] = s;
 	}
+	/* Always one of those that are tried: all is done, and only what was flushed is there. */
+	for (size_t i = 0; i < p->state.n; i++) {
+		struct state s = p->state.items[i];
+
+		if (s.prefix != p->call.n || s.kind != LOST_ALL)
+			continue;
+		p->state.items[i] = p->state.items[0];
+		p->state.items[0] = s;
+	}
 }
 
 struct counts {

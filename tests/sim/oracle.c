@@ -33,6 +33,7 @@ void oracle_published(struct world *w)
 		OWNED(json_freep) struct json_node *v = NULL;
 		struct published *p;
 		uint64_t generation;
+		bool back;
 
 		if (look_server(w, "channel", "show", c->name, "--json", NULL) != 0)
 			world_fail(w, "channel show fails");
@@ -43,7 +44,10 @@ void oracle_published(struct world *w)
 		if (generation < c->newest && !w->old)
 			world_fail(w, "%s went back from %lu to %lu", c->name, c->newest,
 				   generation);
+		back = generation < c->newest;
 		c->newest = generation;
+		if (back)
+			continue;
 		p = must(list_add(&c->published, &err));
 		p->generation = generation;
 		tree_read(c->source, &p->tree);
