@@ -145,6 +145,41 @@ static void applied(struct world *w)
 	apply_one(w, 1);
 }
 
+/* Somebody removed a file, and wrote another one anew. */
+static void damaged(struct world *w)
+{
+	struct station *s = &w->station[0];
+	char path[PATH_MAX];
+	struct digest d;
+
+	applied(w);
+	path_of(path, s->target[0].dir, "renamed");
+	unlink(path);
+	oracle_changed(w, s, 0, "renamed");
+	path_of(path, s->target[0].dir, "changed");
+	d = content_write(w, path, 300);
+	oracle_wrote(w, s, &d);
+	oracle_changed(w, s, 0, "changed");
+}
+
+/* The server is what it was before the newest generation. */
+static void server_old(struct world *w)
+{
+	char here[PATH_MAX], copy[PATH_MAX];
+
+	two_generations(w);
+	path_of(here, w->dir, "site.state");
+	path_of(copy, w->dir, "copy");
+	tree_copy(here, copy);
+	must(w, server(w, "publish", NULL), "publish");
+	oracle_published(w);
+	apply_one(w, 0);
+	tree_remove(here);
+	if (rename(copy, here) < 0)
+		world_fail(w, "no copy");
+	oracle_server_old(w);
+}
+
 static int run_apply(struct world *w)
 {
 	return station(w, &w->station[0], "apply", NULL);
@@ -158,6 +193,21 @@ static int run_publish(struct world *w)
 static int run_collect(struct world *w)
 {
 	return server(w, "collect", NULL);
+}
+
+static int run_rollback(struct world *w)
+{
+	return station(w, &w->station[0], "rollback", w->channel[0].name, NULL);
+}
+
+static int run_repair(struct world *w)
+{
+	return station(w, &w->station[0], "repair", NULL);
+}
+
+static int run_recover(struct world *w)
+{
+	return server(w, "recover", NULL);
 }
 
 static int run_carry(struct world *w)
@@ -206,6 +256,26 @@ static void after_collect(struct world *w)
 	green(w, 1);
 }
 
+static void after_rollback(struct world *w)
+{
+	oracle_ran(w, &w->station[0], 0);
+	must(w, look_station(w, &w->station[0], "drift", NULL), "drift");
+	must(w, server(w, "collect", NULL), "collect");
+}
+
+static void after_recover(struct world *w)
+{
+	oracle_recovered(w);
+	must(w, server(w, "publish", NULL), "publish");
+	oracle_published(w);
+	apply_one(w, 0);
+	must(w, server(w, "collect", NULL), "collect");
+	must(w, server(w, "publish", NULL), "publish");
+	apply_one(w, 0);
+	must(w, server(w, "collect", NULL), "collect");
+	green(w, 0);
+}
+
 static void after_carry(struct world *w)
 {
 	apply_one(w, 2);
@@ -215,12 +285,15 @@ static void after_carry(struct world *w)
 }
 
 const struct crash_case crash_cases[] = {
-    {"apply", published, run_apply, after_apply},
-    {"apply-kept", published_and_person, run_apply, after_apply},
-    {"apply-first", channel_new, run_apply, after_first},
-    {"publish", two_generations, run_publish, after_publish},
-    {"collect", applied, run_collect, after_collect},
-    {"carry", published, run_carry, after_carry},
+    {"apply", published, run_apply, NULL, after_apply},
+    {"apply-kept", published_and_person, run_apply, NULL, after_apply},
+    {"apply-first", channel_new, run_apply, NULL, after_first},
+    {"rollback", applied, run_rollback, run_apply, after_rollback},
+    {"repair", damaged, run_repair, NULL, after_apply},
+    {"publish", two_generations, run_publish, NULL, after_publish},
+    {"collect", applied, run_collect, NULL, after_collect},
+    {"recover", server_old, run_recover, NULL, after_recover},
+    {"carry", published, run_carry, NULL, after_carry},
 };
 const size_t crash_cases_n = ARRAY_LEN(crash_cases);
 
@@ -305,6 +378,10 @@ static void names_below(const char *dir, const char *prefix, bool dots, struct s
 		/* What a run that was cut off no longer knows is kept, as a person's would be. */
 		if ((dots && last[0] != '.') || strcmp(last, ".satchel-kept") == 0)
 			continue;
+		/* Of a receipt that a newer one took the place of before it was posted: two
+		 * kilobytes. */
+		if (last[0] == '.' && strstr(last, ".receipt-") != NULL)
+			continue;
 		snprintf(name, sizeof(name), "%s/%s", prefix, t.items[i].path);
 		name_note(ret, name);
 	}
@@ -335,7 +412,7 @@ void case_check(struct world *w, const struct crash_case *c, const struct string
 	struct strings names = {0};
 	char path[PATH_MAX];
 
-	must(w, c->run(w), "the next run");
+	must(w, c->next != NULL ? c->next(w) : c->run(w), "the next run");
 	c->after(w);
 	receipts_check(w);
 	path_of(path, w->dir, "site.state");

@@ -8,8 +8,9 @@
 struct crash_case {
 	const char *name;
 	void (*prepare)(struct world *w); /* all but the run; may be NULL */
-	int (*run)(struct world *w);      /* the run, and the next one as well */
-	void (*after)(struct world *w);   /* what follows until everything is as wanted */
+	int (*run)(struct world *w);
+	int (*next)(struct world *w);   /* the next run; NULL: the same again */
+	void (*after)(struct world *w); /* what follows until everything is as wanted */
 };
 extern const struct crash_case crash_cases[];
 extern const size_t crash_cases_n;

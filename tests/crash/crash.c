@@ -388,8 +388,8 @@ static void case_try(const struct crash_case *c, const struct options *o, int jo
 	struct state s;
 
 	memset(&w, 0, sizeof(w));
-	snprintf(w.dir, sizeof(w.dir), "%s/satchel-crash-%d",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", job);
+	snprintf(w.dir, sizeof(w.dir), "%s/satchel-crash-%07d",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid() % 10000000);
 	prepare(&w, &p, o);
 	usual_learn(&w, &p);
 	if (o->one != NULL && state_named(&p, o->one, &s)) {

@@ -24,6 +24,16 @@ static void *must(void *p)
 
 /* Publishing */
 
+static const struct tree *tree_of(const struct channel *c, uint64_t generation)
+{
+	static const struct tree none;
+
+	for (size_t i = c->published.n; i > 0; i--)
+		if (c->published.items[i - 1].generation == generation)
+			return &c->published.items[i - 1].tree;
+	return generation == 0 ? &none : NULL;
+}
+
 void oracle_published(struct world *w)
 {
 	struct err err;
@@ -33,7 +43,6 @@ void oracle_published(struct world *w)
 		OWNED(json_freep) struct json_node *v = NULL;
 		struct published *p;
 		uint64_t generation;
-		bool back;
 
 		if (look_server(w, "channel", "show", c->name, "--json", NULL) != 0)
 			world_fail(w, "channel show fails");
@@ -44,9 +53,9 @@ void oracle_published(struct world *w)
 		if (generation < c->newest && !w->old)
 			world_fail(w, "%s went back from %lu to %lu", c->name, c->newest,
 				   generation);
-		back = generation < c->newest;
 		c->newest = generation;
-		if (back)
+		/* A number is given once: an old server that has recovered knows it again. */
+		if (tree_of(c, generation) != NULL)
 			continue;
 		p = must(list_add(&c->published, &err));
 		p->generation = generation;
@@ -64,16 +73,6 @@ void oracle_recovered(struct world *w)
 {
 	oracle_published(w);
 	w->old = false;
-}
-
-static const struct tree *tree_of(const struct channel *c, uint64_t generation)
-{
-	static const struct tree none;
-
-	for (size_t i = c->published.n; i > 0; i--)
-		if (c->published.items[i - 1].generation == generation)
-			return &c->published.items[i - 1].tree;
-	return generation == 0 ? &none : NULL;
 }
 
 /* People */
