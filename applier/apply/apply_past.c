@@ -222,12 +222,12 @@ static int area_rename(struct apply *a, const struct undo_step *step, struct err
 {
 	struct stage *st = &a->stage;
 
-	if (mkdirat(st->fd, step->mark, 0700) < 0 && errno != EEXIST)
+	/* The old mark goes when the new one is on the disk: without one, it would be nobody's. */
+	if ((mkdirat(st->fd, step->mark, 0700) < 0 && errno != EEXIST) || fsync(st->fd) < 0)
 		return err_sys(err, RC_IO, "cannot mark it");
 	if (unlinkat(st->fd, a->mark, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(err, RC_IO, "cannot mark it");
-	if (fsync(st->fd) < 0 ||
-	    move_entry(st->holderfd, st->name, st->holderfd, step->area, RENAME_NOREPLACE) < 0 ||
+	if (move_entry(st->holderfd, st->name, st->holderfd, step->area, RENAME_NOREPLACE) < 0 ||
 	    fsync(st->holderfd) < 0)
 		return err_sys(err, RC_IO, "cannot rename it");
 	return 0;
