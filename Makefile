@@ -299,8 +299,8 @@ crash: $(B)/tests/crash/crash
 # The short forms of both, of fixed seeds, for make check.
 .PHONY: proof-short
 proof-short: $(B)/tests/sim/life $(B)/tests/crash/crash $(B)/tests/faults/faults
-	$(B)/tests/sim/life --seeds 4 --steps 45 --seed 1
-	$(B)/tests/crash/crash --states 16
+	$(B)/tests/sim/life --seeds 4 --steps 40 --seed 1
+	$(B)/tests/crash/crash --states 6
 	$(B)/tests/faults/faults --points 6
 
 SEEDS	?= 300

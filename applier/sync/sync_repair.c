@@ -238,6 +238,8 @@ static int repair_trees(struct repairing *w, struct err *err)
 	int rc = w->asked->channel != NULL ? strings_add(&trees, w->asked->channel, err)
 					   : tree_list(w->y->s, &trees, err);
 
+	/* What a repair left that was cut off, and was finished without it. */
+	beneath_remove_tree(w->y->s->statefd, FETCHED, ERR_IGNORED);
 	for (size_t i = 0; rc == 0 && i < trees.n; i++) {
 		struct repair_done done = {.entries = 0};
 		struct err bad = {0};
