@@ -202,7 +202,7 @@ int rollback_where(struct station *s, const char *tree, uint64_t generation,
 static int back_apply(struct back *b, const char *why, struct err *err)
 {
 	OWNED(tree_place_clear) struct tree_place place = TREE_PLACE_INIT;
-	struct apply_target target;
+	struct apply_target target = {.rootfd = -1};
 	struct apply_local l = {.epoch = b->step.from.epoch,
 				.generation = b->step.from.generation,
 				.tree = b->step.from.tree,
@@ -217,6 +217,8 @@ static int back_apply(struct back *b, const char *why, struct err *err)
 
 	if (rc > 0)
 		rc = tree_place_target(b->s, &place, &target, err);
+	else if (rc == 0)
+		rc = err_set(err, RC_ABSENT, "%s was never applied here", b->tree);
 	if (rc < 0)
 		return rc;
 	/* To put nothing back because somebody changed a file would leave what does not work. */

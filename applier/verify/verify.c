@@ -174,13 +174,15 @@ static int strange_put(struct walk *w, struct err *err)
 static int walk_begin(struct walk *w, const char *tree, uint64_t days, struct err *err)
 {
 	OWNED(tree_place_clear) struct tree_place place = TREE_PLACE_INIT;
-	struct apply_target target;
+	struct apply_target target = {.rootfd = -1};
 	uint64_t entries = 0, bytes = 0;
 	int64_t age = clock_now() - w->p->began;
 	int rc = tree_place_load(w->s, tree, &place, err);
 
 	if (rc > 0)
 		rc = tree_place_target(w->s, &place, &target, err);
+	else if (rc == 0)
+		rc = err_set(err, RC_ABSENT, "%s was never applied here", tree);
 	if (rc < 0)
 		return rc;
 	w->targetfd = beneath_dir(target.rootfd, *target.path == '\0' ? "." : target.path, err);
