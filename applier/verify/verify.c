@@ -65,7 +65,7 @@ static int progress_load(struct station *s, const char *tree, struct progress *r
 	ret->since = db_i64(st, 1);
 	ret->bytes = (uint64_t)db_i64(st, 2);
 	at = db_bytes(st, 3);
-	if (at.n <= LIMIT_PATH)
+	if (at.n > 0 && at.n <= LIMIT_PATH)
 		memcpy(ret->at, at.p, at.n);
 	ret->scanned = db_i64(st, 4);
 	return 1;
