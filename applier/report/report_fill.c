@@ -56,7 +56,7 @@ static int channel_notes(struct station *s, struct receipt_channel *to, struct e
 	memset(to->lacks, 0, sizeof(to->lacks));
 	rc = apply_lacks(s, to->name, to->file_system, &words, err);
 
-	if (rc == 1 && words.n < sizeof(to->lacks))
+	if (rc == 1 && words.n > 0 && words.n < sizeof(to->lacks))
 		memcpy(to->lacks, words.p, words.n);
 	return rc < 0 ? rc : conflict_each(s, to->name, conflict_add, to, err);
 }
