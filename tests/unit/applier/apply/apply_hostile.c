@@ -412,8 +412,6 @@ static void round_make(struct round *r)
 
 	world_make(&r->w);
 	victims(&r->w);
-	OK(&r->w, db_exec(r->w.s.db, station_tree_schema.step[0], &r->w.err));
-	OK(&r->w, db_exec(r->w.s.db, station_outcome_schema.step[0], &r->w.err));
 	make_first(&m);
 	bundle_make(&r->w, &m, 0, 1, &r->first);
 	r->tree[0] = r->w.tree;
