@@ -22,6 +22,7 @@
 #include "applier/station/station_config.h"
 #include "applier/station/station_state.h"
 #include "applier/trees/tree.h"
+#include "applier/verify/verify.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/base/secret.h"
@@ -223,7 +224,7 @@ int enrol_forget(struct station *s, const struct digest *site, struct err *err)
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(forget); i++)
 		rc = forget[i](s, err);
-	return rc;
+	return rc < 0 ? rc : verify_forget(s, NULL, err);
 }
 
 static int enrol_commit(struct enrol *e, struct err *err)

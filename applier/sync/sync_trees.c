@@ -8,6 +8,7 @@
 
 #include "applier/sync/sync_internal.h"
 #include "applier/trees/tree.h"
+#include "applier/verify/verify.h"
 #include "core/base/own.h"
 
 int sync_recover(struct sync *y, struct err *err)
@@ -47,8 +48,10 @@ static int leave_one(struct sync *y, const char *tree, struct err *err)
 	reporter_info(y->s->reporter,
 		      "channel %s is not for this workstation any more: its files in %s %s", tree,
 		      p.path, p.remove ? "are removed" : "stay");
-	if ((y->flags & SYNC_DRY_RUN) || tree_leave(y->s, &p, &bad) == 0)
+	if (y->flags & SYNC_DRY_RUN)
 		return 0;
+	if (tree_leave(y->s, &p, &bad) == 0)
+		return verify_forget(y->s, tree, err);
 	err_prefix(&bad, "leaving channel %s", tree);
 	return sync_event(y, &bad, err);
 }

@@ -92,12 +92,15 @@ static void tables_fill(void)
 		n++;
 	}
 	cr_assert_geq(n, 22, "the tables of all rooms");
+	/* In the order of names, not of who refers to whom; the rows fit each other. */
+	cr_assert_eq(db_exec(s->db, "PRAGMA foreign_keys = OFF", &err), 0);
 	for (char *at = (char *)tables.p, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
 		*end = '\0';
 		if (strcmp(at, "schema_room") != 0)
 			table_fill(at);
 		*end = '\n';
 	}
+	cr_assert_eq(db_exec(s->db, "PRAGMA foreign_keys = ON", &err), 0);
 	cr_assert_eq(db_exec(s->db,
 			     "INSERT INTO outbox (path, kind, sequence, content) VALUES "
 			     "('a', 'receipt', 1, x'07'), ('b', 'request', 1, x'07'), "
