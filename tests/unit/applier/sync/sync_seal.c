@@ -238,11 +238,13 @@ Test(sync_seal, a_server_that_was_restored_learns_the_key_from_the_next_receipt)
 	struct fixture f;
 
 	seal_due(&f);
-	FIXTURE_RUN(&f, "cp -a site.state backup.state; cp -a site backup");
+	/* The depot as well: what is newer there would be noticed. */
+	FIXTURE_RUN(&f, "cp -a site.state backup.state; cp -a site backup; cp -a depot was");
 	FIXTURE_SYNC(&f, 0);
 	seal_answered(&f);
 	FIXTURE_SYNC(&f, 0);
-	FIXTURE_RUN(&f, "rm -rf site site.state; mv backup.state site.state; mv backup site");
+	FIXTURE_RUN(&f, "rm -rf site site.state depot; mv backup.state site.state; "
+			"mv backup site; mv was depot");
 	/* It goes on above what it has forgotten; every one is sealed to the old key. */
 	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
 		FIXTURE_RUN(&f, "mkdir -p tools; echo t > tools/t");
